@@ -1,0 +1,131 @@
+"""What a model is to the runtime: one request, one reply, one kind of failure.
+
+    ModelError(Exception)      every failure of a model; `kind` says which one
+
+A model is anything with the members of `ChatModel`. It makes exactly one attempt per `complete`: retries, deadlines, budgets
+and accounting are the runtime's, so an adapter switches off those of the library behind it. An adapter lets no other
+exception out than `ModelError` (and cancellation), and puts no secret into an error's text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
+
+Role: TypeAlias = Literal["system", "user", "assistant"]
+
+ErrorKind: TypeAlias = Literal[
+    "timeout",  # no answer within Request.timeout
+    "rate_limit",  # told to come back later (429); `retry_after` may say when
+    "overloaded",  # the provider's fault (5xx, "overloaded")
+    "connection",  # no connection, a broken one, or an answer that is no answer of the protocol
+    "too_long",  # the prompt does not fit the model's context
+    "too_large",  # the body of the answer went beyond the byte cap
+    "refused",  # the provider's filter, or the model, declines to answer
+    "auth",  # key missing, wrong, or without rights
+    "not_found",  # no such model at the provider
+    "bad_request",  # the provider rejects the request for another reason
+    "unavailable",  # cannot be used on this machine: a library, weights or an entry of the configuration is missing
+]
+RETRIED: frozenset[ErrorKind] = frozenset({"timeout", "rate_limit", "overloaded", "connection", "too_large"})
+
+
+class Message(NamedTuple):
+    """One message of a chat."""
+
+    role: Role
+    content: str
+
+
+class Price(NamedTuple):
+    """What a model costs in USD per million tokens; a local model costs `Price(0.0, 0.0)`."""
+
+    input: float
+    output: float
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a model is asked.
+
+    `schema` is the JSON schema that the reply should obey, or None for free text: an adapter that can constrain the reply
+    does so, any other ignores it (the messages describe the format as well, and the runtime parses every reply).
+    `max_tokens` bounds the reply and is always positive; `temperature` None leaves it to the model. `timeout` is in seconds
+    from now, or None; the runtime enforces it from outside too, by cancelling `complete`, so an adapter that blocks in a
+    thread must stop by itself at that time. `seed` makes a sampling model repeatable where it can; it differs between samples.
+
+    `agent` and `step` (an address such as `main.refine.code[1]`) and `attempt` (from 0) say who asks: for scripted models
+    and logs, never sent to a provider.
+    """
+
+    messages: tuple[Message, ...]
+    schema: Mapping[str, Any] | None = None
+    max_tokens: int = 1024
+    temperature: float | None = None
+    timeout: float | None = None
+    seed: int | None = None
+    agent: str = ""
+    step: str = ""
+    attempt: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a model answered.
+
+    Token counts are the provider's, None where it gives none. `model` is the one that answered, as the provider names it.
+    `finish` is `stop`, `length` (cut at `max_tokens`) or `other`.
+    """
+
+    text: str
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    model: str = ""
+    finish: Literal["stop", "length", "other"] = "stop"
+
+
+class ModelError(Exception):
+    """A call of a model failed.
+
+    `detail` is one line for a person, without secrets. `retry_after` is in seconds. A request that surely cost nothing
+    (it never reached a model) has `billed` False; otherwise its input is counted as spent.
+    """
+
+    def __init__(self, kind: ErrorKind, detail: str, *, retry_after: float | None = None, billed: bool = False) -> None:
+        super().__init__(f"{kind}: {detail}")
+        self.kind: ErrorKind = kind
+        self.detail = detail
+        self.retry_after = retry_after
+        self.billed = billed
+
+    @property
+    def retried(self) -> bool:
+        """Whether the same request may succeed later."""
+        return self.kind in RETRIED
+
+
+class ChatModel(Protocol):
+    """A model: a name for people, a price, and one way to ask it.
+
+    `price` is None where it is unknown; then no budget in USD can be kept, and the runtime refuses calls under one.
+    `close` frees what the model holds (connections, memory); it is called once, after the last call of the run that opened it.
+    """
+
+    @property
+    def name(self) -> str:
+        """The model's name as the configuration has it."""
+        ...
+
+    @property
+    def price(self) -> Price | None:
+        """USD per million tokens, None where unknown."""
+        ...
+
+    async def complete(self, request: Request) -> Reply:
+        """Answer one request with one attempt, or raise `ModelError`."""
+        ...
+
+    async def close(self) -> None:
+        """Free what the model holds. It may be called more than once."""
+        ...
