@@ -1,0 +1,189 @@
+"""Which room may use which: the picture of the house, kept true.
+
+A room is a folder of `masdsl/` or a module directly in it. Every import statement counts, wherever it stands; relative
+imports are resolved. Two properties follow that users pay for: a compiled program needs `masdsl.runtime` alone, and
+checking a program never loads a model library.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "masdsl"
+
+# room -> the rooms that it may import. A room may always import itself.
+BASE = {"node", "source", "limits", "sizes", "resources"}
+FRONT = BASE | {"reading", "diagnostics"}
+ALLOWED: dict[str, set[str]] = {
+    "node": set(),
+    "limits": set(),
+    "sizes": {"limits"},
+    "resources": set(),
+    "source": {"node"},
+    "diagnostics": BASE,
+    "reading": BASE | {"diagnostics"},
+    "config": FRONT,
+    "syntax": FRONT,
+    "check": FRONT | {"config", "syntax"},
+    "lower": BASE | {"check"},
+    "emit": BASE | {"check", "lower"},
+    "runtime": FRONT | {"config"},
+    "pipeline": FRONT | {"check", "config", "emit", "lower", "runtime", "syntax"},
+    "testing": FRONT | {"check", "config", "emit", "lower", "pipeline", "runtime", "syntax"},
+    "cli": FRONT | {"check", "config", "emit", "lower", "pipeline", "runtime", "syntax", "testing", ""},
+    "": FRONT | {"config", "pipeline", "runtime", "testing"},
+    "__main__": {"cli"},
+}
+
+# Third-party package -> the modules that may import it, by prefix.
+THIRD_PARTY: dict[str, tuple[str, ...]] = {
+    "lark": ("masdsl.syntax",),
+    "jinja2": ("masdsl.check", "masdsl.runtime"),
+    "pydantic": ("masdsl.config", "masdsl.runtime"),
+    "pydantic_core": ("masdsl.runtime",),
+    "litellm": ("masdsl.runtime.models",),
+    "xllamacpp": ("masdsl.runtime.models",),
+}
+
+HEAVY = ("litellm", "openai", "torch", "transformers", "trl", "pydantic", "xllamacpp")
+
+
+def _modules() -> Iterator[tuple[str, Path]]:
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts), path
+
+
+MODULES = dict(_modules())
+
+
+def _room(module: str) -> str:
+    return [*module.split("."), ""][1]
+
+
+def _imports(module: str, path: Path) -> Iterator[tuple[str, int]]:
+    """Yield the full name of everything imported, and the line."""
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, node.lineno
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join(package.split(".")[: len(package.split(".")) - node.level + 1]) if node.level else ""
+            source = ".".join(part for part in (base, node.module or "") if part)
+            for (
+                alias
+            ) in node.names:  # `from masdsl import limits` imports a module, `from masdsl.limits import X` does not
+                full = f"{source}.{alias.name}"
+                yield (full if full in MODULES else source), node.lineno
+
+
+def test_every_room_is_in_the_table() -> None:
+    assert {_room(module) for module in MODULES} <= set(ALLOWED), "give the new room its row in ALLOWED"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_room_uses_only_the_rooms_below_it(module: str) -> None:
+    room = _room(module)
+    faults = []
+    for imported, line in _imports(module, MODULES[module]):
+        top = imported.split(".")[0]
+        if top == "masdsl":
+            if _room(imported) not in ALLOWED[room] | {room}:
+                faults.append(f"{MODULES[module]}:{line}: {room or 'masdsl'} may not import {imported}")
+        elif top in ("grammar", "stdlib", "tests", "training", "examples"):
+            faults.append(f"{MODULES[module]}:{line}: {top}/ is importable in a checkout only")
+        elif top not in sys.stdlib_module_names:
+            allowed = THIRD_PARTY.get(top, ())
+            if not any(module == prefix or module.startswith(f"{prefix}.") for prefix in allowed):
+                faults.append(f"{MODULES[module]}:{line}: {module} may not import {top}")
+    assert not faults, "\n".join(faults)
+
+
+def test_the_table_allows_no_cycle_between_rooms() -> None:
+    seen: dict[str, int] = {}
+
+    def visit(room: str, trail: tuple[str, ...]) -> None:
+        assert room not in trail, f"{' -> '.join((*trail, room))}"
+        if room not in seen:
+            for below in ALLOWED[room]:
+                visit(below, (*trail, room))
+            seen[room] = 1
+
+    for room in ALLOWED:
+        visit(room, ())
+
+
+def test_grammar_and_stdlib_hold_no_python() -> None:
+    """An editable install refuses to remap a Python file (see `pyproject.toml`)."""
+    assert [str(path) for name in ("grammar", "stdlib") for path in (ROOT / name).rglob("*.py")] == []
+
+
+# ---------------------------------------------------------------- what a process really loads
+
+
+def _loaded(code: str, cwd: Path) -> set[str]:
+    """Run code in a fresh interpreter; return the names of all modules that it loaded."""
+    script = f"import sys\n{code}\nprint('\\n'.join(['LOADED', *sorted(sys.modules)]))"
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=cwd, env=environment, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.partition("LOADED\n")[2].split())
+
+
+COMMAND = """
+from masdsl.cli import main
+sys.argv = ["mas", *{arguments!r}]
+try:
+    code = main()
+except SystemExit as stop:
+    code = stop.code
+assert not code, code
+"""
+
+PROGRAM = """mas 1
+
+type Mood = good | bad
+
+agent judge(review) -> Mood on fast "Is this review good or bad? {{ review }}"
+
+flow main(review) -> Mood {
+  mood = judge(review)
+  return mood
+}
+"""
+
+
+def test_importing_masdsl_loads_no_model_library() -> None:
+    assert not _loaded("import masdsl", ROOT) & {*HEAVY, "asyncio", "jinja2", "lark"}
+
+
+def test_a_compiled_program_loads_no_compiler() -> None:
+    loaded = _loaded("import masdsl.runtime", ROOT)
+    assert not {module for module in loaded if module.startswith("masdsl.")} & {
+        f"masdsl.{room}" for room in ("syntax", "check", "lower", "emit", "pipeline", "cli")
+    }
+    assert not loaded & {"litellm", "openai", "torch", "transformers", "xllamacpp", "lark"}
+
+
+@pytest.mark.parametrize(
+    "arguments", [["check", "x.mas"], ["fmt", "--check", "x.mas"], ["build", "x.mas"], ["explain", "MAS101"]]
+)
+def test_static_commands_load_no_model_library(arguments: list[str], tmp_path: Path) -> None:
+    (tmp_path / "x.mas").write_text(PROGRAM, encoding="utf-8")
+    assert not _loaded(COMMAND.format(arguments=arguments), tmp_path) & {*HEAVY, "asyncio"}
+
+
+def test_a_program_without_template_marks_is_checked_without_jinja2(tmp_path: Path) -> None:
+    (tmp_path / "x.mas").write_text(PROGRAM.replace(" {{ review }}", ""), encoding="utf-8")
+    assert "jinja2" not in _loaded(COMMAND.format(arguments=["check", "x.mas"]), tmp_path)
