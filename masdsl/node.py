@@ -30,7 +30,15 @@ class Span(NamedTuple):
 NOWHERE = Span(0, 0)
 
 
+def _field(*, default: Any, kw_only: bool) -> Any:
+    """Tell type checkers what the metaclass does with `span`: a keyword argument with a default."""
+    return default
+
+
+@dataclass_transform(frozen_default=True, eq_default=True, field_specifiers=(_field,))
 class _NodeType(type):
+    _fields: tuple[str, ...]
+
     def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **kwargs: Any) -> _NodeType:
         annotations = namespace.get("__annotations__", {})
         inherited = next((base._fields for base in bases if isinstance(base, _NodeType)), ())
@@ -50,12 +58,6 @@ class _NodeType(type):
         return super().__new__(mcs, name, bases, namespace, **kwargs)
 
 
-def _field(*, default: Any, kw_only: bool) -> Any:
-    """Tell type checkers what the metaclass does with `span`: a keyword argument with a default."""
-    return default
-
-
-@dataclass_transform(frozen_default=True, eq_default=True, field_specifiers=(_field,))
 class Node(metaclass=_NodeType):
     """Base of every tree node; see the module docstring."""
 

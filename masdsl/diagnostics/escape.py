@@ -1,7 +1,7 @@
 """The one function through which foreign text reaches a terminal, and how wide text stands there.
 
-Source text, replies of models and names of files may hold escape sequences, bidirectional controls and other characters that
-change what a reader sees. Everything that masdsl prints goes through `escape`.
+Source text, replies of models and names of files may hold escape sequences, bidirectional controls and other characters
+that change what a reader sees. Everything that masdsl prints goes through `escape`.
 """
 
 from __future__ import annotations
@@ -21,9 +21,7 @@ def escape(text: str, *, keep: str = "") -> str:
         return "".join(_escape_ascii(letter, keep) for letter in text)
     from unicodedata import category
 
-    return "".join(
-        _spell(letter) if category(letter) in _HIDDEN and letter not in keep else letter for letter in text
-    )
+    return "".join(_spell(letter) if category(letter) in _HIDDEN and letter not in keep else letter for letter in text)
 
 
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})

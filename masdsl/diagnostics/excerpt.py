@@ -51,8 +51,8 @@ class _Line(NamedTuple):
 def excerpt(source: Source, marks: Sequence[Mark]) -> Excerpt:
     """Return the marked lines of `source` in order, with `...` between lines that are not neighbours.
 
-    A mark over several lines shows its first and its last one. Lines wider than `MAX_COLUMNS` are cut around their first
-    mark, main marks first. At most `MAX_MARKS` marks are drawn.
+    A mark over several lines shows its first and its last one. Lines wider than `MAX_COLUMNS` are cut around their
+    first mark, main marks first. At most `MAX_MARKS` marks are drawn.
     """
     by_line: dict[int, list[_Line]] = {}
     for mark in marks[:MAX_MARKS]:
@@ -107,7 +107,9 @@ def _cut(line: str, marks: Sequence[_Line]) -> tuple[str, list[str]]:
     for mark in marks:
         left = _column(columns, mark.start - start)
         right = max(_column(columns, mark.end - start), left + 1)
-        drawn.append(" " * (len(before) + left) + ("^" if mark.main else "-") * (right - left) + f" {mark.text}".rstrip())
+        drawn.append(
+            " " * (len(before) + left) + ("^" if mark.main else "-") * (right - left) + f" {mark.text}".rstrip()
+        )
     return before + shown + after, drawn
 
 
@@ -117,7 +119,9 @@ def _column(columns: list[int], at: int) -> int:
 
 
 def wrapped(text: str, prefix: str) -> list[str]:
-    """Return `text` in lines of about `WRAP` columns, the first one shortened by `prefix`; code in backticks stays whole."""
+    """Return `text` in lines of about `WRAP` columns, the first one shortened by `prefix`; code in backticks stays
+    whole.
+    """
     room = WRAP - len(prefix)
     lines = [""]
     for word in _words(text):

@@ -20,7 +20,7 @@ from typing import Any
 from masdsl.diagnostics.base import ERROR, Diagnostic, Finding
 from masdsl.diagnostics.escape import escape
 from masdsl.diagnostics.excerpt import Mark, excerpt, wrapped
-MAX_DIAGNOSTICS = 50
+from masdsl.limits import DIAGNOSTICS
 
 JSON_VERSION = 1
 
@@ -30,7 +30,7 @@ RESET, BOLD, RED, YELLOW, BLUE, CYAN = "\x1b[0m", "\x1b[1m", "\x1b[1;31m", "\x1b
 def render_text(findings: Sequence[Finding], colour: bool = False) -> str:
     """Return all findings for a reader, with excerpts and a summary line; empty text for no findings.
 
-    At most `MAX_DIAGNOSTICS` are shown, errors before warnings where not all fit. `colour` adds ANSI sequences; apart
+    At most `DIAGNOSTICS` are shown, errors before warnings where not all fit. `colour` adds ANSI sequences; apart
     from those no control character is ever in the result.
     """
     if not findings:
@@ -50,7 +50,9 @@ def render_short(findings: Sequence[Finding]) -> str:
     for source, diagnostic in shown:
         line, column = source.position(diagnostic.span.start)
         help_text = diagnostic.help()
-        text = f"{source.name}:{line}:{column}: {diagnostic.code} {diagnostic.title()}" + (f"; {help_text}" if help_text else "")
+        text = f"{source.name}:{line}:{column}: {diagnostic.code} {diagnostic.title()}" + (
+            f"; {help_text}" if help_text else ""
+        )
         lines.append(escape(text.replace("\n", " ")))
     if len(shown) < len(findings):
         lines.append(f"and {len(findings) - len(shown)} more")
@@ -67,10 +69,10 @@ def render_json(findings: Sequence[Finding]) -> str:
 def json_document(findings: Sequence[Finding]) -> dict[str, Any]:
     """Return the stable JSON form of findings.
 
-    `version` (1) changes when a key changes its meaning or goes away; new keys may come. `errors` and `warnings` count all
-    findings, `omitted` those beyond the first `MAX_DIAGNOSTICS`, which are not listed. Each of `findings` has `code`,
-    `severity` (error or warning), `title`, `label`, `help`, `file`, `line`, `column`, `end_line`, `end_column` (from 1, code
-    points, the end is exclusive), `labels` (each with `text` and the four numbers) and `fix`: null or `title` and
+    `version` (1) changes when a key changes its meaning or goes away; new keys may come. `errors` and `warnings` count
+    all findings, `omitted` those beyond the first `DIAGNOSTICS`, which are not listed. Each of `findings` has `code`,
+    `severity` (error or warning), `title`, `label`, `help`, `file`, `line`, `column`, `end_line`, `end_column` (from 1,
+    code points, the end is exclusive), `labels` (each with `text` and the four numbers) and `fix`: null or `title` and
     `replacements`, each with `text` to put in place of the range that the four numbers name.
     """
     shown = _first(findings)
@@ -93,17 +95,19 @@ def summary(findings: Sequence[Finding]) -> str:
 
 def _first(findings: Sequence[Finding]) -> Sequence[Finding]:
     """Return the findings to show, in their order; when there are too many, warnings give way to errors."""
-    if len(findings) <= MAX_DIAGNOSTICS:
+    if len(findings) <= DIAGNOSTICS:
         return findings
     by_weight = sorted(range(len(findings)), key=lambda at: findings[at].diagnostic.severity != ERROR)
-    return [findings[at] for at in sorted(by_weight[:MAX_DIAGNOSTICS])]
+    return [findings[at] for at in sorted(by_weight[:DIAGNOSTICS])]
 
 
 def _block(finding: Finding, colour: bool) -> str:
     source, diagnostic = finding
     paint = _paint if colour else _plain
     tone = RED if diagnostic.severity == ERROR else YELLOW
-    lines = [paint(f"{diagnostic.severity}[{diagnostic.code}]", tone) + paint(f": {_one_line(diagnostic.title())}", BOLD)]
+    lines = [
+        paint(f"{diagnostic.severity}[{diagnostic.code}]", tone) + paint(f": {_one_line(diagnostic.title())}", BOLD)
+    ]
     margin = " "
     if source.text:
         marks = [Mark(diagnostic.span, _one_line(diagnostic.label()), True)]

@@ -11,8 +11,8 @@ def nearest(word: str, candidates: Iterable[str]) -> str | None:
     """Return the candidate that is closest to `word`, or None where none is close enough to be meant.
 
     Close is one edit for up to three letters, two up to seven and a third of the length beyond; an edit adds, drops or
-    changes a letter, or swaps two neighbours. Letter case and underscores count for nothing (`RunTests` is `run_tests`).
-    Among equals the first one in the order given wins, so the result never depends on hashing.
+    changes a letter, or swaps two neighbours. Letter case and underscores count for nothing (`RunTests` is
+    `run_tests`). Among equals the first one in the order given wins, so the result never depends on hashing.
     """
     folded = _fold(word)
     best: str | None = None

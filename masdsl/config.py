@@ -1,0 +1,135 @@
+"""The configuration of a host: `mas.toml`, or `[tool.masdsl]` in `pyproject.toml`.
+
+It says what the names in programs stand for: which model is behind a tier, which Python function behind a tool, how
+long a `text` without a size may be, how serious a lint is. Nothing else configures masdsl: no environment variable
+changes it.
+
+The nearest file upwards from the program's folder counts, alone; settings of several files are never mixed. Without one
+the defaults hold, under which every tier is the embedded local model. A file is checked strictly: an unknown key or a
+value of the wrong kind is an error at its line.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from masdsl.diagnostics.base import Findings
+
+CONFIG_NAME = "mas.toml"
+PROJECT_NAME = "pyproject.toml"
+EMBEDDED_MODEL = "smollm2"
+BUILT_IN_MODELS = (EMBEDDED_MODEL,)
+DEFAULT_TIER = "default"
+CONVENTIONAL_TIERS = ("fast", "smart", DEFAULT_TIER)
+
+
+class ModelConfig(NamedTuple):
+    """An entry of `[models]`.
+
+    `kind` is `openai` (any URL that speaks OpenAI's protocol; needs `url` and `model`), `litellm` (needs `model`),
+    `gguf` (a local file; needs `path`) or `scripted` (a file of replies; needs `path`). `key_env` names the environment
+    variable that holds the key. Prices are USD per million tokens, None where the file gives none. `timeout` is in
+    seconds, `context` in tokens. `path` is absolute.
+    """
+
+    name: str
+    kind: str
+    model: str | None = None
+    url: str | None = None
+    key_env: str | None = None
+    path: str | None = None
+    input_price: float | None = None
+    output_price: float | None = None
+    timeout: float | None = None
+    context: int | None = None
+
+
+class Config(NamedTuple):
+    """What a configuration says; `DEFAULT` without one.
+
+    `path` is the absolute path of the file it was read from, or None. `tiers` maps a tier to a model: an entry of
+    `models`, a built-in model, or a litellm name such as `openai/gpt-4o-mini`. It always has `default`, `fast` and
+    `smart`; those that a file does not name are its `default`, or else the embedded model. `text_size` is the size in
+    tokens of a `text` without one. `tools` maps what a program's `from "..."` says to `package.module:function`.
+    `lints` maps a lint's name to `off`, `warning` or `error`; lints that it does not name keep the severity of their
+    diagnostic.
+    """
+
+    path: str | None
+    tiers: Mapping[str, str]
+    models: Mapping[str, ModelConfig]
+    text_size: int
+    tools: Mapping[str, str]
+    lints: Mapping[str, str]
+
+    def folder(self) -> str | None:
+        """Return the folder of the configuration's file: Python modules of its tools are looked for there first."""
+        return os.path.dirname(self.path) if self.path else None
+
+
+DEFAULT = Config(
+    path=None,
+    tiers=dict.fromkeys(CONVENTIONAL_TIERS, EMBEDDED_MODEL),
+    models={},
+    text_size=800,
+    tools={},
+    lints={},
+)
+
+
+def find_config(start_dir: str) -> str | None:
+    """Return the absolute path of the file that configures programs in `start_dir`, or None.
+
+    Looks in `start_dir`, then in each folder above it; in a folder, `mas.toml` comes before a `pyproject.toml` that has
+    `[tool.masdsl]`. Files that cannot be read are skipped here: only `mas.toml` itself is then reported, by
+    `load_config`.
+    """
+    folder = os.path.abspath(start_dir)
+    while True:
+        path = os.path.join(folder, CONFIG_NAME)
+        if os.path.isfile(path):
+            return path
+        path = os.path.join(folder, PROJECT_NAME)
+        if os.path.isfile(path) and _mentions_masdsl(path):
+            return path
+        parent = os.path.dirname(folder)
+        if parent == folder:
+            return None
+        folder = parent
+
+
+def _mentions_masdsl(path: str) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return any(line.lstrip().startswith(b"[tool.masdsl") for line in file)
+    except OSError:
+        return False
+
+
+def load_config(start_dir: str, findings: Findings) -> Config:
+    """Return the configuration for programs in `start_dir`.
+
+    Mistakes in the file are added to `findings`, located in it; what is right in it counts nevertheless, the defaults
+    fill the rest. OS errors are findings too.
+    """
+    path = find_config(start_dir)
+    if path is None:
+        return DEFAULT
+    from masdsl.reading import read_source
+
+    from masdsl.config_reader import parse_config
+
+    source = read_source(_shown(path), findings)
+    return DEFAULT if source is None else parse_config(source, path, findings)
+
+
+def _shown(path: str) -> str:
+    """Return a path as messages show it: relative to the working folder where it lies below that."""
+    try:
+        relative = os.path.relpath(path)
+    except (ValueError, OSError):  # another drive; a working folder that is gone
+        return path
+    return path if relative.startswith(os.pardir) else relative

@@ -1,0 +1,286 @@
+"""Reads a configuration file: TOML text to `Config`, with every mistake a finding at its line.
+
+Kept apart from `config.py` because most programs are checked without a configuration, and then none of this is loaded.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from tomllib import TOMLDecodeError, loads
+from typing import Any, NamedTuple
+
+from masdsl.config import BUILT_IN_MODELS, CONVENTIONAL_TIERS, DEFAULT, DEFAULT_TIER, PROJECT_NAME, Config, ModelConfig
+from masdsl.config_places import Places
+from masdsl.diagnostics.base import Diagnostic, Findings
+from masdsl.diagnostics.config import ConfigSyntax, MissingConfigKey, UnknownConfigKey, UnknownModel, WrongConfigValue
+from masdsl.diagnostics.suggest import nearest
+from masdsl.node import Span
+from masdsl.source import Source
+
+MAX_TEXT_SIZE = 32_000
+LINT_LEVELS = ("off", "warning", "error")
+_NAME = re.compile(r"[a-z_][a-z0-9_]*")
+_ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+_FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
+
+
+class _Rule(NamedTuple):
+    """What a key's value must be: a test, what it says in words, and advice."""
+
+    holds: Callable[[Any], bool]
+    expected: str
+    advice: str
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e12
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+_TEXT = _Rule(_is_text, "a text", "write it in double quotes")
+_PRICE = _Rule(
+    lambda v: _is_number(v) and v >= 0, "a number of USD per million tokens", "write a number from 0, as in 0.15"
+)
+_TABLE = _Rule(lambda v: isinstance(v, dict), "a table", "write [name] on a line of its own and the keys below it")
+_TEXT_SIZE = _Rule(
+    lambda v: _is_count(v) and 1 <= v <= MAX_TEXT_SIZE,
+    f"a whole number of tokens from 1 to {MAX_TEXT_SIZE}",
+    "write a number, as in 800",
+)
+_TOOL = _Rule(
+    lambda v: isinstance(v, str) and _FUNCTION.fullmatch(v) is not None,
+    "a Python function, `package.module:function`",
+    'name the module and the function, as in "tools.search:search"',
+)
+_LEVEL = _Rule(lambda v: v in LINT_LEVELS, "a level", 'write "off", "warning" or "error"')
+
+_MODEL_KEYS: dict[str, _Rule] = {
+    "model": _TEXT,
+    "url": _Rule(
+        lambda v: isinstance(v, str) and v.startswith(("http://", "https://")),
+        "a URL",
+        'write it with http:// or https://, as in "http://127.0.0.1:8000/v1"',
+    ),
+    "key_env": _Rule(
+        lambda v: isinstance(v, str) and _ENVIRONMENT_NAME.fullmatch(v) is not None,
+        "the name of an environment variable",
+        "name the variable that holds the key; a key itself never stands in this file",
+    ),
+    "path": _TEXT,
+    "input_price": _PRICE,
+    "output_price": _PRICE,
+    "timeout": _Rule(lambda v: _is_number(v) and v > 0, "a number of seconds", "write a number above 0, as in 60"),
+    "context": _Rule(
+        lambda v: _is_count(v) and v >= 256, "a whole number of tokens from 256", "write a number, as in 8192"
+    ),
+}
+_PRICES = ("input_price", "output_price")
+_EXAMPLES = {"url": '"http://127.0.0.1:8000/v1"', "model": '"name"', "path": '"file"', "kind": '"openai"'}
+
+
+class _Kind(NamedTuple):
+    """Which keys a kind of model needs, and which it may have."""
+
+    required: tuple[str, ...]
+    optional: tuple[str, ...]
+
+
+_KINDS = {
+    "openai": _Kind(("url", "model"), ("key_env", *_PRICES, "timeout", "context")),
+    "litellm": _Kind(("model",), ("url", "key_env", *_PRICES, "timeout", "context")),
+    "gguf": _Kind(("path",), ("timeout", "context")),
+    "scripted": _Kind(("path",), _PRICES),
+}
+
+
+def parse_config(source: Source, path: str, findings: Findings) -> Config:
+    """Return the configuration that a file's text says.
+
+    `path` is the file's absolute path: its name tells which of the two forms it has, its folder is where relative paths
+    start from.
+    """
+    try:
+        table: Any = loads(source.text)
+    except (TOMLDecodeError, RecursionError) as error:
+        findings.add(source, _syntax_error(source, error))
+        return DEFAULT._replace(path=path)
+    prefix: tuple[str, ...] = ()
+    if os.path.basename(path) == PROJECT_NAME:
+        prefix = ("tool", "masdsl")
+        for part in prefix:
+            table = table.get(part) if isinstance(table, dict) else None
+    reader = _Reader(source, path, findings, Places(source.text), prefix)
+    return reader.config(table if isinstance(table, dict) else {})
+
+
+def _syntax_error(source: Source, error: Exception) -> ConfigSyntax:
+    """Turn `message (at line 3, column 5)` or `message (at end of document)` into a finding at that place."""
+    if isinstance(error, RecursionError):
+        return ConfigSyntax("nested too deeply", span=Span(0, 0))
+    message, _, place = str(error).rpartition(" (at ")
+    found = re.match(r"line (\d+), column (\d+)", place)
+    if found is None:
+        end = len(source.text)
+        return ConfigSyntax(_lower_first(message), span=Span(end, end))
+    starts = [0, *(match.end() for match in re.finditer("\n", source.text))]
+    at = min(starts[min(int(found[1]), len(starts)) - 1] + int(found[2]) - 1, len(source.text))
+    return ConfigSyntax(_lower_first(message), span=Span(at, at + 1))
+
+
+def _lower_first(message: str) -> str:
+    return message[:1].lower() + message[1:]
+
+
+class _Reader(NamedTuple):
+    source: Source
+    path: str
+    findings: Findings
+    places: Places
+    prefix: tuple[str, ...]
+
+    def config(self, table: dict[str, Any]) -> Config:
+        """Return the configuration of the whole table."""
+        known = ("tiers", "models", "sizes", "tools", "lints")
+        for key in table:
+            if key not in known:
+                self.unknown((key,), "the configuration", known)
+        models = self.models(self.table(table, "models"))
+        return Config(
+            path=self.path,
+            tiers=self.tiers(self.table(table, "tiers"), models),
+            models=models,
+            text_size=self.text_size(self.table(table, "sizes")),
+            tools=self.tools(self.table(table, "tools")),
+            lints=self.lints(self.table(table, "lints")),
+        )
+
+    def tiers(self, table: dict[str, Any], models: dict[str, ModelConfig]) -> dict[str, str]:
+        """Return all tiers; the conventional ones that the file leaves out follow its `default`."""
+        tiers: dict[str, str] = {}
+        for tier, model in table.items():
+            where = ("tiers", tier)
+            if not _NAME.fullmatch(tier):
+                self.wrong(
+                    where, "a name of small letters, digits and _", "programs write it as in `on fast`", at_key=True
+                )
+            elif self.check(where, model, _TEXT):
+                if "/" not in model and model not in models and model not in BUILT_IN_MODELS:
+                    near = nearest(model, (*models, *BUILT_IN_MODELS))
+                    self.add(UnknownModel(model, near, span=self.places.value(self.prefix + where)))
+                tiers[tier] = model
+        default = tiers.get(DEFAULT_TIER, DEFAULT.tiers[DEFAULT_TIER])
+        return {**dict.fromkeys(CONVENTIONAL_TIERS, default), **tiers}
+
+    def models(self, table: dict[str, Any]) -> dict[str, ModelConfig]:
+        """Return the models that are described well enough to be used."""
+        models = {}
+        for name, entry in table.items():
+            if self.check(("models", name), entry, _TABLE):
+                model = self.model(name, entry)
+                if model is not None:
+                    models[name] = model
+        return models
+
+    def model(self, name: str, entry: dict[str, Any]) -> ModelConfig | None:
+        """Return one model, or None when it has no usable kind; other mistakes are findings."""
+        where = ("models", name)
+        kind = entry.get("kind")
+        if kind is None:
+            self.missing(where, name, "", "kind")
+            return None
+        if kind not in _KINDS:
+            kinds = ", ".join(f'"{kind}"' for kind in _KINDS)
+            near = nearest(kind, _KINDS) if isinstance(kind, str) else None
+            self.wrong(
+                (*where, "kind"), "a kind of model", f'did you mean "{near}"?' if near else f"write one of {kinds}"
+            )
+            return None
+        required, optional = _KINDS[kind]
+        values: dict[str, Any] = {}
+        for key, value in entry.items():
+            if key == "kind":
+                continue
+            if key not in (*required, *optional):
+                self.unknown((*where, key), f"a model of kind `{kind}`", (*required, *optional))
+            elif self.check((*where, key), value, _MODEL_KEYS[key]):
+                values[key] = value
+        for key in required:
+            if key not in entry:
+                self.missing(where, name, kind, key)
+        if "path" in values:
+            values["path"] = os.path.join(os.path.dirname(self.path), os.path.expanduser(values["path"]))
+        return ModelConfig(name, kind, **values)
+
+    def text_size(self, table: dict[str, Any]) -> int:
+        """Return the size of a text without one."""
+        for key in table:
+            if key != "text":
+                self.unknown(("sizes", key), "[sizes]", ("text",))
+        size = table.get("text", DEFAULT.text_size)
+        return int(size) if self.check(("sizes", "text"), size, _TEXT_SIZE) else DEFAULT.text_size
+
+    def tools(self, table: dict[str, Any], above: tuple[str, ...] = ()) -> dict[str, str]:
+        """Return the granted tools; `math.add` without quotes, which TOML reads as a table, means the same as with
+        them.
+        """
+        tools: dict[str, str] = {}
+        for name, target in table.items():
+            path = (*above, name)
+            if isinstance(target, dict) and target:
+                tools.update(self.tools(target, path))
+            elif self.check(("tools", *path), target, _TOOL):
+                tools[".".join(path)] = target
+        return tools
+
+    def lints(self, table: dict[str, Any]) -> dict[str, str]:
+        """Return the level of each lint that the file names."""
+        if not table:
+            return {}
+        from masdsl.diagnostics.catalogue import lint_names
+
+        known = lint_names()
+        levels: dict[str, str] = {}
+        for name, level in table.items():
+            if name not in known:
+                self.unknown(("lints", name), "[lints]", known)
+            elif self.check(("lints", name), level, _LEVEL):
+                levels[name] = level
+        return levels
+
+    def table(self, table: dict[str, Any], key: str) -> dict[str, Any]:
+        value = table.get(key, {})
+        return value if self.check((key,), value, _TABLE) else {}
+
+    def check(self, where: tuple[str, ...], value: Any, rule: _Rule) -> bool:
+        """Return whether a value obeys its rule, and report where it does not."""
+        if rule.holds(value):
+            return True
+        self.wrong(where, rule.expected, rule.advice)
+        return False
+
+    def wrong(self, where: tuple[str, ...], expected: str, advice: str, *, at_key: bool = False) -> None:
+        place = self.places.key if at_key else self.places.value
+        self.add(WrongConfigValue(_shown(where), expected, advice, span=place(self.prefix + where)))
+
+    def unknown(self, where: tuple[str, ...], owner: str, known: tuple[str, ...]) -> None:
+        near = nearest(where[-1], known)
+        self.add(UnknownConfigKey(where[-1], owner, known, near, span=self.places.key(self.prefix + where)))
+
+    def missing(self, where: tuple[str, ...], name: str, kind: str, key: str) -> None:
+        self.add(MissingConfigKey(name, kind, key, _EXAMPLES[key], span=self.places.key(self.prefix + where)))
+
+    def add(self, diagnostic: Diagnostic) -> None:
+        self.findings.add(self.source, diagnostic)
+
+
+def _shown(where: tuple[str, ...]) -> str:
+    return f"[{'.'.join(where[:-1])}] {where[-1]}" if len(where) > 1 else where[0]
