@@ -1,7 +1,8 @@
 """Blocking functions beside the event loop.
 
-`asyncio.to_thread` would do, except that the loop waits for its threads at the end: a tool that hangs would keep a run alive
-far beyond its timeout. Threads from here are daemons, and what they return after nobody waits any more is dropped.
+`asyncio.to_thread` would do, except that the loop waits for its threads at the end: a tool that hangs would keep a run
+alive far beyond its timeout. Threads from here are daemons, and what they return after nobody waits any more is
+dropped.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ async def in_thread(function: Callable[[], T]) -> T:
             outcome.set_result(value)  # type: ignore[arg-type]
 
     def work() -> None:
-        value, error = None, None
+        value: T | None = None
+        error: BaseException | None = None
         try:
             value = context.run(function)
         except StopIteration as stop:  # a future refuses it, and a coroutine would swallow it

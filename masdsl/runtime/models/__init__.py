@@ -1,0 +1,1 @@
+"""Models: the protocol (`base`) and what speaks it."""

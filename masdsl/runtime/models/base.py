@@ -2,9 +2,9 @@
 
     ModelError(Exception)      every failure of a model; `kind` says which one
 
-A model is anything with the members of `ChatModel`. It makes exactly one attempt per `complete`: retries, deadlines, budgets
-and accounting are the runtime's, so an adapter switches off those of the library behind it. An adapter lets no other
-exception out than `ModelError` (and cancellation), and puts no secret into an error's text.
+A model is anything with the members of `ChatModel`. It makes exactly one attempt per `complete`: retries, deadlines,
+budgets and accounting are the runtime's, so an adapter switches off those of the library behind it. An adapter lets no
+other exception out than `ModelError` (and cancellation), and puts no secret into an error's text.
 """
 
 from __future__ import annotations
@@ -49,14 +49,15 @@ class Price(NamedTuple):
 class Request:
     """What a model is asked.
 
-    `schema` is the JSON schema that the reply should obey, or None for free text: an adapter that can constrain the reply
-    does so, any other ignores it (the messages describe the format as well, and the runtime parses every reply).
-    `max_tokens` bounds the reply and is always positive; `temperature` None leaves it to the model. `timeout` is in seconds
-    from now, or None; the runtime enforces it from outside too, by cancelling `complete`, so an adapter that blocks in a
-    thread must stop by itself at that time. `seed` makes a sampling model repeatable where it can; it differs between samples.
+    `schema` is the JSON schema that the reply should obey, or None for free text: an adapter that can constrain the
+    reply does so, any other ignores it (the messages describe the format as well, and the runtime parses every reply).
+    `max_tokens` bounds the reply and is always positive; `temperature` None leaves it to the model. `timeout` is in
+    seconds from now, or None; the runtime enforces it from outside too, by cancelling `complete`, so an adapter that
+    blocks in a thread must stop by itself at that time. `seed` makes a sampling model repeatable where it can; it
+    differs between samples.
 
-    `agent` and `step` (an address such as `main.refine.code[1]`) and `attempt` (from 0) say who asks: for scripted models
-    and logs, never sent to a provider.
+    `agent` and `step` (an address such as `main.refine.code[1]`) and `attempt` (from 0) say who asks: for scripted
+    models and logs, never sent to a provider.
     """
 
     messages: tuple[Message, ...]
@@ -74,8 +75,8 @@ class Request:
 class Reply:
     """What a model answered.
 
-    Token counts are the provider's, None where it gives none. `model` is the one that answered, as the provider names it.
-    `finish` is `stop`, `length` (cut at `max_tokens`) or `other`.
+    Token counts are the provider's, None where it gives none. `model` is the one that answered, as the provider names
+    it. `finish` is `stop`, `length` (cut at `max_tokens`) or `other`.
     """
 
     text: str
@@ -109,7 +110,8 @@ class ChatModel(Protocol):
     """A model: a name for people, a price, and one way to ask it.
 
     `price` is None where it is unknown; then no budget in USD can be kept, and the runtime refuses calls under one.
-    `close` frees what the model holds (connections, memory); it is called once, after the last call of the run that opened it.
+    `close` frees what the model holds (connections, memory); it is called once, after the last call of the run that
+    opened it.
     """
 
     @property
