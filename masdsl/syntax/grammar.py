@@ -1,0 +1,162 @@
+"""The grammar's tables, loaded from a file where one fits, and what follows from them: keywords and reserved words.
+
+A table file holds one `marshal` record for each start symbol behind a checksum. It counts only if it was made from exactly
+this grammar text by this version of the format and of Python, and if nobody else can write it; anything else is ignored and
+built afresh. Places, in this order: beside the grammar (a wheel may ship it), then the user's cache directory.
+"""
+
+from __future__ import annotations
+
+import marshal
+import os
+import re
+import sys
+from binascii import crc32
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from masdsl import resources
+from masdsl.syntax.tables import STARTS, Lexicon, Tables
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FORMAT: Final = 1
+_GRAMMAR: Final = ("grammar", "mas.lark")
+_SHIPPED: Final = ("grammar", "mas.tables")
+_MAGIC: Final = b"masdsl tables\n"
+
+
+class Language(NamedTuple):
+    """All that a parse from one start symbol needs."""
+
+    tables: Tables
+    lexicon: Lexicon
+    token: re.Pattern[str]
+    word: re.Pattern[str]
+
+
+@cache
+def load(start: str) -> Language:
+    """Return the tables of a start symbol: `program`, `binding`, `patch` or `chunk`.
+
+    Reads the cache; builds all four (about a second) and tries to write the cache if there is none that fits.
+    """
+    tables, lexicon = _stored(start) or _build(start)
+    return Language(tables, lexicon, re.compile(lexicon.pattern), re.compile(lexicon.word_pattern))
+
+
+def keywords() -> frozenset[str]:
+    """All words that the grammar spells out, in whatever place."""
+    return frozenset(load("program").lexicon.keywords)
+
+
+def reserved_words() -> frozenset[str]:
+    """The keywords that can never be a name: somewhere in the grammar either could stand. The others, such as `max`, can."""
+    return frozenset(load("program").lexicon.reserved)
+
+
+def grammar_text() -> str:
+    """The text of `grammar/mas.lark`."""
+    return resources.read_text(*_GRAMMAR)
+
+
+def cache_directory() -> str | None:
+    """The directory for table files: `$MASDSL_CACHE`, else `masdsl` in `$XDG_CACHE_HOME` or in the system's place for caches.
+
+    None if it is switched off (`MASDSL_CACHE` is empty) or there is no home directory.
+    """
+    chosen = os.environ.get("MASDSL_CACHE")
+    if chosen is not None:
+        return chosen or None
+    base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
+    if not base:
+        home = os.path.expanduser("~")
+        if home == "~":
+            return None
+        base = os.path.join(home, "Library", "Caches") if sys.platform == "darwin" else os.path.join(home, ".cache")
+    return os.path.join(base, "masdsl")
+
+
+def _identity(text: str) -> bytes:
+    """What a table file must have been made from, byte for byte."""
+    python = ".".join(map(str, sys.version_info[:2]))
+    return f"{FORMAT} {sys.implementation.name} {python} {marshal.version}\n{text}".encode()
+
+
+def cache_file() -> str | None:
+    """Where the tables of this grammar are kept, or None without a cache directory."""
+    directory = cache_directory()
+    return os.path.join(directory, f"tables-{crc32(_identity(grammar_text())):08x}.bin") if directory else None
+
+
+def _stored(start: str) -> tuple[Tables, Lexicon] | None:
+    identity = _identity(grammar_text())
+    try:
+        shipped: str | None = resources.find(*_SHIPPED)
+    except FileNotFoundError:
+        shipped = None
+    for path, trusted in ((shipped, True), (cache_file(), False)):
+        if path:
+            found = _read(path, identity, start, trusted=trusted)
+            if found:
+                return found
+    return None
+
+
+def _read(path: str, identity: bytes, start: str, *, trusted: bool) -> tuple[Tables, Lexicon] | None:
+    try:
+        with open(path, "rb") as file:
+            if not trusted and _writable_by_others(os.fstat(file.fileno())):
+                return None
+            data = file.read()
+        if not data.startswith(_MAGIC):
+            return None
+        body = memoryview(data)[len(_MAGIC) + 4 :]
+        if crc32(body).to_bytes(4, "big") != data[len(_MAGIC) : len(_MAGIC) + 4]:
+            return None
+        made_from, lexicon, parts = marshal.loads(body)
+        if made_from != identity:
+            return None
+        return Tables(*marshal.loads(parts[start])), Lexicon(*lexicon)
+    except (OSError, ValueError, TypeError, KeyError, EOFError, IndexError):
+        return None
+
+
+def _writable_by_others(status: os.stat_result) -> bool:
+    getuid: Callable[[], int] | None = getattr(os, "geteuid", None)
+    return getuid is not None and (status.st_uid not in (0, getuid()) or bool(status.st_mode & 0o022))
+
+
+def _build(start: str) -> tuple[Tables, Lexicon]:
+    from masdsl.syntax.tables import compile_start, extract, lexicon
+
+    text = grammar_text()
+    parsers = {name: compile_start(text, name) for name in STARTS}
+    tables = {name: extract(parser, name) for name, parser in parsers.items()}
+    words = lexicon(parsers.values(), tables.values())
+    path = cache_file()
+    if path:
+        write_tables(path, tables, words)
+    return tables[start], words
+
+
+def write_tables(path: str, tables: dict[str, Tables], words: Lexicon) -> bool:
+    """Write a table file in one step, so that a reader never sees half of it; say whether that worked."""
+    parts: dict[str, Any] = {name: marshal.dumps(tuple(table)) for name, table in tables.items()}
+    body = marshal.dumps((_identity(grammar_text()), tuple(words), parts))
+    data = _MAGIC + crc32(body).to_bytes(4, "big") + body
+    passing = f"{path}.{os.getpid()}"
+    try:
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        handle = os.open(passing, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o600)
+        with open(handle, "wb") as file:
+            file.write(data)
+        os.replace(passing, path)
+    except OSError:
+        try:
+            os.unlink(passing)
+        except OSError:
+            pass
+        return False
+    return True
