@@ -177,8 +177,8 @@ def _shape(annotation: object, metadata: Iterable[object] = ()) -> Shape:
             ),
         )
     raise TypeError(
-        f"{annotation!r} is no type of masdsl: use str, int, float, bool, list[T], T | None, or a subclass of Record or
-        " "Enum, with Tokens or Items in Annotated"
+        f"{annotation!r} is no type of masdsl: use str, int, float, bool, list[T], T | None or a subclass of Record "
+        "or Enum, with Tokens or Items in Annotated"
     )
 
 
@@ -216,7 +216,7 @@ def schema(shape: Shape) -> dict[str, Any]:
 
 
 def spell(shape: Shape) -> str:
-    """Return the JSON form of a shape for a model to imitate, such as `{"ok": true or false, "issues": ["text", ...]}`."""
+    """Return the JSON form of a shape for a model to imitate, such as `{"ok": true or false, "issue": "text"}`."""
     match shape:
         case TextShape():
             return '"text"'
@@ -289,15 +289,16 @@ def value_tokens(shape: Shape) -> int:
 def reply_tokens(shape: Shape) -> int:
     """Return the size of the largest reply that an agent of this type is allowed (without `max` of its own)."""
     inner = shape.inner if isinstance(shape, OptionalShape) else shape
-    needed = max(inner.cap, sizes.WORD_TOKENS) if isinstance(inner, TextShape) else value_tokens(shape) +
-    sizes.REPLY_SLACK_TOKENS return min(needed, sizes.LARGEST_TEXT_TOKENS)
+    if isinstance(inner, TextShape):
+        return max(inner.cap, sizes.WORD_TOKENS)
+    return min(value_tokens(shape) + sizes.REPLY_SLACK_TOKENS, sizes.LARGEST_TEXT_TOKENS)
 
 
 # ---------------------------------------------------------------- values
 
 
 class Clip(NamedTuple):
-    """A part of a value that was cut to its cap: `where` it is, its `size` before, and the `cap`, in `unit` (tokens, items)."""
+    """A part of a value that was cut to its cap: where it is, its size before, and the cap, in tokens or items."""
 
     where: str
     size: int
@@ -415,19 +416,16 @@ def describe(value: object) -> str:
             return f'"{brief(value, 60)}"' if value else "empty text"
         case float() if not math.isfinite(value):
             return f"{value}, which is no number"
+        case int() if value.bit_length() > 64:
+            return "a huge number"
         case int() | float():
-            return brief(repr(value) if abs(value) < 1e18 else f"{value:.3e}", 60) if _is_small(value) else "a huge
-            number"
+            return repr(value)
         case list() | tuple():
             return f"a list of {len(value)}" if value else "an empty list"
         case Mapping():
             names = ", ".join(brief(str(name), 20) for name in list(value)[:6])
             return f"an object with {names}" if names else "an empty object"
     return f"a value of the Python type {type(value).__name__}"
-
-
-def _is_small(number: float) -> bool:
-    return isinstance(number, float) or number.bit_length() < 1000
 
 
 def plain(value: Any) -> Any:

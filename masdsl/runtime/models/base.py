@@ -51,6 +51,8 @@ class Request:
 
     `schema` is the JSON schema that the reply should obey, or None for free text: an adapter that can constrain the
     reply does so, any other ignores it (the messages describe the format as well, and the runtime parses every reply).
+    Its root may be of any type; where a provider wants an object, `{"value": ...}` around it is understood in the reply.
+    Bounds that a provider cannot keep (`maxLength`, `maxItems`) may be left out: the runtime clips.
     `max_tokens` bounds the reply and is always positive; `temperature` None leaves it to the model. `timeout` is in
     seconds from now, or None; the runtime enforces it from outside too, by cancelling `complete`, so an adapter that
     blocks in a thread must stop by itself at that time. `seed` makes a sampling model repeatable where it can; it
@@ -110,8 +112,6 @@ class ChatModel(Protocol):
     """A model: a name for people, a price, and one way to ask it.
 
     `price` is None where it is unknown; then no budget in USD can be kept, and the runtime refuses calls under one.
-    `close` frees what the model holds (connections, memory); it is called once, after the last call of the run that
-    opened it.
     """
 
     @property
@@ -129,5 +129,20 @@ class ChatModel(Protocol):
         ...
 
     async def close(self) -> None:
-        """Free what the model holds. It may be called more than once."""
+        """Let go of what belongs to this event loop (connections), at the end of a run.
+
+        A later run, under another loop, may use the model again.
+        """
+        ...
+
+
+class ModelResolver(Protocol):
+    """Finds the model behind a name; called once for each name of a run."""
+
+    def __call__(self, name: str, *, tier: bool) -> ChatModel:
+        """Return the model of a tier (`fast`, `default`), or, with `tier` false, the model of that very name.
+
+        Raises ModelError of the kind `unavailable` where the configuration knows no such tier, or what it names cannot
+        be used on this machine. It must not take long: weights are loaded, and connections made, by `complete`.
+        """
         ...
