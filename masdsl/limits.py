@@ -30,6 +30,12 @@ FRACTION_DIGITS: Final = 15
 DIAGNOSTICS: Final = 50
 """Diagnostics in one run; the parser stops there."""
 
+# Values.
+MAX_TEXT_TOKENS: Final = 32_000
+"""Tokens of a text, however it came to be."""
+MAX_LIST_ITEMS: Final = 10_000
+"""Items of a list, however it came to be."""
+
 # Programs.
 AGENTS: Final = 64
 """Agents of one program, imported ones included."""
@@ -42,7 +48,13 @@ MODULES: Final = 16
 IMPORT_DEPTH: Final = 4
 """Imports inside imports."""
 EXPANDED_NODES: Final = 10_000
-"""Statements of all instances of all flows together."""
+"""Statements of all instances of all flows together, a loop's body counted each time its types are tried."""
+FLOW_INSTANCES: Final = 256
+"""Flows of one program, one for each set of static arguments."""
+LOOP_TIMES: Final = 1_000
+"""Rounds of one `loop`, draws of one `n of`."""
+STATIC_INTEGER: Final = 10_000
+"""A static integer parameter of a flow."""
 
 # Patches.
 PATCH_BYTES: Final = 64 * 1024

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from masdsl.check.types import Bool, Enum, Float, Int, List, Nothing, Opaque, Optional, Record, Text, Type, Unknown
-from masdsl.limits import MAX_LIST_ITEMS, MAX_TEXT_TOKENS
+from masdsl.sizes import LARGEST_LIST, LARGEST_TEXT_TOKENS
 
 
 def fits(given: Type, wanted: Type) -> bool:
@@ -27,7 +27,7 @@ def fits(given: Type, wanted: Type) -> bool:
             return True
         case (List(), List()):
             return given.low >= min(wanted.low, 1) and (given.high == 0 or fits(given.element, wanted.element))
-        case (Record(name=None), Record()):
+        case (Record(name=None), Record(name=None)):
             names = [field for field, _ in given.fields]
             return names == [field for field, _ in wanted.fields] and all(
                 fits(a, b) for (_, a), (_, b) in zip(given.fields, wanted.fields, strict=True)
@@ -81,12 +81,12 @@ def required(kind: Type) -> Type:
 
 def text(tokens: int) -> Text:
     """Return a text type under the hard cap."""
-    return Text(min(tokens, MAX_TEXT_TOKENS))
+    return Text(min(tokens, LARGEST_TEXT_TOKENS))
 
 
 def list_of(element: Type, low: int, high: int) -> List:
     """Return a list type under the hard cap."""
-    return List(element, min(low, MAX_LIST_ITEMS), min(high, MAX_LIST_ITEMS))
+    return List(element, min(low, LARGEST_LIST), min(high, LARGEST_LIST))
 
 
 def grown(first: Type, second: Type, rounds: int) -> Type:
@@ -116,9 +116,9 @@ def unlimited(kind: Type) -> Type:
     """Return the type with every size that may grow at its hard cap."""
     match kind:
         case Text():
-            return text(MAX_TEXT_TOKENS)
+            return text(LARGEST_TEXT_TOKENS)
         case List():
-            return list_of(unlimited(kind.element), kind.low, MAX_LIST_ITEMS)
+            return list_of(unlimited(kind.element), kind.low, LARGEST_LIST)
         case Optional():
             return optional(unlimited(kind.inner))
         case _:

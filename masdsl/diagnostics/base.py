@@ -84,6 +84,17 @@ class Findings:
         self._findings.append(Finding(source, diagnostic))
         self.ok = self.ok and diagnostic.severity != ERROR
 
+    def mark(self) -> int:
+        """Return a mark for `rollback`."""
+        return len(self._findings)
+
+    def rollback(self, mark: int) -> None:
+        """Forget all findings since the mark: a stage that has to look at something twice reports once."""
+        for source, diagnostic in self._findings[mark:]:
+            self._seen.discard((source.name, diagnostic.code, diagnostic.span))
+        del self._findings[mark:]
+        self.ok = all(finding.diagnostic.severity != ERROR for finding in self._findings)
+
     def sorted(self) -> tuple[Finding, ...]:
         """Return all findings by source (in order of appearance), then by place."""
         order = {name: number for number, name in enumerate(dict.fromkeys(finding.source.name for finding in self._findings))}

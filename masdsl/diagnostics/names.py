@@ -484,42 +484,6 @@ class NotInModule(Diagnostic):
         return _near(self.near, f"it declares {listed}; import as in `use {self.module}: name`")
 
 
-class ModuleHasErrors(Diagnostic):
-    """An imported module has errors of its own.
-
-    Why: a program is only as sound as what it imports. The errors of the module are reported with it.
-
-    Setup:
-        File helpers.mas:
-            mas 1
-            flow twice(x) -> text { return y + y }
-
-    Bad:
-        mas 1
-        use helpers: twice
-        flow main(x) -> text {
-          y = twice(x)
-          return y
-        }
-
-    Good:
-        mas 1
-        flow main(x) -> text { return x + x }
-    """
-
-    code = "MAS113"
-    module: str
-
-    def title(self) -> str:
-        return f"module `{self.module}` has errors"
-
-    def label(self) -> str:
-        return "imported here"
-
-    def help(self) -> str:
-        return f"mend the errors reported in `{self.module}`"
-
-
 class NotCallable(Diagnostic):
     """A value is called as if it were an agent.
 

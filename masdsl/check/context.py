@@ -1,0 +1,81 @@
+"""What the parts of the checker share while they turn a module into a `Program`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple, TypeAlias
+
+from masdsl.check.program import Agent, Flow, Param, Tool
+from masdsl.check.relations import show
+from masdsl.check.scope import Declared, ModuleScope, Names
+from masdsl.check.types import Enum, Record, Type
+from masdsl.config import Config
+from masdsl.diagnostics.base import Diagnostic, Findings
+from masdsl.node import Span
+
+
+class Callee(NamedTuple):
+    """Something that a step calls, resolved: kind is agent, tool or flow and `key` its key in the program's tables."""
+
+    kind: str
+    key: str
+    name: str
+    params: tuple[Param, ...]
+    returns: Type
+
+    @property
+    def signature(self) -> str:
+        """The signature as the language writes it."""
+        return signature(self.name, self.params, self.returns)
+
+
+def signature(name: str, params: tuple[Param, ...], returns: Type) -> str:
+    """Return a callee's signature as the language writes it."""
+    shown = ", ".join(f"{param.name}: {show(param.type)}" for param in params)
+    return f"{name}({shown}) -> {show(returns)}"
+
+
+Statics: TypeAlias = Mapping[str, "Type | int"]
+
+
+class Context:
+    """The state of one check: configuration, findings and the tables that grow while declarations are reached."""
+
+    def __init__(self, config: Config, findings: Findings, loaded: tuple[ModuleScope, ...]) -> None:
+        self.config = config
+        self.findings = findings
+        self.loaded = loaded
+        self.types: dict[int, Enum | Record] = {}
+        self.tools: dict[int, Tool] = {}
+        self.agents: dict[int, Agent] = {}
+        self.flows: dict[object, Flow] = {}
+        self.statements = 0
+        self._keys: set[str] = set()
+
+    def key(self, name: str) -> str:
+        """Return `name`, or the first of `name_2`, `name_3`, ... that no other declaration has."""
+        key, number = name, 1
+        while key in self._keys:
+            number += 1
+            key = f"{name}_{number}"
+        self._keys.add(key)
+        return key
+
+
+class Frame:
+    """The flow (or test, or declaration) that is being checked: its module, what its static names mean, its loops."""
+
+    def __init__(self, scope: ModuleScope, context: Context) -> None:
+        self.scope = scope
+        self.context = context
+        self.current: Declared | None = None
+        self.statics: Statics = {}
+        self.callees: Mapping[str, Callee] = {}
+        self.returns: Type | None = None
+        self.returns_span: Span | None = None
+        self.loops: list[list[Names]] = []
+        self.in_test = False
+
+    def report(self, diagnostic: Diagnostic) -> None:
+        """Record a diagnostic about this frame's module."""
+        self.context.findings.add(self.scope.source, diagnostic)

@@ -1,0 +1,101 @@
+"""Loading what a program imports: `use std.vote`, `use helpers: a, B as C`.
+
+Reading is the caller's business (`ModuleReader`), so that checking touches no disk of its own. Module names are grammar
+tokens: they cannot hold a slash, a dot-dot or a drive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from masdsl.check.builtins import BUILTINS
+from masdsl.check.scope import Declared, ModuleScope
+from masdsl.diagnostics.base import Findings
+from masdsl.diagnostics.names import DuplicateName, ImportCycle, ModuleNotFound, NotInModule
+from masdsl.diagnostics.suggest import nearest
+from masdsl.limits import IMPORT_DEPTH, MODULES
+from masdsl.source import Source
+from masdsl.syntax import ast
+from masdsl.syntax.parse import Parsed, parse_program
+
+ModuleReader = Callable[[Source, tuple[str, ...], Findings], Source | str]
+"""(importing source, path) -> the module's source, or the reason why there is none."""
+
+
+class ModuleLoader:
+    """Builds the scopes of a program's module and of all that it imports, each once."""
+
+    def __init__(self, read_module: ModuleReader, findings: Findings) -> None:
+        self._read = read_module
+        self._findings = findings
+        self._loaded: dict[str, ModuleScope] = {}
+        self._loading: list[str] = []
+
+    def scope(self, parsed: Parsed, name: str = "") -> ModuleScope:
+        """Return the scope of a parsed module; faults of its imports are reported at their `use`."""
+        document = parsed.document
+        assert isinstance(document, ast.Program)
+        scope = ModuleScope(name, parsed.source, document.items, parsed.comments)
+        self._loading.append(parsed.source.name)
+        for item in document.items:
+            if isinstance(item, ast.Use):
+                self._import(scope, item)
+            elif isinstance(item, ast.RecordDecl | ast.EnumDecl | ast.Tool | ast.Agent | ast.Flow):
+                self._declare(scope, Declared(item.name.text, item, scope, item.name.span, item.span.end))
+        self._loading.pop()
+        return scope
+
+    @property
+    def modules(self) -> tuple[ModuleScope, ...]:
+        """All imported modules, in order of loading."""
+        return tuple(self._loaded.values())
+
+    def _declare(self, scope: ModuleScope, declared: Declared) -> None:
+        first = scope.names.get(declared.name)
+        if first is not None:
+            taken = DuplicateName(declared.name, f"{first.what}", first.at, span=declared.at)
+            self._findings.add(scope.source, taken)
+        elif declared.name in BUILTINS:
+            taken = DuplicateName(declared.name, "a built-in function", None, span=declared.at)
+            self._findings.add(scope.source, taken)
+        else:
+            scope.names[declared.name] = declared
+
+    def _import(self, scope: ModuleScope, use: ast.Use) -> None:
+        module = self._module(scope, use)
+        if module is None:
+            return
+        names = use.names or (ast.ImportName(use.path[-1], None, span=use.path[-1].span),)
+        for wanted in names:
+            found = module.names.get(wanted.name.text)
+            if found is None or found.home is not module:
+                own = tuple(declared.name for declared in module.own())
+                fault = NotInModule(
+                    wanted.name.text, module.name, own, nearest(wanted.name.text, own) if use.names else None, span=wanted.span
+                )
+                self._findings.add(scope.source, fault)
+                continue
+            local = wanted.alias or wanted.name
+            self._declare(scope, Declared(local.text, found.node, module, local.span, use.span.end))
+
+    def _module(self, scope: ModuleScope, use: ast.Use) -> ModuleScope | None:
+        path = tuple(part.text for part in use.path)
+        dotted = ".".join(path)
+        span = use.path[0].span.to(use.path[-1].span)
+        if len(self._loading) > IMPORT_DEPTH or len(self._loaded) >= MODULES:
+            reason = f"imports go deeper than {IMPORT_DEPTH} or name more than {MODULES} modules"
+            self._findings.add(scope.source, ModuleNotFound(dotted, reason, None, span=span))
+            return None
+        source = self._read(scope.source, path, self._findings)
+        if isinstance(source, str):
+            self._findings.add(scope.source, ModuleNotFound(dotted, source, None, span=span))
+            return None
+        if source.name in self._loaded:
+            return self._loaded[source.name]
+        if source.name in self._loading:
+            chain = (*self._loading[self._loading.index(source.name) :], source.name)
+            self._findings.add(scope.source, ImportCycle(chain, span=span))
+            return None
+        module = self.scope(parse_program(source, self._findings), dotted)
+        self._loaded[source.name] = module
+        return module

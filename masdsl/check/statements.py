@@ -1,0 +1,460 @@
+"""Bodies of flows: what each statement binds, what is known where, whether every way through returns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from masdsl.check import program
+from masdsl.check.builtins import BUILTINS
+from masdsl.check.context import Frame
+from masdsl.check.expressions import check_fits, check_word, condition, narrowed, typed
+from masdsl.check.limits_of import limits_of
+from masdsl.check.program import Block, Invoke, Rhs, Statement
+from masdsl.check.relations import grown, join, list_of, required, show, unlimited
+from masdsl.check.resolve import static_int
+from masdsl.check.scope import Names
+from masdsl.check.steps import invoke
+from masdsl.check.types import Enum, List, Nothing, Optional, Type, Unknown
+from masdsl.diagnostics.flow import (
+    AssignedTwice,
+    DuplicateArm,
+    MatchNotExhaustive,
+    NotInTest,
+    TooManyInstances,
+    UntilOutsideLoop,
+    UselessElse,
+)
+from masdsl.diagnostics.names import DuplicateName, UndefinedName
+from masdsl.diagnostics.suggest import nearest
+from masdsl.diagnostics.types import NoCommonType, NotAList, NotAnEnum
+from masdsl.limits import EXPANDED_NODES, LOOP_TIMES
+from masdsl.node import Span
+from masdsl.syntax import ast
+
+MAX_TYPE_ROUNDS = 4
+
+
+class BlockChecker:
+    """Checks the statements of one block in order; `names` is what is known where it stands."""
+
+    def __init__(self, frame: Frame, names: Names, prefix: str) -> None:
+        self.frame = frame
+        self.names = names
+        self.exits = False
+        self._prefix = prefix
+        self._bound_here: dict[str, Span] = {}
+        self._labels: dict[str, int] = {}
+
+    def check(self, statements: tuple[ast.Statement, ...]) -> Block:
+        """Return the checked statements. Afterwards `names` is what holds behind them, `exits` whether nothing gets there."""
+        checked: list[Statement] = []
+        for node in statements:
+            context = self.frame.context
+            context.statements += 1
+            if context.statements > EXPANDED_NODES:
+                self.frame.report(TooManyInstances("statements", EXPANDED_NODES, span=node.span))
+                break
+            made = self._statement(node)
+            if made is not None:
+                checked.append(made)
+        return tuple(checked)
+
+    # ------------------------------------------------------------ statements
+
+    def _statement(self, node: ast.Statement) -> Statement | None:
+        match node:
+            case ast.Bind():
+                return self._bind(node)
+            case ast.Append():
+                return self._append(node)
+            case ast.Until():
+                return self._until(node)
+            case ast.Return():
+                return self._return(node)
+            case ast.Loop():
+                return self._loop(node)
+            case ast.For():
+                return self._for(node)
+            case ast.Within():
+                return self._within(node)
+            case ast.If():
+                return self._if(node)
+            case ast.Match():
+                return self._match(node)
+
+    def _bind(self, node: ast.Bind) -> Statement:
+        name = node.name.text
+        self._check_binder(node.name)
+        path = f"{self._prefix}.{name}"
+        value = self.rhs(node.value, path, self.names.types.get(name))
+        self.names.bind(name, value.type, node.name.span)
+        return program.Bind(path, name, value, value.type, span=node.span)
+
+    def _append(self, node: ast.Append) -> Statement | None:
+        name = node.name.text
+        value = typed(self.frame, self.names, node.value)
+        known = self.names.types.get(name)
+        if known is None:
+            near = nearest(name, self.names.types)
+            self.frame.report(UndefinedName(name, near, None, span=node.name.span))
+            return None
+        for kind, place, span in (
+            (known, "what `+=` adds to", node.name.span),
+            (value.type, "what `+=` adds", node.value.span),
+        ):
+            if not isinstance(kind, List | Unknown):
+                self.frame.report(NotAList(place, show(kind), span=span))
+                return None
+        if not isinstance(known, List) or not isinstance(value.type, List):
+            return None
+        element = value.type.element if known.high == 0 else known.element if value.type.high == 0 else None
+        if element is None:
+            element = join(known.element, value.type.element)
+        if element is None:
+            fault = NoCommonType(f"an item of `{name}`", show(known.element), show(value.type.element), span=node.value.span)
+            self.frame.report(fault)
+            return None
+        kind = list_of(element, known.low + value.type.low, known.high + value.type.high)
+        self.names.bind(name, kind, node.name.span)
+        return program.Append(name, value, kind, span=node.span)
+
+    def _until(self, node: ast.Until) -> Statement:
+        checked = condition(self.frame, self.names, node.condition)
+        if not self.frame.loops:
+            self.frame.report(UntilOutsideLoop(span=node.span))
+        else:
+            self.frame.loops[-1].append(narrowed(self.names, node.condition, True))
+        self.names = narrowed(self.names, node.condition, False)
+        return program.Until(checked, span=node.span)
+
+    def _return(self, node: ast.Return) -> Statement:
+        wanted = self.frame.returns
+        if wanted is None:
+            fault = NotInTest("a test returns nothing", "remove `return`, and `expect` what should hold", span=node.span)
+            self.frame.report(fault)
+        value = self.rhs(node.value, f"{self._prefix}.return", wanted)
+        if wanted is not None:
+            check_fits(self.frame, value.type, wanted, "what is returned", node.value.span)
+        self.exits = True
+        return program.Return(f"{self._prefix}.return", value, wanted or value.type, span=node.span)
+
+    def _within(self, node: ast.Within) -> Statement:
+        path = self._construct("within", node.label)
+        inner = self._nested(path)
+        body = inner.check(node.body.statements)
+        self._leave([inner], node.body.span)
+        return program.Within(path, limits_of(self.frame, node.limits), body, span=node.span)
+
+    def _loop(self, node: ast.Loop) -> Statement:
+        path = self._construct("loop", node.label)
+        times = static_int(self.frame, node.times, "the number of rounds", 1, LOOP_TIMES) or 1
+        body, exits = self._repeat(path, node.body, times, {}, True)
+        self.exits = self.exits or exits
+        return program.Loop(path, times, body, span=node.span)
+
+    def _for(self, node: ast.For) -> Statement:
+        path = self._construct("for", node.label)
+        items = typed(self.frame, self.names, node.items)
+        self._check_binder(node.var)
+        element, high = self._items(items.type, "what `for` goes through", node.items.span)
+        body, _ = self._repeat(path, node.body, max(1, high), {node.var: element}, False)
+        return program.For(path, node.var.text, element, items, body, span=node.span)
+
+    def _if(self, node: ast.If) -> Statement:
+        path = self._construct("if", node.label)
+        branches: list[program.Branch] = []
+        ways: list[BlockChecker] = []
+        rest = self.names
+        for number, branch in enumerate(node.branches):
+            checked = condition(self.frame, rest, branch.condition)
+            suffix = "" if number == 0 else ".elif" if number == 1 else f".elif_{number}"
+            inner = BlockChecker(self.frame, narrowed(rest, branch.condition, True).copy(), path + suffix)
+            body = inner.check(branch.body.statements)
+            ways.append(inner)
+            branches.append(program.Branch(checked, body, span=branch.span))
+            rest = narrowed(rest, branch.condition, False)
+        otherwise = BlockChecker(self.frame, rest.copy(), f"{path}.else")
+        orelse = otherwise.check(node.orelse.statements) if node.orelse else ()
+        self._leave([*ways, otherwise], node.span)
+        return program.If(path, tuple(branches), orelse, span=node.span)
+
+    def _match(self, node: ast.Match) -> Statement | None:
+        path = self._construct("match", node.label)
+        subject = typed(self.frame, self.names, node.subject)
+        kind = subject.type
+        if not isinstance(kind, Enum | Unknown):
+            self.frame.report(NotAnEnum(show(kind), span=node.subject.span))
+            kind = Unknown()
+        seen: set[str] = set()
+        arms: list[program.Arm] = []
+        ways: list[BlockChecker] = []
+        for arm in node.arms:
+            words = tuple(word.text for word in arm.words if not isinstance(kind, Enum) or check_word(self.frame, kind, word))
+            for word in arm.words:
+                if word.text in seen:
+                    self.frame.report(DuplicateArm(word.text, span=word.span))
+                seen.add(word.text)
+            inner = BlockChecker(self.frame, self.names.copy(), f"{path}.{arm.words[0].text}")
+            body = inner.check(arm.body.statements)
+            ways.append(inner)
+            arms.append(program.Arm(words, body, span=arm.span))
+        orelse: Block | None = None
+        if node.orelse is not None:
+            otherwise = BlockChecker(self.frame, self.names.copy(), f"{path}.else")
+            orelse = otherwise.check(node.orelse.statements)
+            ways.append(otherwise)
+        elif isinstance(kind, Enum):
+            missing = tuple(word for word in kind.words if word not in seen)
+            if missing:
+                self.frame.report(MatchNotExhaustive(kind.name, missing, span=node.subject.span))
+        self._leave(ways, node.span)
+        return program.Match(path, subject, tuple(arms), orelse, span=node.span)
+
+    # ------------------------------------------------------------ right-hand sides
+
+    def rhs(self, node: ast.Rhs, path: str, want: Type | None) -> Rhs:
+        """Return the checked right side of a binding or `return`."""
+        match node:
+            case ast.Sample():
+                count = static_int(self.frame, node.count, "the number of samples", 1, LOOP_TIMES) or 1
+                body = self._attempt(node.body, path, self.names, _element(want))
+                return program.Sample(count, body, list_of(body.type, count, count), span=node.span)
+            case ast.Each():
+                return self._each(node, path, want)
+            case _:
+                return self._attempt(node, path, self.names, want)
+
+    def _each(self, node: ast.Each, path: str, want: Type | None) -> Rhs:
+        items = typed(self.frame, self.names, node.items)
+        self._check_binder(node.var)
+        element, high = self._items(items.type, "what `each` goes through", node.items.span)
+        low = items.type.low if isinstance(items.type, List) and node.condition is None else 0
+        inner = self.names.copy()
+        inner.bind(node.var.text, element, node.var.span)
+        checked = condition(self.frame, inner, node.condition) if node.condition is not None else None
+        if node.condition is not None:
+            inner = narrowed(inner, node.condition, True)
+        body = self._attempt(node.body, path, inner, _element(want))
+        kind = list_of(body.type, low, high)
+        return program.Each(node.var.text, element, items, checked, body, kind, span=node.span)
+
+    def _attempt(self, node: ast.Attempt, path: str, names: Names, want: Type | None) -> program.Attempt:
+        if not isinstance(node, ast.Fallback):
+            return self._operand(node, path, names, want)
+        options: list[program.Expr | Invoke] = []
+        kind: Type = Nothing()
+        for number, option in enumerate(node.options):
+            suffix = "" if number == 0 else ".else" if number == 1 else f".else_{number}"
+            checked = self._operand(option, path + suffix, names, want)
+            last = number == len(node.options) - 1
+            if not last and not isinstance(checked, Invoke) and not isinstance(checked.type, Optional | Nothing | Unknown):
+                self.frame.report(UselessElse(span=node.options[number + 1].span))
+            settled = checked.type if last else required(checked.type)
+            common = settled if number == 0 else join(kind, settled)
+            if common is None:
+                self.frame.report(NoCommonType("this alternative", show(kind), show(settled), span=option.span))
+                common = Unknown()
+            if last and isinstance(kind, Nothing) and number > 0:
+                common = settled
+            kind = common
+            options.append(checked)
+        return program.Fallback(tuple(options), kind, span=node.span)
+
+    def _operand(self, node: ast.Expr, path: str, names: Names, want: Type | None) -> program.Expr | Invoke:
+        if isinstance(node, ast.Call) and node.callee.text not in BUILTINS:
+            return invoke(self.frame, names, node, path)
+        return typed(self.frame, names, node, want)
+
+    def _items(self, kind: Type, place: str, span: Span) -> tuple[Type, int]:
+        if isinstance(kind, List):
+            return kind.element, kind.high
+        if not isinstance(kind, Unknown):
+            self.frame.report(NotAList(place, show(kind), span=span))
+        return Unknown(), 1
+
+    # ------------------------------------------------------------ names and ways
+
+    def _check_binder(self, name: ast.Name) -> None:
+        frame = self.frame
+        if name.text in self._bound_here:
+            frame.report(AssignedTwice(name.text, self._bound_here[name.text], span=name.span))
+        elif name.text in frame.scope.names:
+            declared = frame.scope.names[name.text]
+            frame.report(DuplicateName(name.text, declared.what, declared.at, span=name.span))
+        elif name.text in BUILTINS:
+            frame.report(DuplicateName(name.text, "a built-in function", None, span=name.span))
+        elif name.text in frame.statics or name.text in frame.callees:
+            frame.report(DuplicateName(name.text, "a parameter of the flow", None, span=name.span))
+        self._bound_here[name.text] = name.span
+
+    def _construct(self, kind: str, label: ast.Name | None) -> str:
+        if label is not None:
+            if label.text in self._bound_here:
+                self.frame.report(AssignedTwice(label.text, self._bound_here[label.text], span=label.span))
+            self._bound_here[label.text] = label.span
+            return f"{self._prefix}.{label.text}"
+        number = self._labels.get(kind, 0) + 1
+        self._labels[kind] = number
+        return f"{self._prefix}.{kind}" if number == 1 else f"{self._prefix}.{kind}_{number}"
+
+    def _nested(self, path: str) -> BlockChecker:
+        return BlockChecker(self.frame, self.names.copy(), path)
+
+    def _leave(self, ways: list[BlockChecker], where: Span) -> None:
+        """Go on behind a construct: with what holds on every way that gets there."""
+        open_ways = [way.names for way in ways if not way.exits]
+        if not open_ways:
+            self.exits = True
+            return
+        self.names = self._merged(open_ways, where)
+
+    def _merged(self, ways: list[Names], where: Span) -> Names:
+        merged = ways[0].copy()
+        for name in list(merged.types):
+            kind: Type | None = merged.types[name]
+            at = merged.bound_at.get(name, where)
+            for other in ways[1:]:
+                if name not in other.types:
+                    kind = None
+                    merged.unsure[name] = where
+                    break
+                common = join(kind, other.types[name]) if kind is not None else None
+                if common is None and kind is not None:
+                    at = other.bound_at.get(name, at)
+                    self.frame.report(NoCommonType(f"`{name}`", show(kind), show(other.types[name]), span=at))
+                    common = Unknown()
+                kind = common
+            if kind is None:
+                merged.types.pop(name)
+            else:
+                merged.types[name] = kind
+        for other in ways[1:]:
+            for name in other.types:
+                if name not in ways[0].types:
+                    merged.unsure[name] = where
+            for name, span in other.unsure.items():
+                if name not in merged.types:
+                    merged.unsure.setdefault(name, span)
+        return merged
+
+    # ------------------------------------------------------------ loops
+
+    def _repeat(
+        self, path: str, node: ast.Block, times: int, binders: dict[ast.Name, Type], runs: bool
+    ) -> tuple[Block, bool]:
+        """Check a loop's body under types of its carried names that hold in every round.
+
+        Rounds are tried until the types stand still. Sizes that keep growing by the same step are extended to all `times`
+        rounds (an accumulating list), any others go to their hard cap. `runs` says that there is at least one round.
+        Returns the body, and whether every way through it returns.
+        """
+        outer = self.names
+        carried = [name for name in dict.fromkeys(assigned(node)) if name in outer.types]
+        findings = self.frame.context.findings
+
+        def again(start: dict[str, Type], before: _Round | None = None) -> _Round:
+            if before is not None:
+                findings.rollback(before.mark)
+            return self._round(path, node, start, binders, findings.mark())
+
+        tried = again({name: outer.types[name] for name in carried})
+        if not tried.settled and times > 1:
+            first = tried.behind
+            tried = again(first, tried)
+            if not tried.settled:
+                second = tried.behind
+                tried = again({name: grown(first[name], second[name], times - 2) for name in carried}, tried)
+                last = {name: grown(first[name], second[name], times - 1) for name in carried}
+                tries = 0
+                while not tried.settled and not _all_fit(tried.behind, last) and tries < MAX_TYPE_ROUNDS:
+                    wider = {name: kind if kind == tried.start[name] else unlimited(kind) for name, kind in tried.behind.items()}
+                    tried = again(wider, tried)
+                    tries += 1
+        after = outer.copy()
+        if runs and (tried.settled or times == 1) and tried.ends:
+            after.types.update(self._joined({name: tried.ends[0].types[name] for name in carried}, tried.ends, node))
+        else:
+            after.types.update(tried.behind if tried.settled or times == 1 else tried.start)
+        own = {binder.text for binder in binders}
+        for end in tried.ends:
+            for name in end.types:
+                if name not in outer.types and name not in own:
+                    after.unsure[name] = node.span
+        self.names = after
+        return tried.body, runs and not tried.ends
+
+    def _round(
+        self, path: str, node: ast.Block, start: dict[str, Type], binders: dict[ast.Name, Type], mark: int
+    ) -> _Round:
+        """Check the body once, with `start` as the types of the carried names."""
+        names = self.names.copy()
+        names.types.update(start)
+        for binder, kind in binders.items():
+            names.bind(binder.text, kind, binder.span)
+        inner = BlockChecker(self.frame, names, path)
+        self.frame.loops.append([])
+        body = inner.check(node.statements)
+        ends = self.frame.loops.pop()
+        if not inner.exits:
+            ends.append(inner.names)
+        return _Round(start, self._joined(start, ends, node), body, ends, mark)
+
+    def _joined(self, start: dict[str, Type], ends: list[Names], node: ast.Block) -> dict[str, Type]:
+        """Return what the carried names may be at the start of a round and at its ends together."""
+        joined = dict(start)
+        for end in ends:
+            for name, kind in joined.items():
+                later = end.types.get(name, kind)
+                common = join(kind, later)
+                if common is None:
+                    at = end.bound_at.get(name, node.span)
+                    self.frame.report(NoCommonType(f"`{name}`", show(kind), show(later), span=at))
+                    common = Unknown()
+                joined[name] = common
+        return joined
+
+
+class _Round(NamedTuple):
+    """One try at a loop's body: types at its start, types at start and ends together, the body, what holds at its ends."""
+
+    start: dict[str, Type]
+    behind: dict[str, Type]
+    body: Block
+    ends: list[Names]
+    mark: int
+
+    @property
+    def settled(self) -> bool:
+        """Whether another round would find the same types."""
+        return self.behind == self.start
+
+
+def _all_fit(kinds: dict[str, Type], limits: dict[str, Type]) -> bool:
+    return all(join(limits[name], kind) == limits[name] for name, kind in kinds.items())
+
+
+def assigned(block: ast.Block) -> Iterator[str]:
+    """Yield the names that a block binds or adds to, in nested blocks too."""
+    pending: list[ast.Statement] = list(block.statements)
+    while pending:
+        node = pending.pop()
+        match node:
+            case ast.Bind() | ast.Append():
+                yield node.name.text
+            case ast.Loop() | ast.For() | ast.Within():
+                pending.extend(node.body.statements)
+            case ast.If():
+                for branch in node.branches:
+                    pending.extend(branch.body.statements)
+                pending.extend(node.orelse.statements if node.orelse else ())
+            case ast.Match():
+                for arm in node.arms:
+                    pending.extend(arm.body.statements)
+                pending.extend(node.orelse.statements if node.orelse else ())
+            case ast.Until() | ast.Return():
+                pass
+
+
+def _element(want: Type | None) -> Type | None:
+    return want.element if isinstance(want, List) else None

@@ -1,0 +1,181 @@
+"""Tests written in the language: what is given, what is run, what is expected."""
+
+from __future__ import annotations
+
+from masdsl.check.context import Context, Frame
+from masdsl.check.declarations import agent, tool
+from masdsl.check.expressions import condition, expect
+from masdsl.check.literals import NotConstantError, as_value
+from masdsl.check.program import Block, Builtin, Const, Expr, Flow, Given, Invoke, Test, Value
+from masdsl.check.relations import text
+from masdsl.check.scope import Declared, ModuleScope, Names
+from masdsl.check.statements import BlockChecker
+from masdsl.check.types import Float, Int, Type, Unknown
+from masdsl.diagnostics.flow import NotInTest, UnknownStep
+from masdsl.diagnostics.names import NotAValue, UndefinedCallee
+from masdsl.diagnostics.suggest import nearest
+from masdsl.diagnostics.types import NotConstant
+from masdsl.node import Node
+from masdsl.sizes import text_tokens
+from masdsl.syntax import ast
+
+MEASURES: dict[str, Type] = {"calls": Int(), "tokens": Int(), "usd": Float(), "seconds": Float()}
+RAN = "ran"
+
+
+def check_test(context: Context, scope: ModuleScope, node: ast.Test) -> Test:
+    """Return the checked test."""
+    frame = Frame(scope, context)
+    frame.in_test = True
+    givens = tuple(made for made in (_given(frame, given) for given in node.givens) if made is not None)
+    block = BlockChecker(frame, Names(), "test")
+    body = block.check(node.body.statements)
+    names = block.names.copy()
+    for measure, kind in MEASURES.items():
+        if measure in names.types:
+            fault = NotInTest(f"`{measure}` is what the run used, in a test", "choose another name", span=names.bound_at[measure])
+            frame.report(fault)
+        names.types[measure] = kind
+    expects = tuple(_expect(frame, names, expected.condition) for expected in node.expects)
+    return Test(node.title.value, givens, body, expects, span=node.span)
+
+
+def _given(frame: Frame, node: ast.Given) -> Given | None:
+    dotted = ".".join(part.text for part in node.target)
+    span = node.target[0].span.to(node.target[-1].span)
+    declared = _target(frame, tuple(part.text for part in node.target))
+    if declared is None:
+        known = [name for name, found in frame.scope.names.items() if isinstance(found.node, ast.Agent | ast.Tool)]
+        frame.report(UndefinedCallee(dotted, nearest(dotted, known), span=span))
+        return None
+    if not isinstance(declared.node, ast.Agent | ast.Tool):
+        frame.report(NotAValue(dotted, f"{declared.what}; given stands for an agent or a tool", span=span))
+        return None
+    item = tool(frame, declared) if isinstance(declared.node, ast.Tool) else agent(frame, declared)
+    value: Value = None
+    if node.value is not None and node.mode == "replies":
+        assert isinstance(node.value, ast.StrLit)
+        value = node.value.value
+    elif node.value is not None:
+        checked = expect(frame, Names(), node.value, item.returns, f"what `{dotted}` gives")
+        try:
+            value = as_value(checked)
+        except NotConstantError:
+            if not isinstance(checked.type, Unknown):
+                frame.report(NotConstant("what is given", span=node.value.span))
+            return None
+    return Given(item.key, node.mode, value, span=node.span)
+
+
+def _target(frame: Frame, parts: tuple[str, ...]) -> Declared | None:
+    if len(parts) == 1:
+        return frame.scope.names.get(parts[0])
+    module = next((module for module in frame.context.loaded if module.name == ".".join(parts[:-1])), None)
+    return module.names.get(parts[-1]) if module is not None else None
+
+
+# ---------------------------------------------------------------- expectations
+
+
+def _expect(frame: Frame, names: Names, node: ast.Expr) -> Expr:
+    """Check a condition in which `ran(address)` counts the runs of a step."""
+    counted = _CountedSteps(frame)
+    checked = condition(frame, names, counted.replaced(node))
+    return counted.restored(checked)
+
+
+class _CountedSteps:
+    """Stands a literal number in for each `ran(address)` while the condition is checked, and puts the call back after."""
+
+    def __init__(self, frame: Frame) -> None:
+        self._frame = frame
+        self._calls: dict[tuple[int, int], str] = {}
+
+    def replaced(self, node: ast.Expr) -> ast.Expr:
+        match node:
+            case ast.Call(callee=ast.Name(text="ran")):
+                address = _address(node.arguments[0].value) if len(node.arguments) == 1 else None
+                if address is None:
+                    problem = "`ran` takes the address of a step"
+                    self._frame.report(NotInTest(problem, "write it as in `ran(main.refine.code)`", span=node.span))
+                else:
+                    self._calls[node.span] = address
+                    self._check(node, address)
+                return ast.IntLit(0, span=node.span)
+            case ast.And() | ast.Or():
+                return node.replace(operands=tuple(self.replaced(operand) for operand in node.operands))
+            case ast.Not():
+                return node.replace(operand=self.replaced(node.operand))
+            case ast.Binary():
+                return node.replace(left=self.replaced(node.left), right=self.replaced(node.right))
+            case _:
+                return node
+
+    def restored(self, checked: Expr) -> Expr:
+        if isinstance(checked, Const):
+            address = self._calls.get(checked.span)
+            if address is None:
+                return checked
+            name = Const(address, text(text_tokens(address)), span=checked.span)
+            return Builtin(RAN, (name,), Int(), span=checked.span)
+        changes = {}
+        for field in checked._fields:
+            value = getattr(checked, field)
+            if isinstance(value, Node) and field in ("left", "right", "operand"):
+                changes[field] = self.restored(value)  # type: ignore[arg-type]
+            elif field == "operands":
+                changes[field] = tuple(self.restored(operand) for operand in value)
+        return checked.replace(**changes) if changes else checked
+
+    def _check(self, node: ast.Call, address: str) -> None:
+        flows = tuple(self._frame.context.flows.values())
+        if step_exists(flows, address):
+            return
+        known = [f"{invoke.path}" for flow in flows for invoke in invokes(flow.body)]
+        self._frame.report(UnknownStep(address, nearest(address, known), span=node.arguments[0].span))
+
+
+def _address(node: ast.Expr) -> str | None:
+    parts: list[str] = []
+    while isinstance(node, ast.Attribute):
+        parts.append(node.field.text)
+        node = node.value
+    if not isinstance(node, ast.Var):
+        return None
+    parts.append(node.name.text)
+    return ".".join(reversed(parts))
+
+
+def step_exists(flows: tuple[Flow, ...], address: str) -> bool:
+    """Say whether an address names a step: a path in its flow, or, behind a step that calls a flow, one in that flow."""
+    by_key = {flow.key: flow for flow in flows}
+    pending = [(flow, address) for flow in flows]
+    while pending:
+        flow, rest = pending.pop()
+        for step in invokes(flow.body):
+            if step.path == rest:
+                return True
+            called = by_key.get(step.callee) if step.kind == "flow" else None
+            if called is not None and rest.startswith(step.path + "."):
+                pending.append((called, called.name + rest[len(step.path) :]))
+    return False
+
+
+def invokes(block: Block) -> tuple[Invoke, ...]:
+    """Return every step of a block, in order of the text."""
+    found: list[Invoke] = []
+    pending: list[Node] = list(reversed(block))
+    while pending:
+        node = pending.pop()
+        if isinstance(node, Invoke):
+            found.append(node)
+            continue
+        inner: list[Node] = []
+        for field in node._fields:
+            value = getattr(node, field)
+            if isinstance(value, tuple):
+                inner.extend(item for item in value if isinstance(item, Node))
+            elif isinstance(value, Node) and not isinstance(value, Type):
+                inner.append(value)
+        pending.extend(reversed(inner))
+    return tuple(found)
