@@ -66,7 +66,9 @@ MODULES = dict(_modules())
 
 
 def _room(module: str) -> str:
-    return [*module.split("."), ""][1]
+    """Return the room of a module; `config_reader` is a part of `config`."""
+    name = [*module.split("."), ""][1]
+    return name if name in ALLOWED else name.partition("_")[0]
 
 
 def _imports(module: str, path: Path) -> Iterator[tuple[str, int]]:

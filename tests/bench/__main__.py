@@ -1,0 +1,8 @@
+"""Every benchmark, one after the other: `python -m tests.bench`."""
+
+from tests.bench import bench_check, bench_parse
+
+if __name__ == "__main__":
+    bench_parse.main()
+    print()
+    bench_check.main()
