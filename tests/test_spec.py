@@ -1,0 +1,107 @@
+"""`grammar/spec.md` is true: every block checks as it says, formats, compiles, and its tests pass."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from masdsl import pipeline
+from masdsl.check.bounds import bound_calls
+from masdsl.check.program import Bind, For, If, Loop, Match, Program, Statement, Within
+from masdsl.check.relations import show
+from masdsl.diagnostics.base import Findings
+from masdsl.diagnostics.render import render_text
+from masdsl.source import Source
+from masdsl.syntax.parse import parse_binding, parse_patch
+from masdsl.syntax.print import format_document
+from tests.harness.programs import run_tests, write
+from tests.harness.specfile import Example, Promise, examples
+
+PAGE = Path(__file__).resolve().parent.parent / "grammar" / "spec.md"
+EXAMPLES = examples(PAGE)
+PROGRAMS = [pytest.param(example, id=example.name) for example in EXAMPLES if example.language in ("mas", "part")]
+DOCUMENTS = [pytest.param(example, id=example.name) for example in EXAMPLES if example.language in ("bind", "patch")]
+
+
+def _checked(example: Example, folder: Path) -> tuple[Source, Program | None, Findings]:
+    findings = Findings()
+    path = write(folder, example.text, example.files, example.config)
+    checked = pipeline.check_file(str(path), findings)
+    assert checked.source is not None
+    return checked.source, checked.program, findings
+
+
+def _is_lint(code: str) -> bool:
+    return code.startswith("MAS7")
+
+
+@pytest.mark.parametrize("example", PROGRAMS)
+def test_diagnostics_are_those_that_the_page_shows(example: Example, tmp_path: Path) -> None:
+    source, _, findings = _checked(example, tmp_path)
+    found = sorted(
+        Promise(source.position(finding.diagnostic.span.start).line, finding.diagnostic.severity, finding.diagnostic.code)
+        for finding in findings.sorted()
+    )
+    promised = sorted(promise for promise in example.promises if promise.kind in ("error", "warning"))
+    if example.language == "part":
+        found = [one for one in found if one in promised or not _is_lint(one.what)]
+    assert found == promised, f"{PAGE.name}:{example.line}\n{render_text(findings.sorted())}"
+
+
+@pytest.mark.parametrize("example", [case for case in PROGRAMS if any(p.kind == "type" for p in case.values[0].promises)])
+def test_types_are_those_that_the_page_shows(example: Example, tmp_path: Path) -> None:
+    source, program, findings = _checked(example, tmp_path)
+    assert program is not None, render_text(findings.sorted())
+    shown = {
+        (source.position(bind.span.start).line, show(bind.type)) for flow in program.flows for bind in _binds(flow.body)
+    }
+    promised = {(promise.line, promise.what) for promise in example.promises if promise.kind == "type"}
+    assert promised <= shown, shown
+
+
+def _binds(block: tuple[Statement, ...]) -> list[Bind]:
+    found: list[Bind] = []
+    for statement in block:
+        match statement:
+            case Bind():
+                found.append(statement)
+            case Loop() | For() | Within():
+                found += _binds(statement.body)
+            case If():
+                found += [bind for branch in statement.branches for bind in _binds(branch.body)] + _binds(statement.orelse)
+            case Match():
+                found += [bind for arm in statement.arms for bind in _binds(arm.body)] + _binds(statement.orelse or ())
+            case _:
+                pass
+    return found
+
+
+@pytest.mark.parametrize("example", [case for case in PROGRAMS if any(p.kind == "bound" for p in case.values[0].promises)])
+def test_bounds_are_those_that_the_page_shows(example: Example, tmp_path: Path) -> None:
+    source, program, findings = _checked(example, tmp_path)
+    assert program is not None, render_text(findings.sorted())
+    bounds = bound_calls(program)
+    shown = {
+        (source.position(flow.span.start).line, f"calls {bounds.flows[flow.key].most}") for flow in program.flows
+    }
+    promised = {(promise.line, promise.what) for promise in example.promises if promise.kind == "bound"}
+    assert promised <= shown, shown
+
+
+@pytest.mark.parametrize("example", [case for case in PROGRAMS if not any(p.kind == "error" for p in case.values[0].promises)])
+def test_examples_format_compile_and_pass_their_tests(example: Example, tmp_path: Path) -> None:
+    source, program, _ = _checked(example, tmp_path)
+    assert program is not None
+    assert pipeline.format_source(source, Findings()) is not None
+    pipeline.build(program)
+    assert run_tests(Path(source.name)) == []
+
+
+@pytest.mark.parametrize("example", DOCUMENTS)
+def test_bindings_and_patches_are_shown_as_they_are_printed(example: Example) -> None:
+    findings = Findings()
+    parse = parse_binding if example.language == "bind" else parse_patch
+    parsed = parse(Source(example.name, example.text), findings)
+    assert findings.ok, render_text(findings.sorted())
+    assert format_document(parsed) == example.text
