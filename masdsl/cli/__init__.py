@@ -1,0 +1,100 @@
+"""The command `mas`. Each command is a module here with `run(arguments) -> exit code`, imported when it is asked for.
+
+Exit codes: 0 fine; 1 findings, or failed tests; 2 the command was used wrongly, or a file cannot be read or written; 3
+a run went over its budget; 4 a run failed; 5 no tests were found; 130 interrupted; 141 the reader of the output went
+away.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+COMMANDS = {
+    "check": "find mistakes in programs without running them",
+    "fmt": "write programs in their one layout",
+    "build": "compile a program to a Python file",
+    "run": "run a program",
+    "test": "run the tests that stand in programs",
+    "explain": "show what a code such as MAS101 means",
+    "models": "list models, fetch the weights of the local one",
+    "init": "start a project",
+}
+
+FINE, FOUND, USAGE, OVER_BUDGET, FAILED, NOTHING_COLLECTED, INTERRUPTED, NO_READER = 0, 1, 2, 3, 4, 5, 130, 141
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `mas` with these arguments (by default those of the process) and return the exit code.
+
+    Never raises for bad input: mistakes are printed, and a fault of masdsl itself is reported as MAS000.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = _dispatch(given)
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        _silence_stdout()
+        return NO_READER
+    except SystemExit as stop:  # argparse: 0 after --help, 2 after a wrong option
+        return stop.code if isinstance(stop.code, int) else USAGE
+    except BaseException as error:
+        from masdsl.cli.boundary import explain_failure
+
+        return explain_failure(error, given)
+
+
+def _dispatch(given: list[str]) -> int:
+    command, *rest = given or ["--help"]
+    if command in COMMANDS:
+        from importlib import import_module
+
+        code: int = import_module(f"masdsl.cli.{command}").run(rest)
+        return code
+    if command in ("--help", "-h", "help"):
+        if rest and rest[0] in COMMANDS:
+            return _dispatch([rest[0], "--help"])
+        print(usage(), end="")
+        return FINE
+    if command in ("--version", "-V"):
+        from masdsl import __version__
+
+        print(f"masdsl {__version__}")
+        return FINE
+    from masdsl.cli.boundary import UsageError
+    from masdsl.diagnostics.suggest import nearest
+
+    near = nearest(command, COMMANDS)
+    what = "option" if command.startswith("-") else "command"
+    raise UsageError(
+        f"there is no {what} `{command}`", f"did you mean `mas {near}`?" if near else "`mas --help` lists all"
+    )
+
+
+def usage() -> str:
+    """Return what `mas --help` prints."""
+    width = max(len(name) for name in COMMANDS)
+    lines = [f"  {name.ljust(width)}  {what}" for name, what in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: mas COMMAND ...",
+            "",
+            *lines,
+            "",
+            "`mas COMMAND --help` says more; `mas --version` shows the version.",
+            "",
+        ]
+    )
+
+
+def _silence_stdout() -> None:
+    """Let nothing complain at exit about the pipe that nobody reads any more."""
+    import os
+
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError):
+        pass

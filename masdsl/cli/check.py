@@ -1,0 +1,73 @@
+"""`mas check`: find mistakes in programs without running them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from masdsl.cli import FINE, FOUND
+from masdsl.cli.boundary import guarded
+from masdsl.cli.files import find_programs
+from masdsl.cli.terminal import FORMATS, print_findings, write
+from masdsl.config import Config, load_config
+from masdsl.diagnostics.base import ERROR, Finding, Findings
+from masdsl.pipeline import Checked, check_file
+
+
+class _Options(NamedTuple):
+    paths: Sequence[str] = ()
+    form: str = "text"
+    strict: bool = False
+    verbose: bool = False
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Check the programs that the arguments name; return 1 if there is a finding that counts."""
+    options = _options(arguments)
+    paths = find_programs(options.paths)
+    configs: dict[str, Config] = {}
+    reported: list[Finding] = []
+    seen: set[tuple[str, str, object]] = set()
+    for path in paths:
+        findings = Findings()
+        checked = guarded(path, findings, _check, path, findings, configs)
+        for finding in findings.sorted():
+            key = (finding.source.name, finding.diagnostic.code, finding.diagnostic.span)
+            if key not in seen:  # the configuration and imported modules are shared by many files
+                seen.add(key)
+                reported.append(finding)
+        if options.verbose and options.form == "text":
+            write(f"{path}: {_verdict(checked, findings)}\n")
+    print_findings(reported, options.form)
+    if not reported and options.form == "text":
+        write(f"{len(paths)} program{'s' if len(paths) != 1 else ''}, no problems\n")
+    counted = [finding for finding in reported if options.strict or finding.diagnostic.severity == ERROR]
+    return FOUND if counted else FINE
+
+
+def _check(path: str, findings: Findings, configs: dict[str, Config]) -> Checked:
+    folder = os.path.dirname(path)
+    if folder not in configs:
+        configs[folder] = load_config(folder, findings)
+    return check_file(path, findings, configs[folder])
+
+
+def _verdict(checked: Checked | None, findings: Findings) -> str:
+    return "no program"
+
+
+def _options(arguments: Sequence[str]) -> _Options:
+    if not any(argument.startswith("-") for argument in arguments):
+        return _Options(arguments)  # the usual call does without argparse, which takes as long to load as a check does
+    from argparse import ArgumentParser
+
+    parser = ArgumentParser(prog="mas check", description="Find mistakes in programs without running them.")
+    parser.add_argument("paths", nargs="*", metavar="PATH", help="programs, or folders of them (default: this folder)")
+    parser.add_argument(
+        "--format", choices=FORMATS, default="text", help="text for people, short for models, json for tools"
+    )
+    parser.add_argument("--strict", action="store_true", help="warnings count as errors")
+    parser.add_argument("--verbose", action="store_true", help="show every program and the most it can cost")
+    given = parser.parse_args(arguments)
+    return _Options(given.paths, given.format, given.strict, given.verbose)

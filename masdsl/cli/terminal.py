@@ -1,0 +1,50 @@
+"""What `mas` writes and where: results to standard output, everything about them to standard error."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import TextIO
+
+from masdsl.diagnostics.base import Finding
+
+FORMATS = ("text", "short", "json")
+
+
+def colours(stream: TextIO) -> bool:
+    """Return whether colours are wanted on a stream: a terminal that can show them, and NO_COLOR is not set."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def write(text: str, stream: TextIO | None = None) -> None:
+    """Write text that is fit to be shown; what the stream's encoding lacks is spelled out instead of failing."""
+    stream = sys.stdout if stream is None else stream
+    try:
+        stream.write(text)
+    except UnicodeEncodeError:
+        encoding = stream.encoding or "ascii"
+        stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+
+
+def print_error(message: str) -> None:
+    """Write a line about the command itself to standard error."""
+    from masdsl.diagnostics.escape import escape
+
+    sys.stdout.flush()
+    write(f"mas: {escape(message)}\n", sys.stderr)
+
+
+def print_findings(findings: Sequence[Finding], form: str = "text", stream: TextIO | None = None) -> None:
+    """Write findings in one of `FORMATS`; json is written even when there are none."""
+    stream = sys.stdout if stream is None else stream
+    if not findings and form != "json":
+        return
+    from masdsl.diagnostics import render
+
+    if form == "json":
+        write(render.render_json(findings), stream)
+    elif form == "short":
+        write(render.render_short(findings), stream)
+    else:
+        write(render.render_text(findings, colour=colours(stream)), stream)

@@ -1,0 +1,31 @@
+"""MAS000: a fault of masdsl itself. The command line turns every unexpected exception into it, so that nobody meets a
+traceback."""
+
+from __future__ import annotations
+
+from masdsl.diagnostics.base import Diagnostic
+
+
+class InternalError(Diagnostic):
+    """masdsl itself failed on this program.
+
+    Why: every program, however wrong, should be answered with a result or with an error about the program. Here masdsl
+    came upon a case that its authors did not think of. The program may be in order.
+
+    Report it with the program (or the smallest part of it that still shows the error), the version (`mas --version`)
+    and the place that the message names. To go on meanwhile, take back the last change of the program and make it in
+    smaller steps.
+    """
+
+    code = "MAS000"
+    what: str
+    where: str
+
+    def title(self) -> str:
+        return f"masdsl failed: {self.what}"
+
+    def label(self) -> str:
+        return "while working on this file"
+
+    def help(self) -> str:
+        return f"this is a fault of masdsl, not of the program; report it with the program and this place: {self.where}"

@@ -1,0 +1,99 @@
+"""The stages of the compiler, in order. Everything that compiles goes through here.
+
+text -> Source -> Parsed -> Program -> ir.Module -> PyModule -> verified
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+from masdsl.config import Config, load_config
+from masdsl.diagnostics.base import Findings
+from masdsl.source import Source
+
+if TYPE_CHECKING:
+    from masdsl.check.program import Program
+    from masdsl.emit import PyModule
+
+
+class Checked(NamedTuple):
+    """What checking a file gave: `source` is None where it cannot be read, `program` where it has errors."""
+
+    source: Source | None
+    program: Program | None
+    config: Config
+
+
+def check_file(path: str, findings: Findings, config: Config | None = None) -> Checked:
+    """Read and check a program, under the configuration of its folder unless one is given.
+
+    Nothing is raised for what a file may hold; faults of the file and of its configuration are added to `findings`.
+    """
+    from masdsl.reading import read_source
+
+    if config is None:
+        config = load_config(os.path.dirname(path), findings)
+    source = read_source(path, findings)
+    return Checked(source, None if source is None else check_source(source, config, findings), config)
+
+
+def check_source(source: Source, config: Config, findings: Findings) -> Program | None:
+    """Parse and check a program; None where it has errors. Imports are read from the folder of `source.name`."""
+    from masdsl.check.check import check_parsed
+    from masdsl.syntax.parse import parse_program
+
+    parsed = parse_program(source, findings)
+    return check_parsed(parsed, config=config, read_module=read_module, findings=findings)
+
+
+def build(program: Program) -> PyModule:
+    """Compile a checked program to Python text, and verify that text independently of how it was made."""
+    from masdsl.emit import emit, verify
+    from masdsl.lower import lower
+
+    module = emit(lower(program))
+    verify(module.text)
+    return module
+
+
+def format_source(source: Source, findings: Findings) -> str | None:
+    """Return the canonical text of a program, or None where it has syntax errors.
+
+    Raises AssertionError if that text does not mean the same as the given one: then nothing must be overwritten.
+    """
+    from masdsl.syntax.parse import parse_program
+    from masdsl.syntax.print import format_document
+
+    parsed = parse_program(source, findings)
+    if not parsed.ok:
+        return None
+    text = format_document(parsed)
+    if text != source.text:
+        again = parse_program(Source(source.name, text), Findings())
+        assert again.ok and again.document == parsed.document, "the formatted text would not mean the same"
+        assert len(again.comments) == len(parsed.comments), "the formatted text would lose comments"
+    return text
+
+
+def read_module(importer: Source, path: tuple[str, ...], findings: Findings) -> Source | str:
+    """Return the module that `use a.b` in `importer` means, or the reason why there is none.
+
+    `std` is the standard library, everything else lies below the importer's folder. The parts of `path` are names of
+    the grammar: no path leads out of there.
+    """
+    from masdsl import resources
+    from masdsl.reading import read_source
+
+    if path[0] == "std":
+        files = resources.names("stdlib", ".mas")
+        name = f"{'/'.join(path[1:])}.mas"
+        if name not in files:
+            return f"the standard library has {', '.join(f'std.{file[:-4]}' for file in files)}"
+        return read_source(resources.find("stdlib", name), findings) or "it cannot be read"
+    if importer.name.startswith("<"):
+        return "a program that is not a file can import only from std"
+    file = os.path.join(os.path.dirname(importer.name), *path) + ".mas"
+    if not os.path.isfile(file):
+        return f"there is no file {file}"
+    return read_source(file, findings) or "it cannot be read"
