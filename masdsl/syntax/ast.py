@@ -273,6 +273,12 @@ class Output(Node):
     default: Literal | None
 
 
+ATTRIBUTE_ORDER = ("on", "role", "temp", "max", "effect", "retry", "timeout", "tools", "steps")
+"""Attributes mean the same in any order; trees and canonical text have them in this one."""
+LIMIT_ORDER = ("calls", "tokens", "usd", "seconds")
+"""The same for the limits of a budget, a slice and an edit."""
+
+
 class Attr(Node):
     """One attribute of an agent or tool: `on fast`, `temp 0.2`, `tools [a, b]`, `effect` (whose value is None)."""
 
@@ -543,7 +549,17 @@ class BudgetEdit(Node):
 
 
 Edit: TypeAlias = (
-    SetEdit | BindEdit | AddEdit | DropEdit | ReplaceEdit | InsertEdit | WrapEdit | ElseEdit | RenameEdit | RedoEdit | BudgetEdit
+    SetEdit
+    | BindEdit
+    | AddEdit
+    | DropEdit
+    | ReplaceEdit
+    | InsertEdit
+    | WrapEdit
+    | ElseEdit
+    | RenameEdit
+    | RedoEdit
+    | BudgetEdit
 )
 
 # ---------------------------------------------------------------- documents

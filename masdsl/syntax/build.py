@@ -248,16 +248,24 @@ def _outputs(site: Site, children: Children, span: Span) -> ast.RecordType:
     return ast.RecordType(children[0], span=span)
 
 
+_PLACES = {word: place for place, word in enumerate((*ast.ATTRIBUTE_ORDER, *ast.LIMIT_ORDER))}
+
+
+def _in_order(parts: Children) -> tuple[Any, ...]:
+    """Attributes or limits in the one order that trees have them in: programs that differ only in theirs are equal."""
+    return tuple(sorted(parts, key=lambda part: _PLACES[part.key if isinstance(part, ast.Attr) else part.kind]))
+
+
 @_rule("tool")
 def _tool(site: Site, children: Children, span: Span) -> ast.Tool:
     name, params, output, source, *attrs = children
-    return ast.Tool(name, params, output, source, tuple(attrs), span=span)
+    return ast.Tool(name, params, output, source, _in_order(attrs), span=span)
 
 
 @_rule("agent")
 def _agent(site: Site, children: Children, span: Span) -> ast.Agent:
     name, params, output, *attrs, prompt = children
-    return ast.Agent(name, params, output, tuple(attrs), prompt, span=span)
+    return ast.Agent(name, params, output, _in_order(attrs), prompt, span=span)
 
 
 def _attribute_of(key: str) -> Builder:
@@ -278,7 +286,7 @@ def _tools(site: Site, children: Children, span: Span) -> ast.Attr:
 
 @_rule("budget")
 def _budget(site: Site, children: Children, span: Span) -> ast.Budget:
-    return ast.Budget(tuple(children), span=span)
+    return ast.Budget(_in_order(children), span=span)
 
 
 @_rule("limit")
@@ -388,7 +396,7 @@ def _for(site: Site, children: Children, span: Span) -> ast.For:
 
 @_rule("within")
 def _within(site: Site, children: Children, span: Span) -> ast.Within:
-    return ast.Within(None, tuple(children), _empty(span), span=span)
+    return ast.Within(None, _in_order(children), _empty(span), span=span)
 
 
 @_rule("block_opener")
@@ -657,4 +665,4 @@ def _redo(site: Site, children: Children, span: Span) -> ast.RedoEdit:
 
 @_rule("rebudget")
 def _rebudget(site: Site, children: Children, span: Span) -> ast.BudgetEdit:
-    return ast.BudgetEdit(tuple(children), span=span)
+    return ast.BudgetEdit(_in_order(children), span=span)
