@@ -49,6 +49,7 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "jinja2": ("masdsl.check", "masdsl.runtime"),
     "pydantic": ("masdsl.config", "masdsl.runtime"),
     "pydantic_core": ("masdsl.runtime",),
+    "httpx": ("masdsl.runtime.models",),
     "litellm": ("masdsl.runtime.models",),
     "xllamacpp": ("masdsl.runtime.models",),
 }
