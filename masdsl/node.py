@@ -5,7 +5,7 @@ A subclass lists its fields as annotations, like a dataclass:
     class Not(Node):
         operand: Expr
 
-`Not(x, span=s)` then builds one. Instances are slotted and frozen; equality and hashing compare the class and every field
+`Not(x, span=s)` then builds one. Instances are slotted and frozen; equality and hashing compare class and all fields
 except `span`, so that two programs that differ only in layout are equal. The standard `dataclass` does the same, but
 compiles five methods for each class: for the sixty classes of the language that is 50 ms of every cold start, measured
 beside 5 ms here.

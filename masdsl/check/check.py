@@ -32,7 +32,11 @@ def check_parsed(parsed: Parsed, *, config: Config, read_module: ModuleReader, f
     for declared in scope.own():
         _declare(frame, declared)
     for declared in scope.own():
-        if isinstance(declared.node, ast.Flow) and is_generic(declared.node) and not _instantiated(context, declared.node):
+        if (
+            isinstance(declared.node, ast.Flow)
+            and is_generic(declared.node)
+            and not _instantiated(context, declared.node)
+        ):
             check_alone(context, declared)
     tests = tuple(check_test(context, scope, item) for item in scope.items if isinstance(item, ast.Test))
     budget = _single(frame, ast.Budget)
@@ -72,7 +76,7 @@ def _instantiated(context: Context, node: ast.Flow) -> bool:
     return any(isinstance(key, tuple) and key[0] == id(node) for key in context.flows)
 
 
-def _single(frame: Frame, kind: type[ast.Budget] | type[ast.Rectify]) -> ast.Budget | ast.Rectify | None:
+def _single(frame: Frame, kind: type[ast.Budget | ast.Rectify]) -> ast.Budget | ast.Rectify | None:
     """Return the only item of a kind; further ones are reported."""
     found = [item for item in frame.scope.items if isinstance(item, kind)]
     for item in found[1:]:
@@ -101,5 +105,3 @@ def _reachable(scope: ModuleScope, context: Context, tests: tuple[Test, ...]) ->
             reached.add(key)
             roots += [step.callee for step in invokes(by_key[key].body) if step.kind == "flow"]
     return tuple(flow for flow in context.flows.values() if flow.key in reached)
-
-

@@ -10,7 +10,14 @@ from masdsl.check.prompts import check_prompt
 from masdsl.check.resolve import resolve
 from masdsl.check.scope import Declared, Names
 from masdsl.check.types import Optional, Type, Unknown
-from masdsl.diagnostics.names import DeclaredBelow, DuplicateName, NotAValue, ToolNotGranted, UndefinedCallee, UnknownTier
+from masdsl.diagnostics.names import (
+    DeclaredBelow,
+    DuplicateName,
+    NotAValue,
+    ToolNotGranted,
+    UndefinedCallee,
+    UnknownTier,
+)
 from masdsl.diagnostics.suggest import nearest
 from masdsl.diagnostics.types import BadAttribute
 from masdsl.node import Span

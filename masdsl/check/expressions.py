@@ -31,6 +31,7 @@ from masdsl.diagnostics.names import (
     NotCallable,
     UndefinedCallee,
     UndefinedName,
+    UndefinedType,
     UnknownField,
     UnknownWord,
 )
@@ -105,7 +106,7 @@ def typed(frame: Frame, names: Names, node: ast.Expr, want: Type | None = None) 
 
 
 def expect(frame: Frame, names: Names, node: ast.Expr, want: Type, place: str) -> Expr:
-    """Return the checked expression of a value that has to fit `want`; `place` names where it stands, for the message."""
+    """Return the checked expression of a value that has to fit `want`; `place` says where, for the message."""
     value = typed(frame, names, node, want)
     check_fits(frame, value.type, want, place, node.span)
     return value
@@ -170,7 +171,9 @@ def _list(frame: Frame, names: Names, node: ast.ListLit, want: Type | None) -> E
     for number, item in enumerate(items):
         common = item.type if number == 0 else join(element, item.type)
         if common is None:
-            frame.report(NoCommonType("an item of this list", show(element), show(item.type), span=node.items[number].span))
+            frame.report(
+                NoCommonType("an item of this list", show(element), show(item.type), span=node.items[number].span)
+            )
             common = UNKNOWN
         element = common
     if element_want is not None and items and fits(element, element_want) and not isinstance(element, Text):
@@ -183,8 +186,7 @@ def _record(frame: Frame, names: Names, node: ast.RecordLit, want: Type | None) 
     if node.type is not None:
         declared = frame.scope.names.get(node.type.text)
         if declared is None:
-            candidates = [name for name, found in frame.scope.names.items() if isinstance(found.node, ast.RecordDecl)]
-            frame.report(UndefinedName(node.type.text, nearest(node.type.text, candidates), None, span=node.type.span))
+            _undefined_type_name(frame, node.type, ast.RecordDecl)
             kind = UNKNOWN
         else:
             kind = named_type(frame, declared, node.type.span)
@@ -225,8 +227,7 @@ def _fill_record(frame: Frame, names: Names, node: ast.RecordLit, kind: Record) 
 def _tag(frame: Frame, node: ast.TagLit) -> Expr:
     declared = frame.scope.names.get(node.type.text)
     if declared is None:
-        candidates = [name for name, found in frame.scope.names.items() if isinstance(found.node, ast.EnumDecl)]
-        frame.report(UndefinedName(node.type.text, nearest(node.type.text, candidates), None, span=node.type.span))
+        _undefined_type_name(frame, node.type, ast.EnumDecl)
         return unknown(node.span)
     kind = named_type(frame, declared, node.type.span)
     if isinstance(kind, Unknown):
@@ -237,6 +238,12 @@ def _tag(frame: Frame, node: ast.TagLit) -> Expr:
     if not check_word(frame, kind, node.word):
         return unknown(node.span)
     return Const(TagValue(kind, node.word.text), kind, span=node.span)
+
+
+def _undefined_type_name(frame: Frame, name: ast.Name, wanted: type[ast.RecordDecl | ast.EnumDecl]) -> None:
+    if name.text not in frame.scope.missing:
+        candidates = [known for known, found in frame.scope.names.items() if isinstance(found.node, wanted)]
+        frame.report(UndefinedType(name.text, nearest(name.text, candidates), span=name.span))
 
 
 def check_word(frame: Frame, kind: Enum, word: ast.Name) -> bool:
@@ -302,6 +309,8 @@ def _call(frame: Frame, names: Names, node: ast.Call) -> Expr:
 def report_uncallable(frame: Frame, names: Names, callee: ast.Name) -> None:
     """Report a name that is called but is nothing that can be."""
     name = callee.text
+    if name in frame.scope.missing:
+        return
     if name in names.types:
         frame.report(NotCallable(name, f"a value of type `{show(names.types[name])}`", span=callee.span))
         return
@@ -380,7 +389,13 @@ def _binary_type(op: str, left: Type, right: Type) -> Type | None:
         case "+", Text(), Text():
             return text(left.cap + right.cap)
         case "+", List(), List():
-            element = right.element if left.high == 0 else left.element if right.high == 0 else join(left.element, right.element)
+            element = (
+                right.element
+                if left.high == 0
+                else left.element
+                if right.high == 0
+                else join(left.element, right.element)
+            )
             return None if element is None else list_of(element, left.low + right.low, left.high + right.high)
         case _:
             return None

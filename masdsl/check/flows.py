@@ -5,7 +5,7 @@ from __future__ import annotations
 from masdsl.check.context import Callee, Context, Frame, Statics
 from masdsl.check.declarations import output, params
 from masdsl.check.limits_of import limits_of
-from masdsl.check.program import Flow
+from masdsl.check.program import Flow, Param
 from masdsl.check.relations import show
 from masdsl.check.resolve import resolve
 from masdsl.check.scope import Declared, Names
@@ -37,7 +37,7 @@ def instance(
 
 
 def check_alone(context: Context, declared: Declared) -> None:
-    """Check a flow with static parameters that nothing calls: with opaque types, default counts and agents as declared."""
+    """Check a flow with static parameters that nothing calls: opaque types, default counts, agents as declared."""
     node = declared.node
     assert isinstance(node, ast.Flow)
     statics: dict[str, Type | int] = {}
@@ -55,9 +55,9 @@ def check_alone(context: Context, declared: Declared) -> None:
 
 
 def _stand_in(frame: Frame, name: str, kind: ast.AgentType) -> Callee:
-    from masdsl.check.program import Param
-
-    inputs = tuple(Param(f"input_{number}", resolve(frame, item), False, None) for number, item in enumerate(kind.params, 1))
+    inputs = tuple(
+        Param(f"input_{number}", resolve(frame, item), False, None) for number, item in enumerate(kind.params, 1)
+    )
     return Callee("agent", name, name, inputs, resolve(frame, kind.returns))
 
 
@@ -73,17 +73,18 @@ def _check(context: Context, declared: Declared, statics: Statics, callees: dict
     returns, has_default, default = output(frame, node.output, f"flow `{name}`")
     frame.returns = returns
     names = Names()
-    for param in (*node.params, *node.statics):
-        taken = declared.home.names.get(param.name.text)
+    for binder in (*(param.name for param in node.params), *(static.name for static in node.statics)):
+        taken = declared.home.names.get(binder.text)
         if taken is not None and taken.node is not node:
-            frame.report(DuplicateName(param.name.text, taken.what, taken.at, span=param.name.span))
+            frame.report(DuplicateName(binder.text, taken.what, taken.at, span=binder.span))
     for checked_param in checked_params:
         names.bind(checked_param.name, checked_param.type, checked_param.span)
     block = BlockChecker(frame, names, name)
     body = block.check(node.body.statements)
     if not block.exits:
         frame.report(MissingReturn(name, show(returns), span=node.name.span))
-    shown = [(static, str(value) if isinstance(value, int) else show(value)) for static, value in statics.items()]
+    values = [(static.name.text, statics[static.name.text]) for static in node.statics]
+    shown = [(static, str(value) if isinstance(value, int) else show(value)) for static, value in values]
     shown += [(parameter, callee.name) for parameter, callee in callees.items()]
     return Flow(
         key=key,

@@ -63,17 +63,23 @@ class ModuleLoader:
 
     def _import(self, scope: ModuleScope, use: ast.Use) -> None:
         module = self._module(scope, use)
-        if module is None:
-            return
         names = use.names or (ast.ImportName(use.path[-1], None, span=use.path[-1].span),)
+        if module is None:
+            scope.missing.update((wanted.alias or wanted.name).text for wanted in names)
+            return
         for wanted in names:
             found = module.names.get(wanted.name.text)
             if found is None or found.home is not module:
                 own = tuple(declared.name for declared in module.own())
                 fault = NotInModule(
-                    wanted.name.text, module.name, own, nearest(wanted.name.text, own) if use.names else None, span=wanted.span
+                    wanted.name.text,
+                    module.name,
+                    own,
+                    nearest(wanted.name.text, own) if use.names else None,
+                    span=wanted.span,
                 )
                 self._findings.add(scope.source, fault)
+                scope.missing.add((wanted.alias or wanted.name).text)
                 continue
             local = wanted.alias or wanted.name
             self._declare(scope, Declared(local.text, found.node, module, local.span, use.span.end))

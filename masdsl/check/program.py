@@ -4,10 +4,10 @@ The checker builds it from the syntax tree and everything behind it (bounds, lin
 interpreter) reads only this. A flow with static or agent parameters appears once per set of arguments it is called with
 (an *instance*), so that nothing generic is left: every count is a number and every callee is known.
 
-Addresses (`path`) are dotted names, unique in their flow: `main.refine.code`. The first part is the flow; then come labels of
-constructs (or `loop`, `for`, `if`, `match`, `within`, with `_2`, `_3` for further unlabelled ones in the same block), then the
-bound name. Inside an `if` the further branches add `elif`, `elif_2`, `else`; an arm adds its first word, or `else`. A later
-option of a fallback adds `else`, `else_2`; a `return` with a call is called `return`.
+Addresses (`path`) are dotted names, unique in their flow: `main.refine.code`. The first part is the flow; then come
+labels of constructs (or `loop`, `for`, `if`, `match`, `within`, with `_2`, `_3` for further unlabelled ones in the
+same block), then the bound name. Inside an `if` the further branches add `elif`, `elif_2`, `else`; an arm adds its
+first word, or `else`. A later option of a fallback adds `else`, `else_2`; a `return` with a call is called `return`.
 """
 
 from __future__ import annotations
@@ -76,7 +76,10 @@ class Unary(Node):
 
 
 class Binary(Node):
-    """op is `+ - * /` (saturating; `/` gives float and x / 0 is 0.0; `+` also joins texts and lists) or a comparison."""
+    """op is `+ - * /` or a comparison.
+
+    Integers saturate; `/` gives a float, and x / 0 is 0.0; `+` also joins texts and lists.
+    """
 
     left: Expr
     op: str
@@ -296,9 +299,10 @@ class Tool(Node):
 
 
 class Agent(Node):
-    """A declared agent. `prompt` is Jinja2 text, verified; `unmentioned` are the parameters that the runtime appends to it.
+    """A declared agent.
 
-    `model` is a tier's name, or a model's when `is_model_name`; None is a role still to be assigned.
+    `prompt` is Jinja2 text, verified; `unmentioned` are the parameters that the runtime appends to it. `model` is a tier's
+    name, or a model's when `is_model_name`; None is a role still to be assigned.
     """
 
     key: str
@@ -350,8 +354,10 @@ class Given(Node):
 
 
 class Test(Node):
-    """A test. `expects` are evaluated after the body, with its names in scope; there, the measures of the run are Locals
-    `calls tokens usd seconds`, and `ran(main.refine.code)` is the Builtin `ran` of one Const text: how often a step ran.
+    """A test. `expects` are evaluated after the body, with its names in scope.
+
+    There, the measures of the run are Locals `calls tokens usd seconds`, and `ran(main.refine.code)` is the Builtin `ran`
+    of one Const text: how often a step ran.
     """
 
     title: str
@@ -368,7 +374,7 @@ class Rectify(Node):
 
 
 class ModuleSource(Node):
-    """The text of a module; spans of everything with that `module` refer to it. The program's own module is called ""."""
+    """The text of a module, to which spans of that `module` refer. The program's own module is called ""."""
 
     name: str
     source: Source

@@ -64,7 +64,9 @@ def join(a: Type, b: Type) -> Type | None:
             kinds = [join(x, y) for (_, x), (_, y) in zip(a.fields, b.fields, strict=True)]
             if any(kind is None for kind in kinds):
                 return None
-            return Record(None, a.module, tuple((f, k) for (f, _), k in zip(a.fields, kinds, strict=True) if k is not None))
+            return Record(
+                None, a.module, tuple((f, k) for (f, _), k in zip(a.fields, kinds, strict=True) if k is not None)
+            )
         case _:
             return a if a == b else None
 

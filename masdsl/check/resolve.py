@@ -9,8 +9,8 @@ from masdsl.check.types import Bool, Enum, Float, Int, Record, Text, Type, Unkno
 from masdsl.diagnostics.names import DeclaredBelow, DuplicateName, NotAValue, UndefinedType
 from masdsl.diagnostics.suggest import nearest
 from masdsl.diagnostics.types import BadStatic, SizeMisplaced
-from masdsl.sizes import LARGEST_LIST, LARGEST_TEXT_TOKENS
 from masdsl.node import Span
+from masdsl.sizes import LARGEST_LIST, LARGEST_TEXT_TOKENS
 from masdsl.syntax import ast
 
 PRIMITIVES: dict[str, Type] = {"int": Int(), "float": Float(), "bool": Bool()}
@@ -26,7 +26,9 @@ def resolve(frame: Frame, node: ast.TypeExpr | None) -> Type:
             return optional(resolve(frame, node.inner))
         case ast.ListType():
             element = resolve(frame, node.element)
-            cap = static_int(frame, node.cap, "the length of a list", 0 if isinstance(node.cap, ast.Name) else 1, LARGEST_LIST)
+            cap = static_int(
+                frame, node.cap, "the length of a list", 0 if isinstance(node.cap, ast.Name) else 1, LARGEST_LIST
+            )
             return Unknown() if cap is None else list_of(element, 1 if node.nonempty else 0, cap)
         case ast.RecordType():
             return Record(None, frame.scope.name, _fields(frame, node.fields))
@@ -56,7 +58,9 @@ def _named(frame: Frame, node: ast.NamedType) -> Type:
     if name == "text":
         if node.size is None:
             return Text(frame.context.config.text_size)
-        cap = static_int(frame, node.size, "the size of a text", 0 if isinstance(node.size, ast.Name) else 1, LARGEST_TEXT_TOKENS)
+        cap = static_int(
+            frame, node.size, "the size of a text", 0 if isinstance(node.size, ast.Name) else 1, LARGEST_TEXT_TOKENS
+        )
         return Unknown() if cap is None else Text(cap)
     if node.size is not None:
         frame.report(SizeMisplaced(f"`{name}` has no size", span=node.size.span))
@@ -66,15 +70,26 @@ def _named(frame: Frame, node: ast.NamedType) -> Type:
     if static is not None and not isinstance(static, int):
         return static
     declared = frame.scope.names.get(name)
+    if name in frame.scope.missing:
+        return Unknown()
     if declared is None or name[:1].islower():
-        known = [known for known, item in frame.scope.names.items() if isinstance(item.node, ast.RecordDecl | ast.EnumDecl)]
+        known = [
+            known for known, item in frame.scope.names.items() if isinstance(item.node, ast.RecordDecl | ast.EnumDecl)
+        ]
         near = nearest(name, [*PRIMITIVE_NAMES, *known]) or _USUAL_NAMES.get(name.lower())
         frame.report(UndefinedType(name, near, span=node.name.span))
         return Unknown()
     return named_type(frame, declared, node.name.span)
 
 
-_USUAL_NAMES = {"str": "text", "string": "text", "integer": "int", "number": "float", "double": "float", "boolean": "bool"}
+_USUAL_NAMES = {
+    "str": "text",
+    "string": "text",
+    "integer": "int",
+    "number": "float",
+    "double": "float",
+    "boolean": "bool",
+}
 
 
 def named_type(frame: Frame, declared: Declared, at: Span) -> Type:

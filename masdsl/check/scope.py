@@ -22,8 +22,8 @@ KIND_OF = {
 class Declared(NamedTuple):
     """A declaration under the name that a module knows it by.
 
-    `home` is the module that declares it; `visible_from` is the offset, in the module that looks it up, from which on it may
-    be used: the end of the declaration, or of the `use`.
+    `home` is the module that declares it; `visible_from` is the offset, in the module that looks it up, from which on
+    it may be used: the end of the declaration, or of the `use`.
     """
 
     name: str
@@ -41,12 +41,16 @@ class Declared(NamedTuple):
 class ModuleScope:
     """The declarations that a module knows. `name` is dotted (`std.vote`), empty for the program's own module."""
 
-    def __init__(self, name: str, source: Source, items: tuple[ast.Item, ...], comments: tuple[ast.Comment, ...]) -> None:
+    def __init__(
+        self, name: str, source: Source, items: tuple[ast.Item, ...], comments: tuple[ast.Comment, ...]
+    ) -> None:
         self.name = name
         self.source = source
         self.items = items
         self.comments = comments
         self.names: dict[str, Declared] = {}
+        self.missing: set[str] = set()
+        """Names that a faulty `use` would have brought: already reported, so their uses are not."""
 
     def own(self) -> Iterable[Declared]:
         """Return what the module itself declares, in order."""

@@ -47,7 +47,7 @@ class BlockChecker:
         self._labels: dict[str, int] = {}
 
     def check(self, statements: tuple[ast.Statement, ...]) -> Block:
-        """Return the checked statements. Afterwards `names` is what holds behind them, `exits` whether nothing gets there."""
+        """Return the checked statements; then `names` is what holds behind them, `exits` whether nothing gets there."""
         checked: list[Statement] = []
         for node in statements:
             context = self.frame.context
@@ -112,7 +112,9 @@ class BlockChecker:
         if element is None:
             element = join(known.element, value.type.element)
         if element is None:
-            fault = NoCommonType(f"an item of `{name}`", show(known.element), show(value.type.element), span=node.value.span)
+            fault = NoCommonType(
+                f"an item of `{name}`", show(known.element), show(value.type.element), span=node.value.span
+            )
             self.frame.report(fault)
             return None
         kind = list_of(element, known.low + value.type.low, known.high + value.type.high)
@@ -131,7 +133,9 @@ class BlockChecker:
     def _return(self, node: ast.Return) -> Statement:
         wanted = self.frame.returns
         if wanted is None:
-            fault = NotInTest("a test returns nothing", "remove `return`, and `expect` what should hold", span=node.span)
+            fault = NotInTest(
+                "a test returns nothing", "remove `return`, and `expect` what should hold", span=node.span
+            )
             self.frame.report(fault)
         value = self.rhs(node.value, f"{self._prefix}.return", wanted)
         if wanted is not None:
@@ -190,7 +194,9 @@ class BlockChecker:
         arms: list[program.Arm] = []
         ways: list[BlockChecker] = []
         for arm in node.arms:
-            words = tuple(word.text for word in arm.words if not isinstance(kind, Enum) or check_word(self.frame, kind, word))
+            words = tuple(
+                word.text for word in arm.words if not isinstance(kind, Enum) or check_word(self.frame, kind, word)
+            )
             for word in arm.words:
                 if word.text in seen:
                     self.frame.report(DuplicateArm(word.text, span=word.span))
@@ -248,7 +254,11 @@ class BlockChecker:
             suffix = "" if number == 0 else ".else" if number == 1 else f".else_{number}"
             checked = self._operand(option, path + suffix, names, want)
             last = number == len(node.options) - 1
-            if not last and not isinstance(checked, Invoke) and not isinstance(checked.type, Optional | Nothing | Unknown):
+            if (
+                not last
+                and not isinstance(checked, Invoke)
+                and not isinstance(checked.type, Optional | Nothing | Unknown)
+            ):
                 self.frame.report(UselessElse(span=node.options[number + 1].span))
             settled = checked.type if last else required(checked.type)
             common = settled if number == 0 else join(kind, settled)
@@ -345,9 +355,9 @@ class BlockChecker:
     ) -> tuple[Block, bool]:
         """Check a loop's body under types of its carried names that hold in every round.
 
-        Rounds are tried until the types stand still. Sizes that keep growing by the same step are extended to all `times`
-        rounds (an accumulating list), any others go to their hard cap. `runs` says that there is at least one round.
-        Returns the body, and whether every way through it returns.
+        Rounds are tried until the types stand still. Sizes that keep growing by the same step are extended to all
+        `times` rounds (an accumulating list), any others go to their hard cap. `runs` says that there is at least one
+        round. Returns the body, and whether every way through it returns.
         """
         outer = self.names
         carried = [name for name in dict.fromkeys(assigned(node)) if name in outer.types]
@@ -368,7 +378,10 @@ class BlockChecker:
                 last = {name: grown(first[name], second[name], times - 1) for name in carried}
                 tries = 0
                 while not tried.settled and not _all_fit(tried.behind, last) and tries < MAX_TYPE_ROUNDS:
-                    wider = {name: kind if kind == tried.start[name] else unlimited(kind) for name, kind in tried.behind.items()}
+                    wider = {
+                        name: kind if kind == tried.start[name] else unlimited(kind)
+                        for name, kind in tried.behind.items()
+                    }
                     tried = again(wider, tried)
                     tries += 1
         after = outer.copy()
@@ -398,7 +411,9 @@ class BlockChecker:
         ends = self.frame.loops.pop()
         if not inner.exits:
             ends.append(inner.names)
-        return _Round(start, self._joined(start, ends, node), body, ends, mark)
+        behind = self._joined(start, ends, node)
+        clash = any(isinstance(kind, Unknown) and not isinstance(start[name], Unknown) for name, kind in behind.items())
+        return _Round(start, behind, body, ends, mark, clash)
 
     def _joined(self, start: dict[str, Type], ends: list[Names], node: ast.Block) -> dict[str, Type]:
         """Return what the carried names may be at the start of a round and at its ends together."""
@@ -416,18 +431,19 @@ class BlockChecker:
 
 
 class _Round(NamedTuple):
-    """One try at a loop's body: types at its start, types at start and ends together, the body, what holds at its ends."""
+    """One try at a loop's body: types at its start, at start and ends together, the body, what holds at its ends."""
 
     start: dict[str, Type]
     behind: dict[str, Type]
     body: Block
     ends: list[Names]
     mark: int
+    clash: bool
 
     @property
     def settled(self) -> bool:
-        """Whether another round would find the same types."""
-        return self.behind == self.start
+        """Whether another round would find the same types, or would hide that types clashed in this one."""
+        return self.clash or self.behind == self.start
 
 
 def _all_fit(kinds: dict[str, Type], limits: dict[str, Type]) -> bool:

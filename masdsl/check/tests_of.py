@@ -6,7 +6,7 @@ from masdsl.check.context import Context, Frame
 from masdsl.check.declarations import agent, tool
 from masdsl.check.expressions import condition, expect
 from masdsl.check.literals import NotConstantError, as_value
-from masdsl.check.program import Block, Builtin, Const, Expr, Flow, Given, Invoke, Test, Value
+from masdsl.check.program import Binary, Block, Builtin, Const, Expr, Flow, Given, Invoke, Logical, Test, Unary, Value
 from masdsl.check.relations import text
 from masdsl.check.scope import Declared, ModuleScope, Names
 from masdsl.check.statements import BlockChecker
@@ -33,8 +33,8 @@ def check_test(context: Context, scope: ModuleScope, node: ast.Test) -> Test:
     names = block.names.copy()
     for measure, kind in MEASURES.items():
         if measure in names.types:
-            fault = NotInTest(f"`{measure}` is what the run used, in a test", "choose another name", span=names.bound_at[measure])
-            frame.report(fault)
+            problem = f"`{measure}` is what the run used, in a test"
+            frame.report(NotInTest(problem, "choose another name", span=names.bound_at[measure]))
         names.types[measure] = kind
     expects = tuple(_expect(frame, names, expected.condition) for expected in node.expects)
     return Test(node.title.value, givens, body, expects, span=node.span)
@@ -85,7 +85,7 @@ def _expect(frame: Frame, names: Names, node: ast.Expr) -> Expr:
 
 
 class _CountedSteps:
-    """Stands a literal number in for each `ran(address)` while the condition is checked, and puts the call back after."""
+    """Stands a number in for each `ran(address)` while the condition is checked, and puts the call back after."""
 
     def __init__(self, frame: Frame) -> None:
         self._frame = frame
@@ -118,14 +118,15 @@ class _CountedSteps:
                 return checked
             name = Const(address, text(text_tokens(address)), span=checked.span)
             return Builtin(RAN, (name,), Int(), span=checked.span)
-        changes = {}
-        for field in checked._fields:
-            value = getattr(checked, field)
-            if isinstance(value, Node) and field in ("left", "right", "operand"):
-                changes[field] = self.restored(value)  # type: ignore[arg-type]
-            elif field == "operands":
-                changes[field] = tuple(self.restored(operand) for operand in value)
-        return checked.replace(**changes) if changes else checked
+        match checked:
+            case Binary():
+                return checked.replace(left=self.restored(checked.left), right=self.restored(checked.right))
+            case Unary():
+                return checked.replace(operand=self.restored(checked.operand))
+            case Logical():
+                return checked.replace(operands=tuple(self.restored(operand) for operand in checked.operands))
+            case _:
+                return checked
 
     def _check(self, node: ast.Call, address: str) -> None:
         flows = tuple(self._frame.context.flows.values())
@@ -147,7 +148,7 @@ def _address(node: ast.Expr) -> str | None:
 
 
 def step_exists(flows: tuple[Flow, ...], address: str) -> bool:
-    """Say whether an address names a step: a path in its flow, or, behind a step that calls a flow, one in that flow."""
+    """Say whether an address names a step: a path in a flow, or, behind a step that calls one, a path in that one."""
     by_key = {flow.key: flow for flow in flows}
     pending = [(flow, address) for flow in flows]
     while pending:

@@ -1,8 +1,8 @@
 """What a diagnostic is.
 
-Every code is one class whose docstring is its page (`mas explain CODE`), whose `Bad` block is a program that gives exactly
-this code and whose `Good` block is one that gives none; the tests run both. To add one: write the class in the file of its
-range, raise it at one place.
+Every code is one class whose docstring is its page (`mas explain CODE`), whose `Bad` block is a program that gives
+exactly this code and whose `Good` block is one that gives none; the tests run both. To add one: write the class in
+the file of its range, raise it at one place.
 """
 
 from __future__ import annotations
@@ -97,5 +97,7 @@ class Findings:
 
     def sorted(self) -> tuple[Finding, ...]:
         """Return all findings by source (in order of appearance), then by place."""
-        order = {name: number for number, name in enumerate(dict.fromkeys(finding.source.name for finding in self._findings))}
+        order = {
+            name: number for number, name in enumerate(dict.fromkeys(finding.source.name for finding in self._findings))
+        }
         return tuple(sorted(self._findings, key=lambda f: (order[f.source.name], f.diagnostic.span, f.diagnostic.code)))

@@ -46,6 +46,7 @@ class AssignedTwice(Diagnostic):
     def labels(self) -> tuple[Label, ...]:
         return (Label(self.first, "first bound here"),)
 
+
 class MaybeUnset(Diagnostic):
     """A name is used that is bound only on some ways through the program.
 
@@ -88,6 +89,7 @@ class MaybeUnset(Diagnostic):
     def labels(self) -> tuple[Label, ...]:
         return (Label(self.where, "bound only inside this block"),)
 
+
 class MissingReturn(Diagnostic):
     """A flow may end without returning a value.
 
@@ -123,6 +125,7 @@ class MissingReturn(Diagnostic):
 
     def help(self) -> str:
         return f"add `return` with a `{self.returns}` at the end"
+
 
 class MatchNotExhaustive(Diagnostic):
     """A `match` leaves out words of its enum.
@@ -163,6 +166,7 @@ class MatchNotExhaustive(Diagnostic):
     def help(self) -> str:
         return "add an arm for " + " | ".join(self.missing) + ", or `else { .. }`"
 
+
 class DuplicateArm(Diagnostic):
     """A word stands in two arms of a `match`.
 
@@ -201,6 +205,7 @@ class DuplicateArm(Diagnostic):
     def help(self) -> str:
         return f"remove `{self.word}` from one of the arms"
 
+
 class UntilOutsideLoop(Diagnostic):
     """`until` stands outside a loop.
 
@@ -236,10 +241,12 @@ class UntilOutsideLoop(Diagnostic):
     def help(self) -> str:
         return "put it inside `loop n { .. }` or `for x in xs { .. }`, or use `if`"
 
+
 class NestedStep(Diagnostic):
     """A step stands inside an expression.
 
-    Why: each call of an agent, tool or flow has a line and a name of its own: an address for patches, the journal and the budget.
+    Why: each call of an agent, tool or flow has a line and a name of its own: an address for patches, the journal and
+    the budget.
 
     Bad:
         mas 1
@@ -268,6 +275,7 @@ class NestedStep(Diagnostic):
 
     def help(self) -> str:
         return f"bind it first: `step = {self.callee}(...)`, then use `step` here"
+
 
 class UselessElse(Diagnostic):
     """A fallback can never be used.
@@ -300,6 +308,7 @@ class UselessElse(Diagnostic):
 
     def help(self) -> str:
         return "remove `else` and what follows: what stands before it neither fails nor is none"
+
 
 class NotInTest(Diagnostic):
     """A statement stands in a test that has no place there, or a test names what it cannot.
@@ -336,6 +345,7 @@ class NotInTest(Diagnostic):
 
     def help(self) -> str:
         return self.advice
+
 
 class UnknownStep(Diagnostic):
     """A test asks for a step that the program does not have.
@@ -380,7 +390,12 @@ class UnknownStep(Diagnostic):
         return "unknown step"
 
     def help(self) -> str:
-        return f"did you mean `{self.near}`?" if self.near else "a step's address is the flow's name, labels of constructs, and the name that the step binds"
+        return (
+            f"did you mean `{self.near}`?"
+            if self.near
+            else "a step's address is the flow's name, labels of constructs, and the name that the step binds"
+        )
+
 
 class TooManyInstances(Diagnostic):
     """A program expands to more flows or statements than the limit.

@@ -83,7 +83,9 @@ class UndefinedCallee(Diagnostic):
         return "not declared above"
 
     def help(self) -> str:
-        return _near(self.near, f"declare it above, as in `agent {self.name}(...) -> text \"...\"`, or import it with `use`")
+        return _near(
+            self.near, f'declare it above, as in `agent {self.name}(...) -> text "..."`, or import it with `use`'
+        )
 
     def fix(self) -> Fix | None:
         return Fix(f"call `{self.near}`", ((self.span, self.near),)) if self.near else None
@@ -92,21 +94,22 @@ class UndefinedCallee(Diagnostic):
 class UndefinedType(Diagnostic):
     """A type is named that does not exist.
 
-    Why: the types are `text`, `int`, `float`, `bool`, and those declared with `type` or imported with `use`, above their use.
+    Why: the types are `text`, `int`, `float`, `bool`, and those declared with `type` or imported with `use`, above
+    their use.
 
     Bad:
         mas 1
-        agent count(topic) -> integer "How many words has {{ topic }}?"
+        agent count_words(topic) -> integer "How many words has {{ topic }}?"
         flow main(topic) -> text {
-          n = count(topic)
+          n = count_words(topic)
           return text(n)
         }
 
     Good:
         mas 1
-        agent count(topic) -> int "How many words has {{ topic }}?"
+        agent count_words(topic) -> int "How many words has {{ topic }}?"
         flow main(topic) -> text {
-          n = count(topic)
+          n = count_words(topic)
           return text(n)
         }
     """
@@ -122,7 +125,9 @@ class UndefinedType(Diagnostic):
         return "unknown type"
 
     def help(self) -> str:
-        return _near(self.near, f"declare it above, as in `type {self.name[:1].upper() + self.name[1:]} {{ name: text }}`")
+        return _near(
+            self.near, f"declare it above, as in `type {self.name[:1].upper() + self.name[1:]} {{ name: text }}`"
+        )
 
     def fix(self) -> Fix | None:
         return Fix(f"write `{self.near}`", ((self.span, self.near),)) if self.near else None
@@ -373,7 +378,8 @@ class Recursion(Diagnostic):
 class ModuleNotFound(Diagnostic):
     """A module is imported that does not exist.
 
-    Why: `use std.name` means a module of the standard library; `use a.b` means the file `a/b.mas` beside the importing one.
+    Why: `use std.name` means a module of the standard library; `use a.b` means the file `a/b.mas` beside the
+    importing one.
 
     Bad:
         mas 1
@@ -583,7 +589,9 @@ class UnknownTier(Diagnostic):
 
     def help(self) -> str:
         listed = ", ".join(f"`{tier}`" for tier in self.tiers)
-        return _near(self.near, f'the tiers are {listed}; add it under [tiers] in mas.toml, or name a model: on "model"')
+        return _near(
+            self.near, f'the tiers are {listed}; add it under [tiers] in mas.toml, or name a model: on "model"'
+        )
 
     def fix(self) -> Fix | None:
         return Fix(f"write `{self.near}`", ((self.span, self.near),)) if self.near else None

@@ -8,11 +8,12 @@ from masdsl.diagnostics.base import Diagnostic
 class TypeMismatch(Diagnostic):
     """A value has another type than its place expects.
 
-    Why: replies are parsed to declared types, so a value's type is known; nothing is converted silently but an int to a float.
+    Why: replies are parsed to declared types, so a value's type is known; nothing is converted silently but an int to
+    a float.
 
     Bad:
         mas 1
-        agent count(topic) -> int "How many words has {{ topic }}?"
+        agent count_words(topic) -> int "How many words has {{ topic }}?"
         agent writer(topic, words: int) -> text "Write {{ words }} words about {{ topic }}."
         flow main(topic) -> text {
           return writer(topic, words: "many")
@@ -41,10 +42,12 @@ class TypeMismatch(Diagnostic):
     def help(self) -> str:
         return self.hint or f"give a value of type `{self.expected}`"
 
+
 class MayBeNone(Diagnostic):
     """A value that may be none is used where a value is needed.
 
-    Why: an optional has to be looked at before it is used; otherwise a missing value would surface far from where it arose.
+    Why: an optional has to be looked at before it is used; otherwise a missing value would surface far from where it
+    arose.
 
     Bad:
         mas 1
@@ -72,7 +75,8 @@ class MayBeNone(Diagnostic):
         return f"this is `{self.given}`"
 
     def help(self) -> str:
-        return "say what to use instead, on a line of its own: `name = value else fallback`, or test it first: `if name != none { .. }`"
+        return "give a fallback, on a line of its own: `name = value else other`, or test it: `if name != none { .. }`"
+
 
 class OperandTypes(Diagnostic):
     """An operator is applied to types that it is not defined for.
@@ -99,7 +103,11 @@ class OperandTypes(Diagnostic):
     hint: str
 
     def title(self) -> str:
-        return f"`{self.op}` does not apply to `{self.left}` and `{self.right}`" if self.right else f"`{self.op}` does not apply to `{self.left}`"
+        return (
+            f"`{self.op}` does not apply to `{self.left}` and `{self.right}`"
+            if self.right
+            else f"`{self.op}` does not apply to `{self.left}`"
+        )
 
     def label(self) -> str:
         return "not defined for these types"
@@ -107,10 +115,12 @@ class OperandTypes(Diagnostic):
     def help(self) -> str:
         return self.hint or "convert one side: `text(x)`, `number(x) else 0.0`, `int(x) else 0`"
 
+
 class ConditionNotBool(Diagnostic):
     """A condition is not a bool.
 
-    Why: texts and lists are neither true nor false; a condition says what it tests, so that it means the same to every reader.
+    Why: texts and lists are neither true nor false; a condition says what it tests, so that it means the same to
+    every reader.
 
     Bad:
         mas 1
@@ -143,6 +153,7 @@ class ConditionNotBool(Diagnostic):
 
     def help(self) -> str:
         return self.hint
+
 
 class MissingArgument(Diagnostic):
     """A call leaves out a parameter that has no default.
@@ -178,6 +189,7 @@ class MissingArgument(Diagnostic):
     def help(self) -> str:
         return f"it is declared as `{self.signature}`"
 
+
 class TooManyArguments(Diagnostic):
     """A call passes more arguments than there are parameters, or one twice.
 
@@ -204,13 +216,18 @@ class TooManyArguments(Diagnostic):
     twice: str | None
 
     def title(self) -> str:
-        return f"`{self.callee}` gets `{self.twice}` twice" if self.twice else f"`{self.callee}` does not take this many arguments"
+        return (
+            f"`{self.callee}` gets `{self.twice}` twice"
+            if self.twice
+            else f"`{self.callee}` does not take this many arguments"
+        )
 
     def label(self) -> str:
         return "one too many"
 
     def help(self) -> str:
         return f"it is declared as `{self.signature}`"
+
 
 class MissingField(Diagnostic):
     """A record is written without all of its fields.
@@ -245,6 +262,7 @@ class MissingField(Diagnostic):
     def help(self) -> str:
         return "add " + ", ".join(f"`{name}: ...`" for name in self.missing)
 
+
 class NoFields(Diagnostic):
     """A field is read from something that is no record.
 
@@ -275,6 +293,7 @@ class NoFields(Diagnostic):
 
     def help(self) -> str:
         return "read fields of records only; the built-in functions work on other values, as in `len(x)`"
+
 
 class NotAList(Diagnostic):
     """Something that is no list is used as one.
@@ -309,7 +328,8 @@ class NotAList(Diagnostic):
         return f"this is `{self.given}`"
 
     def help(self) -> str:
-        return "make a list of it: `[x]`, `lines(x)` or `split(x, \",\")`"
+        return 'make a list of it: `[x]`, `lines(x)` or `split(x, ",")`'
+
 
 class CannotInfer(Diagnostic):
     """A static parameter of a flow cannot be told from the call.
@@ -350,7 +370,12 @@ class CannotInfer(Diagnostic):
         return "unknown here"
 
     def help(self) -> str:
-        return f"pass it: `{self.static}: 3`" if self.static[:1].islower() else f"pass an argument whose type shows what `{self.static}` is"
+        return (
+            f"pass it: `{self.static}: 3`"
+            if self.static[:1].islower()
+            else f"pass an argument whose type shows what `{self.static}` is"
+        )
+
 
 class BadStatic(Diagnostic):
     """A static integer is not known at compile time, or out of range.
@@ -393,6 +418,7 @@ class BadStatic(Diagnostic):
     def help(self) -> str:
         return "write a whole number, or the name of a static parameter of this flow"
 
+
 class BadAgentArgument(Diagnostic):
     """An agent is passed whose signature does not fit the parameter.
 
@@ -400,13 +426,13 @@ class BadAgentArgument(Diagnostic):
 
     Bad:
         mas 1
-        agent count(topic) -> int "How many words has {{ topic }}?"
+        agent count_words(topic) -> int "How many words has {{ topic }}?"
         flow twice(solve: agent(text) -> text, task) -> text {
           one = solve(task)
           return solve(one)
         }
         flow main(task) -> text {
-          return twice(count, task)
+          return twice(count_words, task)
         }
 
     Good:
@@ -435,6 +461,7 @@ class BadAgentArgument(Diagnostic):
     def help(self) -> str:
         return "pass the name of an agent (or tool or flow) that takes and gives these types"
 
+
 class SizeMisplaced(Diagnostic):
     """A size is written on a type that has none, or is out of range.
 
@@ -460,6 +487,7 @@ class SizeMisplaced(Diagnostic):
 
     def help(self) -> str:
         return "write text(tokens) for text and T[items] for lists, each at least 1"
+
 
 class NoCommonType(Diagnostic):
     """Alternatives have types that have nothing in common.
@@ -503,6 +531,7 @@ class NoCommonType(Diagnostic):
     def help(self) -> str:
         return "make both alternatives the same type"
 
+
 class BadAttribute(Diagnostic):
     """An attribute of an agent, tool, budget or test has a value that makes no sense, or stands twice.
 
@@ -533,6 +562,7 @@ class BadAttribute(Diagnostic):
     def help(self) -> str:
         return self.advice
 
+
 class BuiltinArguments(Diagnostic):
     """A built-in function is called with arguments that it does not take.
 
@@ -560,6 +590,7 @@ class BuiltinArguments(Diagnostic):
 
     def help(self) -> str:
         return f"it is `{self.signature}`"
+
 
 class NotConstant(Diagnostic):
     """A value that has to be known before the run is computed.
@@ -598,6 +629,7 @@ class NotConstant(Diagnostic):
 
     def help(self) -> str:
         return "write the value itself"
+
 
 class NotAnEnum(Diagnostic):
     """`match` is applied to something that is no enum.

@@ -1,7 +1,7 @@
 """The syntax tree: one frozen class for each form of `grammar/mas.lark`, whose rule each docstring quotes.
 
-Two trees are equal when they say the same, wherever their text stands: `span` never counts. Comments are kept beside the
-tree (`Parsed.comments`), by position, and the printer puts them back.
+Two trees are equal when they say the same, wherever their text stands: `span` never counts. Comments are kept beside
+the tree (`Parsed.comments`), by position, and the printer puts them back.
 """
 
 from __future__ import annotations

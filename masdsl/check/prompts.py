@@ -1,0 +1,88 @@
+"""Prompts: what an agent's template may say, checked against the types of the agent's parameters.
+
+A prompt inserts values, repeats a part for each item of a list and leaves parts out:
+
+    {{ review.issues|join(", ") }}   {% for note in notes %}..{% endfor %}   {% if notes is not none %}..{% endif %}
+
+Any value may be printed: a text or a word of an enum as it is, a list with a line for each item, a record with a line
+for each field (`runtime/text.py`). Everything that could fail or surprise when a prompt is filled in is an error here
+instead: unknown names and fields, loops over a text, fields of what may be `none`, comparisons that never hold.
+
+Most prompts only insert parameters. Those are read here. Jinja2, whose import takes longer than the check of a program,
+is loaded for the others (`check/template_types.py`) and for prompts with a fault, so that one parser words the errors.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from masdsl.check.literal_places import LiteralPlaces
+from masdsl.check.types import Record, Type, Unknown
+from masdsl.diagnostics.base import Diagnostic
+from masdsl.diagnostics.prompts import PromptTooLarge
+from masdsl.limits import EXPRESSION_DEPTH, TEMPLATE_BYTES, TEMPLATE_NODES
+from masdsl.node import Span
+from masdsl.source import Source
+
+Report = Callable[[Diagnostic], None]
+
+MARK = re.compile(r"\{[{%#]")
+_INSERTION = re.compile(r"\{\{[ \t\n]*([a-z_][a-z0-9_]*(?:\.[a-z_][a-z0-9_]*)*)[ \t\n]*\}\}")
+KEPT_NAMES = frozenset(("and", "else", "false", "if", "in", "is", "loop", "none", "not", "or", "self", "true"))
+"""Names that mean something else in templates; parameters of these names cannot be mentioned."""
+
+
+class PromptInfo(NamedTuple):
+    """What a prompt says about its parameters: `unmentioned` are the ones it never names, in their order."""
+
+    unmentioned: tuple[str, ...]
+
+
+def check_prompt(text: str, params: Mapping[str, Type], source: Source, literal: Span, report: Report) -> PromptInfo:
+    """Check the prompt `text`, the value of the string literal at `literal` in `source`.
+
+    `params` are the agent's parameters in order. Faults are reported with spans inside the literal. A prompt that
+    cannot be read counts as mentioning all of them.
+    """
+    if len(text.encode("utf-8", "surrogatepass")) > TEMPLATE_BYTES:
+        report(PromptTooLarge("is too long", f"at most {TEMPLATE_BYTES:_} bytes", span=literal))
+        return PromptInfo(())
+    if MARK.search(text) is None:
+        return PromptInfo(tuple(params))
+    template = text.replace("\r\n", "\n").replace("\r", "\n")
+    mentioned = _insertions_only(template, params)
+    if mentioned is None:
+        from masdsl.check.template_types import check_template
+
+        mentioned = check_template(template, params, LiteralPlaces(source, literal, text), report)
+    return PromptInfo(tuple(name for name in params if name not in mentioned))
+
+
+def _insertions_only(text: str, params: Mapping[str, Type]) -> set[str] | None:
+    """Return the parameters that a prompt mentions, if it is faultless and has plain insertions only; else None."""
+    mentioned: set[str] = set()
+    size = 3  # of the tree that Jinja2 would make: the template, its one output statement and the text at the end
+    mark = MARK.search(text)
+    while mark is not None:
+        insertion = _INSERTION.match(text, mark.start())
+        if insertion is None:
+            return None
+        name, *fields = insertion.group(1).split(".")
+        kind: Type | None = None if name in KEPT_NAMES else params.get(name)
+        for field in fields:
+            kind = field_type(kind, field) if kind is not None else None
+        size += 2 + len(fields)
+        if kind is None or size > TEMPLATE_NODES or len(fields) >= EXPRESSION_DEPTH:
+            return None
+        mentioned.add(name)
+        mark = MARK.search(text, insertion.end())
+    return mentioned
+
+
+def field_type(kind: Type, field: str) -> Type | None:
+    """Return the type of a field of a value that is there, or None where it has none of that name."""
+    if isinstance(kind, Unknown):
+        return kind
+    return kind.field(field) if isinstance(kind, Record) else None
