@@ -54,12 +54,10 @@ def explain_failure(error: BaseException, arguments: Sequence[str]) -> int:
 
 def as_diagnostic(error: BaseException) -> Diagnostic:
     """Return the diagnostic for an exception that should not have come this far."""
+    from masdsl.diagnostics.internal import InternalError, OutOfResources
+
     if isinstance(error, RecursionError | MemoryError):
-        from masdsl.diagnostics.syntax import TooLarge
-
-        raise NotImplementedError(TooLarge)
-    from masdsl.diagnostics.internal import InternalError
-
+        return OutOfResources("stack" if isinstance(error, RecursionError) else "memory")
     first_line = str(error).partition("\n")[0][:200]
     return InternalError(f"{type(error).__name__}{': ' + first_line if first_line else ''}", _where(error))
 

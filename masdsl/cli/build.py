@@ -7,10 +7,9 @@ import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from masdsl.cli import FINE, FOUND
+from masdsl.cli import FOUND
 from masdsl.cli.boundary import UsageError, guarded
-from masdsl.cli.files import require
-from masdsl.cli.terminal import print_findings, write
+from masdsl.cli.terminal import exit_code, print_findings, write
 from masdsl.diagnostics.base import Findings
 
 STDOUT = "-"
@@ -30,7 +29,6 @@ def run(arguments: Sequence[str]) -> int:
     findings = Findings()
     stale = False
     for path in options.paths:
-        require(path)
         text = guarded(path, findings, _python, path, findings)
         if text is None:
             continue
@@ -49,7 +47,7 @@ def run(arguments: Sequence[str]) -> int:
         else:
             write(f"{target} is up to date\n")
     print_findings(findings.sorted(), stream=sys.stderr)
-    return FINE if findings.ok and not stale else FOUND
+    return FOUND if stale else exit_code(findings.sorted())
 
 
 def output_path(path: str) -> str:

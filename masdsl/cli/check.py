@@ -6,12 +6,11 @@ import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from masdsl.cli import FINE, FOUND
 from masdsl.cli.boundary import guarded
 from masdsl.cli.files import find_programs
-from masdsl.cli.terminal import FORMATS, print_findings, write
+from masdsl.cli.terminal import FORMATS, exit_code, print_findings, write
 from masdsl.config import Config, load_config
-from masdsl.diagnostics.base import ERROR, Finding, Findings
+from masdsl.diagnostics.base import Finding, Findings
 from masdsl.pipeline import Checked, check_file
 
 
@@ -42,8 +41,7 @@ def run(arguments: Sequence[str]) -> int:
     print_findings(reported, options.form)
     if not reported and options.form == "text":
         write(f"{len(paths)} program{'s' if len(paths) != 1 else ''}, no problems\n")
-    counted = [finding for finding in reported if options.strict or finding.diagnostic.severity == ERROR]
-    return FOUND if counted else FINE
+    return exit_code(reported, options.strict)
 
 
 def _check(path: str, findings: Findings, configs: dict[str, Config]) -> Checked:

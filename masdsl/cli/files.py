@@ -18,26 +18,14 @@ def find_programs(paths: Sequence[str]) -> list[str]:
     """
     found: dict[str, None] = {}
     for path in paths or (os.curdir,):
-        if os.path.isdir(path):
-            found.update(dict.fromkeys(_below(path)))
-        else:
-            require(path)
+        if not os.path.isdir(path):
             found[path] = None
+            continue
+        below = dict.fromkeys(_below(path))
+        if not below:
+            raise UsageError(f"there is no program below `{path}`", f"programs are files whose name ends with {SUFFIX}")
+        found.update(below)
     return list(found)
-
-
-def require(path: str) -> None:
-    """Raise UsageError, with a near name where there is one, unless `path` exists."""
-    if os.path.exists(path):
-        return
-    from masdsl.diagnostics.suggest import nearest
-
-    folder, name = os.path.split(path)
-    try:
-        near = nearest(name, sorted(os.listdir(folder or os.curdir)))
-    except OSError:
-        near = None
-    raise UsageError(f"there is no file `{path}`", f"did you mean `{os.path.join(folder, near)}`?" if near else "")
 
 
 def _below(folder: str) -> Iterator[str]:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from masdsl.cli import FINE, FOUND
 from masdsl.cli.boundary import guarded
 from masdsl.cli.files import find_programs
-from masdsl.cli.terminal import print_findings, write
+from masdsl.cli.terminal import exit_code, print_findings, write
 from masdsl.diagnostics.base import Finding, Findings
 from masdsl.pipeline import format_source
 
@@ -54,7 +54,7 @@ def run(arguments: Sequence[str]) -> int:
     if not faults and not options.diff:
         verb = "would change" if options.check else "changed"
         write(f"{changed} of {len(paths)} program{'s' if len(paths) != 1 else ''} {verb}\n")
-    return FOUND if faults or (changed and (options.check or options.diff)) else FINE
+    return exit_code(faults) or (FOUND if changed and (options.check or options.diff) else FINE)
 
 
 def _formatted(path: str, findings: Findings) -> tuple[str, str] | None:

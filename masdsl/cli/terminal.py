@@ -7,9 +7,11 @@ import sys
 from collections.abc import Sequence
 from typing import TextIO
 
-from masdsl.diagnostics.base import Finding
+from masdsl.cli import FINE, FOUND, USAGE
+from masdsl.diagnostics.base import ERROR, Finding
 
 FORMATS = ("text", "short", "json")
+UNREADABLE = "MAS004"
 
 
 def colours(stream: TextIO) -> bool:
@@ -48,3 +50,10 @@ def print_findings(findings: Sequence[Finding], form: str = "text", stream: Text
         write(render.render_short(findings), stream)
     else:
         write(render.render_text(findings, colour=colours(stream)), stream)
+
+
+def exit_code(findings: Sequence[Finding], strict: bool = False) -> int:
+    """Return the exit code that findings call for: 2 where a file cannot be read, 1 for errors (for any, if `strict`)."""
+    if any(diagnostic.code == UNREADABLE for _, diagnostic in findings):
+        return USAGE
+    return FOUND if any(strict or diagnostic.severity == ERROR for _, diagnostic in findings) else FINE

@@ -29,3 +29,23 @@ class InternalError(Diagnostic):
 
     def help(self) -> str:
         return f"this is a fault of masdsl, not of the program; report it with the program and this place: {self.where}"
+
+
+class OutOfResources(Diagnostic):
+    """The machine has too little memory, or Python too little stack, for this program.
+
+    Why: the limits on size and nesting (MAS009) keep every program within what a usual machine has. This one has less,
+    or masdsl was called from deep inside another program.
+    """
+
+    code = "MAS008"
+    what: str
+
+    def title(self) -> str:
+        return f"not enough {self.what} to work on this program"
+
+    def label(self) -> str:
+        return "while working on this file"
+
+    def help(self) -> str:
+        return "give the process more room, or split the program into modules and `use` them"
