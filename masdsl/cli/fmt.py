@@ -62,8 +62,8 @@ def _formatted(path: str, findings: Findings) -> tuple[str, str] | None:
     from masdsl.reading import read_source
 
     source = read_source(path, findings)
-    text = None if source is None else format_source(source, findings)
-    if source is None or text is None:
+    text = None if source is None or not findings.ok else format_source(source, findings)
+    if text is None:
         return None
     with open(path, "rb") as file:  # line ends and a byte-order mark are part of the layout as well
         return file.read().decode("utf-8"), text
@@ -75,7 +75,7 @@ def _format_stdin(options: _Options) -> int:
     findings = Findings()
     data = sys.stdin.buffer.read()
     source = decode("<stdin>", data, findings)
-    text = None if source is None else guarded("<stdin>", findings, format_source, source, findings)
+    text = guarded("<stdin>", findings, format_source, source, findings) if findings.ok else None
     if text is None:
         print_findings(findings.sorted(), stream=sys.stderr)
         return FOUND

@@ -53,7 +53,7 @@ def print_findings(findings: Sequence[Finding], form: str = "text", stream: Text
 
 
 def exit_code(findings: Sequence[Finding], strict: bool = False) -> int:
-    """Return the exit code that findings call for: 2 where a file cannot be read, 1 for errors (for any, if `strict`)."""
+    """Return the exit code for findings: 2 where a file cannot be read, 1 for errors (for any if `strict`)."""
     if any(diagnostic.code == UNREADABLE for _, diagnostic in findings):
         return USAGE
     return FOUND if any(strict or diagnostic.severity == ERROR for _, diagnostic in findings) else FINE
