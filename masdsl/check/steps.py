@@ -89,7 +89,9 @@ def _match_arguments(
             if target not in parameters:
                 near = nearest(target, parameters)
                 frame.report(UnknownParameter(target, name, signature, near, span=argument.name.span))
-                continue
+                if near is None:
+                    continue
+                target = near  # meant, so not also missing
         elif position < len(parameters):
             target = parameters[position]
         else:
