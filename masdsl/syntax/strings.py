@@ -9,15 +9,21 @@ always stands for exactly itself.
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import NamedTuple
+
+from masdsl.reading import HIDDEN_RANGES
 
 _ESCAPE = re.compile(r"\\(?:u\{([0-9A-Fa-f]{1,6})\}|([\s\S]))")
 _SIMPLE = {"n": "\n", "t": "\t", "r": "\r", '"': '"', "\\": "\\"}
 _WRITTEN = {"\n": "\\n", "\t": "\\t", "\r": "\\r", '"': '\\"', "\\": "\\\\"}
-_SPECIAL = re.compile(
-    '["\\\\\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb\U000e0000-\U000e0fff]'
-)
 _THREE = '"""'
+
+
+@cache
+def _special() -> re.Pattern[str]:
+    """What cannot stand for itself in a literal."""
+    return re.compile(f'["\\\\\t\n{HIDDEN_RANGES}]')
 
 
 class BadEscape(NamedTuple):
@@ -90,21 +96,24 @@ def encode(value: str, indent: int = 0) -> str:
     A value with line breaks becomes a block whose lines are indented by `indent` blanks, if a block can say it exactly; else
     all is on one line, with escapes for whatever a reader could not see.
     """
-    if "\n" in value:
-        block = _block(value, " " * indent)
-        if decode(block) == (value, ()):
-            return block
-    return encode_line(value)
+    lines = block_lines(value)
+    if lines is None:
+        return encode_line(value)
+    margin = " " * indent
+    return "\n".join([_THREE, *(margin + line if line else "" for line in lines), margin + _THREE])
 
 
 def encode_line(value: str) -> str:
     """Return the canonical literal of a value on one line."""
-    return f'"{_SPECIAL.sub(_write, value)}"'
+    return f'"{_special().sub(_write, value)}"'
 
 
-def _block(value: str, margin: str) -> str:
-    lines = [_SPECIAL.sub(_write_in_block, line).replace(_THREE, '""\\"') for line in value.split("\n")]
-    return "\n".join([_THREE, *(margin + line if line else "" for line in lines), margin + _THREE])
+def block_lines(value: str) -> tuple[str, ...] | None:
+    """Return the lines of a value as a block's text, without indentation; None if it has one line or no block says it."""
+    if "\n" not in value:
+        return None
+    lines = tuple(_special().sub(_write_in_block, line).replace(_THREE, '""\\"') for line in value.split("\n"))
+    return lines if decode("\n".join([_THREE, *lines, _THREE])) == (value, ()) else None
 
 
 def _write(match: re.Match[str]) -> str:

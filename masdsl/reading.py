@@ -1,0 +1,142 @@
+"""Bytes to `Source`: the one way by which text comes in.
+
+UTF-8 without exceptions; a byte-order mark is dropped and CR LF becomes a line feed. Whatever does not show, or changes how
+other text shows, is refused: what a reader sees is what is compiled.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from functools import cache
+
+from masdsl import limits
+from masdsl.diagnostics.base import Findings
+from masdsl.node import NOWHERE, Span
+from masdsl.source import Source
+
+HIDDEN_RANGES = (
+    "\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+)
+"""Characters that no source text may hold, as a part of a character class: controls but for tab and line feed, format
+characters (bidirectional controls, zero-width ones, tags), line and paragraph separators, lone surrogates."""
+
+
+@cache
+def hidden_pattern(ascii_only: bool) -> re.Pattern[str]:
+    """The pattern of one hidden character; the one for ASCII text compiles in a tenth of the time."""
+    return re.compile("[\x00-\x08\x0b-\x1f\x7f]" if ascii_only else f"[{HIDDEN_RANGES}]")
+
+
+def decode(name: str, data: bytes, findings: Findings) -> Source:
+    """Make a `Source` of a file's bytes; faults are findings. The source is always usable, for showing them if for nothing else.
+
+    A byte that is not UTF-8 stands in the text as U+FFFD. Data beyond the size limit is cut off.
+    """
+    excess = len(data) > limits.SOURCE_BYTES
+    if excess:
+        data = data[: limits.SOURCE_BYTES]
+    if data.startswith(b"\xef\xbb\xbf"):
+        data = data[3:]
+    try:
+        text, fault = data.decode("utf-8"), None
+    except UnicodeDecodeError as error:
+        text, fault = data.decode("utf-8", "replace"), error.start
+        if excess and fault >= len(data) - 3:
+            fault = None  # the cut went through a character
+    if "\r" in text:
+        text = text.replace("\r\n", "\n")
+    source = Source(name, text)
+    if excess:
+        _too_large(source, findings)
+    if fault is not None:
+        from masdsl.diagnostics.syntax import NotUtf8
+
+        at = len(data[:fault].decode("utf-8").replace("\r\n", "\n"))
+        findings.add(source, NotUtf8(data[fault], fault, span=Span(at, at + 1)))
+    refuse_hidden(source, findings)
+    return source
+
+
+def refuse_hidden(source: Source, findings: Findings) -> None:
+    """Report the hidden characters of a text; of equal ones in a row, and beyond the limit of diagnostics, only the first."""
+    pattern = hidden_pattern(source.text.isascii())
+    found = pattern.search(source.text)
+    if not found:
+        return
+    from masdsl.diagnostics.syntax import HiddenCharacter
+
+    reported, last = 0, ("", -1)
+    while found and reported < limits.DIAGNOSTICS:
+        character, at = found[0], found.start()
+        if last != (character, at - 1):
+            findings.add(source, HiddenCharacter(character, span=Span(at, at + 1)))
+            reported += 1
+        last = (character, at)
+        found = pattern.search(source.text, at + 1)
+
+
+def _too_large(source: Source, findings: Findings) -> None:
+    from masdsl.diagnostics.syntax import LimitExceeded
+
+    end = len(source.text)
+    what, action = "the file has too many bytes", "split the program into modules and `use` them"
+    findings.add(source, LimitExceeded(what, limits.SOURCE_BYTES, action, span=Span(max(end - 1, 0), end)))
+
+
+def read_source(path: str, findings: Findings) -> Source | None:
+    """Read a program from a regular file; None, with a finding, if that cannot be done. Its name is the path as given."""
+    try:
+        data = _read(path)
+    except OSError as error:
+        _unreadable(path, *_reason(path, error), findings)
+        return None
+    except ValueError:  # a NUL in the path
+        _unreadable(path, "this is no path", "check the spelling", findings)
+        return None
+    if data is None:
+        _unreadable(path, "it is not a regular file", "name a file that holds the program", findings)
+        return None
+    return decode(path, data, findings)
+
+
+def _read(path: str) -> bytes | None:
+    """The bytes of a regular file, up to one more than allowed; opening neither waits for a pipe nor follows up a device."""
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0))
+    with open(handle, "rb") as file:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            return None
+        return file.read(limits.SOURCE_BYTES + 1)
+
+
+def _reason(path: str, error: OSError) -> tuple[str, str]:
+    if isinstance(error, FileNotFoundError):
+        near = _near(path)
+        return "there is no such file", f"did you mean `{near}`?" if near else "check the path"
+    if isinstance(error, IsADirectoryError):
+        return "it is a folder", "name a file in it"
+    if isinstance(error, PermissionError):
+        if os.path.isdir(path):
+            return "it is a folder", "name a file in it"
+        return "permission denied", "ask its owner for the right to read it"
+    return (error.strerror or type(error).__name__).lower(), "check the path and the file system"
+
+
+def _near(path: str) -> str | None:
+    from masdsl.diagnostics.suggest import nearest
+
+    folder, name = os.path.split(path)
+    try:
+        names = sorted(entry for entry in os.listdir(folder or ".") if entry.endswith(".mas"))
+    except OSError:
+        return None
+    found = f"{name}.mas" if f"{name}.mas" in names else nearest(name, names)
+    return os.path.join(folder, found) if found else None
+
+
+def _unreadable(path: str, reason: str, action: str, findings: Findings) -> None:
+    from masdsl.diagnostics.syntax import UnreadableFile
+
+    findings.add(Source(path, ""), UnreadableFile(path, reason, action, span=NOWHERE))
