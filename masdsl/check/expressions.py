@@ -349,8 +349,18 @@ def _index(frame: Frame, names: Names, node: ast.Index) -> Expr:
     if not isinstance(value.type, List):
         frame.report(NotAList("what is indexed", show(value.type), span=node.value.span))
         return unknown(node.span)
-    sure = isinstance(index, Const) and isinstance(index.value, int) and 0 <= index.value < value.type.low
+    at = _constant_index(index)
+    sure = at is not None and -value.type.low <= at < value.type.low
     return GetItem(value, index, value.type.element if sure else optional(value.type.element), span=node.span)
+
+
+def _constant_index(index: Expr) -> int | None:
+    match index:
+        case Const(value=int() as at):
+            return at
+        case Unary(op="-", operand=Const(value=int() as at)):
+            return -at
+    return None
 
 
 def _logical(frame: Frame, names: Names, node: ast.And | ast.Or) -> Expr:

@@ -60,7 +60,7 @@ class GetField(Node):
 
 
 class GetItem(Node):
-    """`value[index]`; its type is optional unless the list is known to be long enough."""
+    """`value[index]`, from the end where negative; optional unless the list is known to be long enough."""
 
     value: Expr
     index: Expr

@@ -164,7 +164,7 @@ class Interpreter:
                 return self.expr(node.value, names)[node.field]
             case p.GetItem():
                 items, at = self.expr(node.value, names), self.expr(node.index, names)
-                return items[at] if 0 <= at < len(items) else None
+                return items[at] if -len(items) <= at < len(items) else None
             case p.Unary():
                 operand = self.expr(node.operand, names)
                 return not operand if node.op == "not" else number(-operand)
