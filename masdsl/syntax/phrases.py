@@ -57,9 +57,9 @@ def size(node: ast.Size) -> str:
 def text_piece(value: str) -> str | TextBlock:
     """Return a text that is a whole value: a block if at least two lines are not blank and a block can say it."""
     if sum(1 for line in value.split("\n") if line.strip()) > 1:
-        literal = strings.encode(value)
-        if literal.startswith('"""\n'):
-            return TextBlock(strings.encode_line(value), literal.split("\n")[1:-1])
+        lines = strings.block_lines(value)
+        if lines is not None:
+            return TextBlock(strings.encode_line(value), lines)
     return strings.encode_line(value)
 
 

@@ -112,8 +112,14 @@ def block_lines(value: str) -> tuple[str, ...] | None:
     """Return the lines of a value as a block's text, without indentation; None if it has one line or no block says it."""
     if "\n" not in value:
         return None
-    lines = tuple(_special().sub(_write_in_block, line).replace(_THREE, '""\\"') for line in value.split("\n"))
+    lines = tuple(_block_line(line) for line in value.split("\n"))
     return lines if decode("\n".join([_THREE, *lines, _THREE])) == (value, ()) else None
+
+
+def _block_line(line: str) -> str:
+    text = _special().sub(_write_in_block, line).replace(_THREE, '""\\"')
+    # A blank at the end of a line is invisible, and editors remove it.
+    return text[:-1] + "\\u{20}" if text.endswith(" ") else text
 
 
 def _write(match: re.Match[str]) -> str:
