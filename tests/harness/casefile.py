@@ -33,7 +33,7 @@ from masdsl.node import Node
 from masdsl.source import Source
 from masdsl.syntax.parse import parse_program
 from tests.harness.markdown import Block, blocks
-from tests.harness.programs import run_report, write
+from tests.harness.programs import write
 
 BY_HAND = ("META", "SOURCE", "EXPECTED")
 _HEADING = re.compile(r"^# ([A-Z]+)$")
@@ -167,6 +167,8 @@ def _python(outcome: Outcome) -> str:
 
 
 def _run(outcome: Outcome) -> str:
+    from tests.harness.programs import run_report
+
     return _block("text", outcome.local(run_report(outcome.path)))
 
 
