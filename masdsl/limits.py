@@ -39,10 +39,9 @@ MAX_LIST_ITEMS: Final = 10_000
 # Programs.
 AGENTS: Final = 64
 """Agents of one program, imported ones included."""
-FAN_OUT: Final = 32
-"""Draws of one `n of`."""
-CALLS: Final = 1_000
-"""Model calls of a program at worst."""
+CALLS: Final = 100_000
+"""Calls that one run of a flow may make at worst; above that it needs a `budget`. A typo in a nested loop is caught, a map
+over the longest list is not."""
 MODULES: Final = 16
 """Modules that one program may load."""
 IMPORT_DEPTH: Final = 4

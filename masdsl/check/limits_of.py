@@ -23,4 +23,5 @@ def limits_of(frame: Frame, nodes: tuple[ast.Limit, ...]) -> Limits:
         tokens=None if tokens is None else int(tokens),
         usd=amounts.get("usd"),
         seconds=amounts.get("seconds"),
+        span=nodes[0].span.to(nodes[-1].span),
     )

@@ -1,0 +1,498 @@
+# ruff: noqa: E501 programs and nodes on one line each
+"""Bounds: how many calls a program makes at least and at worst, against an oracle that tries every run."""
+
+from __future__ import annotations
+
+import random
+from itertools import product
+
+import pytest
+
+from masdsl.check.bounds import Bounds, bound_calls
+from masdsl.check.budgets import check_budgets, render_bounds
+from masdsl.check.check import check_parsed
+from masdsl.check.program import (
+    Agent,
+    Append,
+    Arm,
+    Attempt,
+    Bind,
+    Block,
+    Branch,
+    Const,
+    Each,
+    Expr,
+    Fallback,
+    Flow,
+    For,
+    If,
+    Invoke,
+    Limits,
+    Local,
+    Loop,
+    Match,
+    ModuleSource,
+    Program,
+    Return,
+    Rhs,
+    Sample,
+    Statement,
+    Tool,
+    Until,
+    Within,
+)
+from masdsl.check.types import Bool, Enum, List, Text
+from masdsl.config import DEFAULT
+from masdsl.diagnostics.base import Findings
+from masdsl.diagnostics.render import render_text
+from masdsl.limits import CALLS
+from masdsl.source import Source
+from masdsl.syntax.parse import parse_program
+
+HEAD = """mas 1
+type Kind = math | code
+tool search(query) -> text from "search"
+agent one(topic) -> text "One."
+agent two(topic) -> text retry 1 "Two."
+agent user(topic) -> text retry 2 tools [search] steps 3 "Use."
+agent judge(topic) -> Kind else Kind.math "Sort."
+"""
+
+
+def bounds_of(text: str) -> tuple[Program, Bounds, Findings]:
+    source = Source("x.mas", HEAD + text)
+    findings = Findings()
+    parsed = parse_program(source, findings)
+    config = DEFAULT._replace(tools={"search": "a:b"})
+    program = check_parsed(parsed, config=config, read_module=lambda *_: "no modules here", findings=findings)
+    assert program is not None, render_text(findings.sorted())
+    return program, bound_calls(program), findings
+
+
+CASES = [
+    ("return x", 0, 0),
+    ("return one(x)", 1, 1),
+    ("return two(x)", 1, 2),
+    ("return search(x)", 1, 1),
+    ("return user(x)", 1, 15),
+    ("a = one(x) b = two(a) return b", 2, 3),
+    ("a = 3 of two(x) return first(a)", 3, 6),
+    ("a = each y in xs: two(y) return join(a, x)", 1, 8),
+    ("a = each y in xs where y != x: two(y) return join(a, x)", 0, 8),
+    ("a = two(x) else one(x) return a", 1, 3),
+    ("a = two(x) else x return a", 1, 2),
+    ("a = 2 of two(x) else one(x) return first(a)", 2, 6),
+    ("loop 4 { x = one(x) } return x", 4, 4),
+    ("loop 4 { y = one(x) until x == x x = two(y) } return x", 1, 12),
+    ("loop 4 { until x == x x = two(x) } return x", 0, 8),
+    ("loop 4 { y = one(x) until true x = two(y) } return x", 1, 1),
+    ("loop 4 { y = one(x) until false x = two(y) } return x", 8, 12),
+    ("loop 4 { loop 3 { x = one(x) until x == x } x = two(x) } return x", 8, 20),
+    ("for y in xs { x = two(y) } return x", 1, 8),
+    ("for y in slice(xs, 0, 2) { x = two(y) } return x", 0, 8),
+    ("if ok { x = one(x) } else if x == x { x = two(x) } else { x = user(x) } return x", 1, 15),
+    ("if ok { x = two(x) } return x", 0, 2),
+    ("if ok { return two(x) } a = one(x) b = one(a) c = one(b) return c", 1, 3),
+    ("if ok { return one(x) } return two(x)", 1, 2),
+    ("loop 3 { a = one(x) if ok { return two(a) } } return x", 2, 5),
+    ("k = judge(x) match k { math { x = one(x) } code { x = user(x) } } return x", 2, 16),
+    ("k = judge(x) match k { math { return x } else { x = two(x) } } return one(x)", 1, 4),
+    ("within calls 2 { a = user(x) b = two(a) } return b", 2, 2),
+    ("within calls 5 tokens 4k { a = two(x) } return a", 1, 2),
+    ("within seconds 5 { a = two(x) } return a", 1, 2),
+    ("return inner(x)", 2, 3),
+    ("a = 3 of inner(x) return first(a)", 6, 9),
+    ("a = inner(x) else one(x) return a", 2, 4),
+    ("a = kept(x) return a", 1, 3),
+    ("a = capped(x) return a", 2, 4),
+    ("a = sampled(x, n: 5) return first(a)", 5, 10),
+    ("a = sampled(x) return first(a)", 3, 6),
+    ("a = asked(two, x) b = asked(one, a) return b", 2, 3),
+    ("xs += [x] ys = each y in xs: one(y) return first(ys)", 2, 5),
+    ("loop 3 { ys = each y in xs: one(y) xs = ys } return first(xs)", 3, 12),
+]
+
+FLOWS = """
+flow inner(x) -> text { a = one(x) return two(a) }
+flow kept(x) -> text else "none" { a = one(x) return two(a) }
+flow capped(x) -> text budget calls 4 { a = one(x) b = user(a) return b }
+flow sampled[n = 3](x) -> text[n]+ { drafts = n of two(x) return drafts }
+flow asked(solve: agent(text) -> text, x) -> text { return solve(x) }
+"""
+
+
+@pytest.mark.parametrize(("body", "least", "most"), CASES)
+def test_calls_of_each_construct(body: str, least: int, most: int) -> None:
+    _, bounds, _ = bounds_of(f"{FLOWS}flow main(x, xs: text[4]+, ok: bool) -> text {{ {body} }}")
+    found = bounds.flows["main"]
+    assert (found.least, found.most) == (least, most)
+
+
+def test_every_instance_of_a_flow_has_bounds_of_its_own() -> None:
+    program, bounds, _ = bounds_of(
+        FLOWS + "flow main(x) -> text { a = sampled(x, n: 5) b = sampled(x) return first(a) }"
+    )
+    sampled = {flow.statics: bounds.flows[flow.key].most for flow in program.flows if flow.name == "sampled"}
+    assert sampled == {(("n", "5"),): 10, (("n", "3"),): 6}
+
+
+def test_entries_are_main_or_the_flows_that_nothing_calls() -> None:
+    text = "flow a(x) -> text { return one(x) } flow b(x) -> text { return a(x) } flow c(x) -> text { return two(x) }"
+    _, bounds, _ = bounds_of(text)
+    assert bounds.entries == ("b", "c")
+    assert bounds.headline == "Worst case: 2 calls."
+    _, bounds, _ = bounds_of(text + " flow main(x) -> text { return b(x) }")
+    assert bounds.entries == ("main",)
+    assert bounds.headline == "Worst case: 1 call."
+
+
+def test_numbers_of_any_size_are_exact() -> None:
+    loops = "loop 1000 { " * 12 + "x = two(x) " + "} " * 12
+    _, bounds, _ = bounds_of(f"flow main(x) -> text {{ {loops} return x }}")
+    assert bounds.flows["main"].most == 2 * 1000**12
+
+
+def test_the_text_shows_where_the_calls_go() -> None:
+    program, bounds, _ = bounds_of(
+        """
+flow main(x) -> text {
+  drafts = 2 of two(x)
+  refine: loop 3 {
+    x = one(x) else two(x)
+    until x == ""
+    k = judge(x)
+  }
+  return first(drafts)
+}
+"""
+    )
+    assert render_bounds(program, bounds) == (
+        "flow main: 3 to 16 calls\n"
+        "  12 calls   75 %  line 11  main.refine: loop of 3\n"
+        "    9 calls   56 %  line 12  main.refine.x: one else two\n"
+        "    3 calls   19 %  line 14  main.refine.k: judge\n"
+        "   4 calls   25 %  line 10  main.drafts: 2 of two\n"
+    )
+    program, bounds, _ = bounds_of(FLOWS + "flow main(x) -> text budget calls 9 { return user(x) }")
+    assert render_bounds(program, bounds).startswith(
+        "flow main: 1 to 9 calls, cut off by its budget (15 calls otherwise)\n"
+    )
+
+
+# ---------------------------------------------------------------- budgets
+
+
+def budget_faults(text: str) -> list[str]:
+    program, bounds, findings = bounds_of(text)
+    check_budgets(program, bounds, findings)
+    source = program.modules[0].source
+    return [
+        f"{found.diagnostic.code} {source.slice(found.diagnostic.span)}"
+        for found in findings.sorted()
+        if found.diagnostic.code.startswith("MAS4")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("budget calls 2 flow main(x) -> text { a = 2 of one(x) return first(a) }", []),
+        ("budget calls 1 flow main(x) -> text { a = 2 of one(x) return first(a) }", ["MAS401 budget calls 1"]),
+        ("budget calls 0 flow main(x) -> text { return one(x) }", ["MAS401 budget calls 0"]),
+        ("budget calls 0 flow main(x) -> text { return x }", []),
+        ("budget calls 3 flow main(x) -> text { a = 2 of two(x) return first(a) }", ["MAS402 budget calls 3"]),
+        ("budget calls 4 flow main(x) -> text { a = 2 of two(x) return first(a) }", []),
+        ("budget tokens 40k flow main(x) -> text { a = 2 of two(x) return first(a) }", []),
+        ("flow main(x) -> text budget calls 1 usd 1 { a = one(x) return one(a) }", ["MAS401 calls 1 usd 1"]),
+        ("flow main(x) -> text budget calls 1 { return two(x) }", ["MAS402 calls 1"]),
+        ("budget calls 1 flow main(x) -> text budget calls 1 { return two(x) }", ["MAS402 calls 1"]),
+        ("flow main(x) -> text { within calls 1 { a = two(x) } return a }", []),
+        ("flow main(x) -> text { within calls 1 { a = one(x) b = one(a) } return b }", ["MAS401 calls 1"]),
+        (
+            "flow main(x, ok: bool) -> text { if ok { within calls 1 { y = one(x) x = one(y) } } else { x = user(x) } return x }",
+            ["MAS401 calls 1"],
+        ),
+        (
+            "budget calls 1 flow a(x) -> text { b = one(x) return one(b) } flow c(x) -> text { return one(x) }",
+            ["MAS401 budget calls 1"],
+        ),
+        ("budget calls 1 flow a(x) -> text { b = one(x) return one(b) } flow main(x) -> text { return one(x) }", []),
+        ("flow main(x) -> text { loop 1000 { a = 50 of two(x) x = first(a) } return x }", []),
+        ("flow main(x) -> text { loop 1000 { a = 51 of two(x) x = first(a) } return x }", ["MAS403 flow main"]),
+        (
+            "budget calls 500 flow main(x) -> text { loop 1000 { a = 51 of two(x) until x == x x = first(a) } return x }",
+            ["MAS402 budget calls 500"],
+        ),
+    ],
+)
+def test_budgets_that_cannot_or_may_not_hold(text: str, expected: list[str]) -> None:
+    assert CALLS == 100_000
+    assert budget_faults(text) == expected
+
+
+def test_a_budget_fault_names_the_statements_that_cost_most() -> None:
+    program, bounds, findings = bounds_of(
+        "budget calls 2\nflow main(x) -> text {\n  a = two(x)\n  loop 3 {\n    x = one(x)\n  }\n  return a\n}"
+    )
+    check_budgets(program, bounds, findings)
+    (found,) = findings.sorted()
+    source = program.modules[0].source
+    labels = [(source.slice(label.span), label.text) for label in found.diagnostic.labels()]
+    assert labels == [("loop 3 {", "at least 3 calls"), ("a = two(x)", "at least 1 call")]
+
+
+# ---------------------------------------------------------------- against every possible run
+
+COND: Expr = Local("c", Bool())
+WORDS = Enum("K", "", ("a", "b"))
+AGENTS = {"cheap": (0, 0), "retried": (1, 0), "tooled": (1, 2)}
+
+
+def _agent(key: str, retries: int, steps: int) -> Agent:
+    return Agent(
+        key, key, "", (), Text(9), False, None, None, False, None, None, None, retries, None, ("t",) if steps else (), steps, "", (), ""
+    )  # fmt: skip
+
+
+class Maker:
+    """Random programs, small enough to try every run of."""
+
+    def __init__(self, seed: int) -> None:
+        self.chance = random.Random(seed)
+        self.flows: list[Flow] = []
+
+    def program(self) -> Program:
+        for number in range(self.chance.randint(1, 3)):
+            limit = self.chance.choice([None, None, Limits(calls=self.chance.randint(1, 6))])
+            body = (*self.block(2, False), Return("", self.rhs(), Text(9)))
+            has_default = self.chance.random() < 0.3
+            self.flows.append(Flow(f"f{number}", f"f{number}", "", (), Text(9), has_default, None, (), limit, body, ""))
+        tool = Tool("t", "t", "", (), Text(9), False, None, "t", False, None, "")
+        agents = tuple(_agent(key, *numbers) for key, numbers in AGENTS.items())
+        return Program((ModuleSource("", Source("x", "")),), (), (tool,), agents, tuple(self.flows), (), None, None)
+
+    def block(self, depth: int, in_loop: bool) -> Block:
+        return tuple(self.statement(depth, in_loop) for _ in range(self.chance.randint(0, 3)))
+
+    def statement(self, depth: int, in_loop: bool) -> Statement:
+        kinds = ["bind", "bind", "append", "return"] + ["until"] * (2 * in_loop)
+        kinds += ["loop", "for", "if", "match", "within"] if depth else []
+        match self.chance.choice(kinds):
+            case "bind":
+                return Bind("", "x", self.rhs(), Text(9))
+            case "append":
+                return Append("x", COND, List(Text(9), 0, 3))
+            case "return":
+                return Return("", self.rhs(), Text(9))
+            case "until":
+                return Until(self.chance.choice([COND, COND, Const(True, Bool()), Const(False, Bool())]))
+            case "loop":
+                return Loop("", self.chance.randint(1, 2), self.block(depth - 1, True))
+            case "for":
+                return For("", "x", Text(9), self.items(), self.block(depth - 1, True))
+            case "if":
+                branches = [Branch(COND, self.block(depth - 1, in_loop)) for _ in range(self.chance.randint(1, 2))]
+                return If("", tuple(branches), self.block(depth - 1, in_loop))
+            case "match":
+                arms = tuple(Arm((word,), self.block(depth - 1, in_loop)) for word in WORDS.words)
+                return Match("", Local("k", WORDS), arms, self.chance.choice([None, self.block(depth - 1, in_loop)]))
+            case _:
+                limits = self.chance.choice([Limits(calls=self.chance.randint(0, 5)), Limits(tokens=9)])
+                return Within("", limits, self.block(depth - 1, in_loop))
+
+    def items(self) -> Expr:
+        low = self.chance.randint(0, 2)
+        return Local("xs", List(Text(9), low, low + self.chance.randint(0, 2)))
+
+    def rhs(self) -> Rhs:
+        match self.chance.randint(0, 5):
+            case 0:
+                return Sample(self.chance.randint(1, 2), self.attempt(), List(Text(9), 1, 2))
+            case 1:
+                where = self.chance.choice([None, COND])
+                return Each("x", Text(9), self.items(), where, self.attempt(), List(Text(9), 0, 2))
+            case _:
+                return self.attempt()
+
+    def attempt(self) -> Attempt:
+        if self.chance.random() < 0.3:
+            return Fallback(tuple(self.option() for _ in range(self.chance.randint(2, 3))), Text(9))
+        return self.option()
+
+    def option(self) -> Expr | Invoke:
+        match self.chance.randint(0, 4):
+            case 0:
+                return COND
+            case 1:
+                return Invoke("", "tool", "t", (), Text(9))
+            case 2 if self.flows:
+                return Invoke("", "flow", self.chance.choice(self.flows).key, (), Text(9))
+            case _:
+                return Invoke("", "agent", self.chance.choice(list(AGENTS)), (), Text(9))
+
+
+class EveryRun:
+    """All numbers of calls that the runs of a program can have, found by trying every run one by one.
+
+    Numbers are sets; a block's outcome is "behind", "out" (of the loop) or "back" (from the flow). A budget cuts a run off:
+    then it counts what the budget allows, which says nothing about the least.
+    """
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.known: dict[str, set[int]] = {}
+
+    def flow(self, key: str) -> set[int]:
+        if key not in self.known:
+            flow = self.program.flow(key)
+            counts = {count for _, count in self.block(flow.body)}
+            self.known[key] = counts
+        return self.known[key]
+
+    def block(self, block: Block) -> set[tuple[str, int]]:
+        runs = {("behind", 0)}
+        for statement in block:
+            after: set[tuple[str, int]] = set()
+            for outcome, count in runs:
+                if outcome != "behind":
+                    after.add((outcome, count))
+                    continue
+                after |= {(end, count + more) for end, more in self.statement(statement)}
+            runs = after
+        return runs
+
+    def statement(self, node: Statement) -> set[tuple[str, int]]:
+        match node:
+            case Bind():
+                return {("behind", count) for count in self.rhs(node.value)}
+            case Return():
+                return {("back", count) for count in self.rhs(node.value)}
+            case Append():
+                return {("behind", 0)}
+            case Until():
+                constant = node.condition.value if isinstance(node.condition, Const) else None
+                return {("behind", 0)} - ({("behind", 0)} if constant else set()) | (
+                    {("out", 0)} if constant is not False else set()
+                )
+            case Loop():
+                return self.rounds(node.body, node.times, node.times)
+            case For():
+                assert isinstance(node.items.type, List)
+                return self.rounds(node.body, node.items.type.low, node.items.type.high)
+            case Within():
+                return self.block(node.body)
+            case If():
+                return set().union(*(self.block(branch.body) for branch in node.branches), self.block(node.orelse))
+            case Match():
+                return set().union(
+                    *(self.block(arm.body) for arm in node.arms),
+                    self.block(node.orelse) if node.orelse is not None else (),
+                )
+
+    def rounds(self, body: Block, low: int, high: int) -> set[tuple[str, int]]:
+        found: set[tuple[str, int]] = set()
+        for times in range(low, high + 1):
+            running = {0}
+            for _ in range(times):
+                after: set[int] = set()
+                for before, (outcome, count) in product(running, self.block(body)):
+                    if outcome == "behind":
+                        after.add(before + count)
+                    else:
+                        found.add(("behind" if outcome == "out" else "back", before + count))
+                running = after
+            found |= {("behind", count) for count in running}
+        return found
+
+    def rhs(self, node: Rhs) -> set[int]:
+        match node:
+            case Sample():
+                return self.repeated(self.attempt(node.body), [node.count])
+            case Each():
+                assert isinstance(node.items.type, List)
+                low = 0 if node.condition is not None else node.items.type.low
+                return self.repeated(self.attempt(node.body), range(low, node.items.type.high + 1))
+            case _:
+                return self.attempt(node)
+
+    def repeated(self, counts: set[int], times: object) -> set[int]:
+        found: set[int] = set()
+        for number in times:  # type: ignore[attr-defined]
+            totals = {0}
+            for _ in range(number):
+                totals = {total + count for total in totals for count in counts}
+            found |= totals
+        return found
+
+    def attempt(self, node: Attempt) -> set[int]:
+        match node:
+            case Fallback():
+                spent, found = {0}, set()
+                for option in node.options:
+                    counts = self.attempt(option)
+                    found |= {before + count for before in spent for count in counts}
+                    # a failed option has made some of its calls, at least one if it makes any
+                    failed = set(range(min(min(counts), 1), max(counts) + 1))
+                    spent = {before + count for before in spent for count in failed}
+                return found
+            case Invoke(kind="agent"):
+                retries, steps = AGENTS[node.callee]
+                return {1, (1 + retries) * (steps + 1) + steps}
+            case Invoke(kind="tool"):
+                return {1}
+            case Invoke():
+                counts = self.flow(node.callee)
+                failed = {1} if self.program.flow(node.callee).has_default and min(counts) > 0 else set()
+                return counts | failed
+            case _:
+                return {0}
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_bounds_are_the_least_and_the_most_of_all_runs(seed: int) -> None:
+    for number in range(60):
+        program = Maker(1_000 * seed + number).program()
+        free = program.replace(
+            flows=tuple(flow.replace(limits=None, body=_unsliced(flow.body)) for flow in program.flows)
+        )
+        bounds = bound_calls(free)
+        oracle = EveryRun(free)
+        for flow in free.flows:
+            runs = oracle.flow(flow.key)
+            found = bounds.flows[flow.key]
+            assert (found.least, found.most) == (min(runs), max(runs)), flow
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_budgets_only_ever_cut_the_worst_case(seed: int) -> None:
+    for number in range(60):
+        program = Maker(1_000 * seed + number).program()
+        free = program.replace(
+            flows=tuple(flow.replace(limits=None, body=_unsliced(flow.body)) for flow in program.flows)
+        )
+        for key, bound in bound_calls(program).flows.items():
+            assert bound.least == bound_calls(free).flows[key].least
+            assert bound.most <= bound_calls(free).flows[key].most
+            limits = program.flow(key).limits
+            assert limits is None or limits.calls is None or bound.most <= limits.calls
+            assert sum(part.most for part in bound.parts) >= bound.needed
+
+
+def _unsliced(block: Block) -> Block:
+    return tuple(_without_limit(node) for node in block)
+
+
+def _without_limit(node: Statement) -> Statement:
+    match node:
+        case Within():
+            return node.replace(limits=Limits(), body=_unsliced(node.body))
+        case Loop() | For():
+            return node.replace(body=_unsliced(node.body))
+        case If():
+            branches = tuple(branch.replace(body=_unsliced(branch.body)) for branch in node.branches)
+            return node.replace(branches=branches, orelse=_unsliced(node.orelse))
+        case Match():
+            arms = tuple(arm.replace(body=_unsliced(arm.body)) for arm in node.arms)
+            return node.replace(arms=arms, orelse=None if node.orelse is None else _unsliced(node.orelse))
+        case _:
+            return node
