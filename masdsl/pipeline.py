@@ -40,11 +40,18 @@ def check_file(path: str, findings: Findings, config: Config | None = None) -> C
 
 def check_source(source: Source, config: Config, findings: Findings) -> Program | None:
     """Parse and check a program; None where it has errors. Imports are read from the folder of `source.name`."""
+    from masdsl.check.bounds import bound_calls
+    from masdsl.check.budgets import check_budgets
     from masdsl.check.check import check_parsed
+    from masdsl.reading import read_module
     from masdsl.syntax.parse import parse_program
 
     parsed = parse_program(source, findings)
-    return check_parsed(parsed, config=config, read_module=read_module, findings=findings)
+    program = check_parsed(parsed, config=config, read_module=read_module, findings=findings)
+    if program is None:
+        return None
+    check_budgets(program, bound_calls(program), findings)
+    return program if findings.ok else None
 
 
 def build(program: Program) -> PyModule:
@@ -74,26 +81,3 @@ def format_source(source: Source, findings: Findings) -> str | None:
         assert again.ok and again.document == parsed.document, "the formatted text would not mean the same"
         assert len(again.comments) == len(parsed.comments), "the formatted text would lose comments"
     return text
-
-
-def read_module(importer: Source, path: tuple[str, ...], findings: Findings) -> Source | str:
-    """Return the module that `use a.b` in `importer` means, or the reason why there is none.
-
-    `std` is the standard library, everything else lies below the importer's folder. The parts of `path` are names of
-    the grammar: no path leads out of there.
-    """
-    from masdsl import resources
-    from masdsl.reading import read_source
-
-    if path[0] == "std":
-        files = resources.names("stdlib", ".mas")
-        name = f"{'/'.join(path[1:])}.mas"
-        if name not in files:
-            return f"the standard library has {', '.join(f'std.{file[:-4]}' for file in files)}"
-        return read_source(resources.find("stdlib", name), findings) or "it cannot be read"
-    if importer.name.startswith("<"):
-        return "a program that is not a file can import only from std"
-    file = os.path.join(os.path.dirname(importer.name), *path) + ".mas"
-    if not os.path.isfile(file):
-        return f"there is no file {file}"
-    return read_source(file, findings) or "it cannot be read"

@@ -102,6 +102,28 @@ def read_source(path: str, findings: Findings) -> Source | None:
     return decode(path, data, findings)
 
 
+def read_module(importer: Source, path: tuple[str, ...], findings: Findings) -> Source | str:
+    """Return the module that `use a.b` in `importer` means, or the reason why there is none.
+
+    `std` is the standard library, everything else lies below the importer's folder. The parts of `path` are names of
+    the grammar: no path leads out of there.
+    """
+    from masdsl import resources
+
+    if path[0] == "std":
+        files = resources.names("stdlib", ".mas")
+        name = f"{'/'.join(path[1:])}.mas"
+        if name not in files:
+            return f"the standard library has {', '.join(f'std.{file[:-4]}' for file in files) or 'no modules'}"
+        return read_source(resources.find("stdlib", name), findings) or "it cannot be read"
+    if importer.name.startswith("<"):
+        return "a program that is not a file can import only from std"
+    file = os.path.join(os.path.dirname(importer.name), *path) + ".mas"
+    if not os.path.isfile(file):
+        return f"there is no file {file}"
+    return read_source(file, findings) or "it cannot be read"
+
+
 def _read(path: str) -> bytes | None:
     """The bytes of a regular file, up to one more than allowed; opening neither waits for a pipe nor follows up a device."""
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0))

@@ -37,7 +37,7 @@ def run(arguments: Sequence[str]) -> int:
                 seen.add(key)
                 reported.append(finding)
         if options.verbose and options.form == "text":
-            write(f"{path}: {_verdict(checked, findings)}\n")
+            write(_verdict(path, checked, findings))
     print_findings(reported, options.form)
     if not reported and options.form == "text":
         write(f"{len(paths)} program{'s' if len(paths) != 1 else ''}, no problems\n")
@@ -51,8 +51,20 @@ def _check(path: str, findings: Findings, configs: dict[str, Config]) -> Checked
     return check_file(path, findings, configs[folder])
 
 
-def _verdict(checked: Checked | None, findings: Findings) -> str:
-    return "no program"
+def _verdict(path: str, checked: Checked | None, findings: Findings) -> str:
+    """Return the heading of a program under `--verbose`, and the most that its flows can cost."""
+    from masdsl.diagnostics import render
+    from masdsl.diagnostics.escape import escape
+
+    if checked is None or checked.program is None:
+        return f"{escape(path)}: {render.summary(findings.sorted())}\n"
+    from masdsl.check.bounds import bound_calls
+    from masdsl.check.budgets import render_bounds
+
+    bounds = render_bounds(checked.program, bound_calls(checked.program))
+    return f"{escape(path)}: {render.summary(findings.sorted())}\n" + "".join(
+        f"  {line}\n" for line in bounds.splitlines()
+    )
 
 
 def _options(arguments: Sequence[str]) -> _Options:
