@@ -22,6 +22,7 @@ PACKAGE = ROOT / "masdsl"
 # room -> the rooms that it may import. A room may always import itself.
 BASE = {"node", "source", "limits", "sizes", "resources"}
 FRONT = BASE | {"reading", "diagnostics"}
+COMPILER = FRONT | {"config", "syntax", "check", "lower", "emit"}
 ALLOWED: dict[str, set[str]] = {
     "node": set(),
     "limits": set(),
@@ -36,10 +37,12 @@ ALLOWED: dict[str, set[str]] = {
     "lower": BASE | {"check"},
     "emit": BASE | {"check", "lower"},
     "runtime": FRONT | {"config"},
-    "pipeline": FRONT | {"check", "config", "emit", "lower", "runtime", "syntax"},
-    "testing": FRONT | {"check", "config", "emit", "lower", "pipeline", "runtime", "syntax"},
-    "cli": FRONT | {"check", "config", "emit", "lower", "pipeline", "runtime", "syntax", "testing", ""},
-    "": FRONT | {"config", "pipeline", "runtime", "testing"},
+    "pipeline": COMPILER | {"runtime"},
+    "testing": COMPILER | {"pipeline", "runtime"},
+    "project": set(),
+    "api": COMPILER | {"pipeline", "runtime", "testing"},
+    "cli": COMPILER | {"api", "pipeline", "project", "runtime", "testing", ""},
+    "": FRONT | {"api", "config"},
     "__main__": {"cli"},
 }
 
@@ -158,7 +161,8 @@ PROGRAM = """mas 1
 
 type Mood = good | bad
 
-agent judge(review) -> Mood on fast "Is this review good or bad? {{ review }}"
+agent judge(review) -> Mood on fast
+  "Is this review good or bad? {{ review }}"
 
 flow main(review) -> Mood {
   mood = judge(review)
