@@ -18,6 +18,7 @@ def test_case(path: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Non
     assert outcome.diagnostics == case.expected, "these are written by hand: mend EXPECTED, or the compiler"
     if request.config.getoption("--update"):
         path.write_text(case.updated(outcome), encoding="utf-8")
+        case = Case(path)
     for name in case.sections.keys() & GENERATED.keys():
         assert case.sections[name].strip("\n") == GENERATED[name](outcome), f"{name}: if this is right, run pytest --update"
 
