@@ -1,7 +1,7 @@
-"""Random syntax trees of every class in `masdsl/syntax/ast.py`: well-formed, without meaning (names and types are arbitrary).
+"""Random syntax trees of every class in `masdsl/syntax/ast.py`: well-formed, without meaning.
 
-`NODES` has a strategy for each class. A tree drawn here is one that the parser could give: what the grammar forbids (a list
-type in a call, a negative limit, an empty record) is never drawn, attributes and limits come in the order of the tree.
+`NODES` has a strategy for each class. A tree drawn here is one that the parser could give: what the grammar forbids (a
+list type in a call, a negative limit, an empty record) is never drawn, attributes and limits come in the trees' order.
 `relaid` lays the text of a program out at random and puts comments between its tokens.
 """
 
@@ -126,9 +126,7 @@ def _list_types(elements: Strategy) -> Strategy:
     return st.builds(ast.ListType, elements, sizes, st.booleans())
 
 
-types = st.recursive(
-    named_types, lambda inner: _list_types(inner) | st.builds(ast.OptionalType, inner), max_leaves=3
-)
+types = st.recursive(named_types, lambda inner: _list_types(inner) | st.builds(ast.OptionalType, inner), max_leaves=3)
 fields = st.builds(ast.Field, lower_names, _maybe(types))
 record_types = st.builds(ast.RecordType, _some(fields, 1))
 agent_types = st.builds(ast.AgentType, _some(types), types)
@@ -235,9 +233,7 @@ givens = st.one_of(
 )
 expects = st.builds(ast.Expect, expressions)
 tests = st.builds(ast.Test, strings, _some(givens), blocks, _some(expects, 1))
-items = st.one_of(
-    uses, record_declarations, enum_declarations, tools, agents, flows, budgets, rectifies, tests
-)
+items = st.one_of(uses, record_declarations, enum_declarations, tools, agents, flows, budgets, rectifies, tests)
 
 # ---------------------------------------------------------------- documents
 
@@ -368,6 +364,8 @@ def tokens_of(text: str) -> list[str]:
 
 def _needs_gap(before: str, after: str) -> bool:
     """Whether two tokens would be one, or none, without anything between them."""
+    if (before, after) == ("+", "="):  # `T[2]+ = []`
+        return True
     return (before[-1].isalnum() or before[-1] in '_"%') and (after[0].isalnum() or after[0] in '_"')
 
 
