@@ -25,9 +25,10 @@ from typing import NamedTuple
 from masdsl.node import Node, Span
 from masdsl.syntax import ast
 
-_TOKENS = re.compile(r'"""(?:"{0,2}(?:[^"\\]|\\[\s\S]))*"""|"(?:[^"\\\n]|\\[^\n])*"|#[^\n]*|[][(){}]')
-_CLOSERS = {"(": ")", "[": "]", "{": "}"}
-_HEADER = re.compile(r"(?:mas|bind|patch)(?:[ \t\n]|#[^\n]*)*[0-9]+")
+# Plain patterns: they are only compiled when there are comments to attach.
+_TOKENS = r'"""(?:"{0,2}(?:[^"\\]|\\[\s\S]))*"""|"(?:[^"\\\n]|\\[^\n])*"|#[^\n]*|[][(){}]'
+_HEADER = r"(?:mas|bind|patch)(?:[ \t\n]|#[^\n]*)*[0-9]+"
+_OPENERS = "([{"
 
 
 class Notes(NamedTuple):
@@ -84,8 +85,8 @@ class _Attacher:
         self._text = text
         self._closing_at: dict[int, int] = {}  # offset of an opening bracket -> of the one that closes it
         opened: list[int] = []
-        for token in _TOKENS.finditer(text):
-            if token[0] in _CLOSERS:
+        for token in re.finditer(_TOKENS, text):
+            if token[0] in _OPENERS:
                 opened.append(token.start())
             elif token[0] in ")]}" and opened:
                 self._closing_at[opened.pop()] = token.start()
@@ -107,7 +108,7 @@ class _Attacher:
 
     def _header(self, document: ast.Document) -> Span:
         start = document.span.start
-        found = _HEADER.match(self._text, start)
+        found = re.compile(_HEADER).match(self._text, start)
         end = found.end() if found else start
         if isinstance(document, ast.Patch) and document.base is not None:
             end = document.base.span.end
@@ -284,9 +285,9 @@ class _Attacher:
     def _find(self, mark: str, start: int) -> int:
         """Return where the next `mark` stands that is in no comment. Between here and there is no string."""
         while True:
-            found = self._text.index(mark, start)
-            comment = self._text.find("#", start, found)
-            if comment < 0:
+            comment = self._text.find("#", start)
+            found = self._text.find(mark, start, comment if comment >= 0 else len(self._text))
+            if found >= 0:
                 return found
             start = self._text.index("\n", comment)
 
