@@ -60,12 +60,15 @@ def decode(name: str, data: bytes, findings: Findings) -> Source:
     return source
 
 
-def refuse_hidden(source: Source, findings: Findings) -> None:
-    """Report the hidden characters of a text; of equal ones in a row, and beyond the limit of diagnostics, only the first."""
+def refuse_hidden(source: Source, findings: Findings) -> bool:
+    """Report the hidden characters of a text and say whether there are none.
+
+    Of equal ones in a row, and of those beyond the limit of diagnostics, only the first is reported.
+    """
     pattern = hidden_pattern(source.text.isascii())
     found = pattern.search(source.text)
     if not found:
-        return
+        return True
     from masdsl.diagnostics.syntax import HiddenCharacter
 
     reported, last = 0, ("", -1)
@@ -76,6 +79,7 @@ def refuse_hidden(source: Source, findings: Findings) -> None:
             reported += 1
         last = (character, at)
         found = pattern.search(source.text, at + 1)
+    return False
 
 
 def _too_large(source: Source, findings: Findings) -> None:

@@ -477,13 +477,13 @@ class UnknownEdition(Diagnostic):
     """
 
     code = "MAS017"
-    edition: int
+    edition: str
 
     def title(self) -> str:
-        return f"there is no edition {self.edition} of the language"
+        return f"this version of masdsl does not know edition {self.edition} of the language"
 
     def label(self) -> str:
-        return "this version knows edition 1"
+        return "the edition is 1"
 
     def help(self) -> str:
         return "write `1`, or install a newer version of masdsl"

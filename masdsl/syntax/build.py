@@ -23,10 +23,11 @@ class Site:
     `complain(kind, span, text)` gets the name of a fault and the text that is at fault.
     """
 
-    __slots__ = ("complain", "_heights")
+    __slots__ = ("_complained", "_heights", "complain")
 
     def __init__(self, complain: Callable[[str, Span, str], None]) -> None:
         self.complain = complain
+        self._complained = False  # one such diagnostic is enough, whatever its size
         self._heights: dict[int, tuple[int, Node]] = {}  # the node is kept so that its id stays its own
 
     def raised(self, node: Node, parts: tuple[Node, ...] | list[Node]) -> bool:
@@ -38,7 +39,9 @@ class Site:
             if known and known[0] > height:
                 height = known[0]
         if height + 1 >= limits.EXPRESSION_DEPTH:
-            self.complain("depth", node.span, "")
+            if not self._complained:
+                self._complained = True
+                self.complain("depth", node.span, "")
             return False
         heights[id(node)] = (height + 1, node)
         return True
@@ -150,7 +153,7 @@ def _patch(site: Site, children: Children, span: Span) -> ast.Patch:
 
 @_rule("chunk", "number")
 def _only(site: Site, children: Children, span: Span) -> Any:
-    return children[0]
+    return children[0] if children else None
 
 
 # ---------------------------------------------------------------- declarations
@@ -617,8 +620,8 @@ def _rebind(site: Site, children: Children, span: Span) -> ast.BindEdit:
 
 
 @_rule("add")
-def _add(site: Site, children: Children, span: Span) -> ast.AddEdit:
-    return ast.AddEdit(children[0], span=span)
+def _add(site: Site, children: Children, span: Span) -> ast.AddEdit | None:
+    return ast.AddEdit(children[0], span=span) if children else None  # None: the declaration is faulty
 
 
 @_rule("drop")

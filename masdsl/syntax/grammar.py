@@ -34,6 +34,8 @@ class Language(NamedTuple):
     lexicon: Lexicon
     token: re.Pattern[str]
     word: re.Pattern[str]
+    soft: frozenset[str]
+    """Kinds of the keywords that may be names."""
 
 
 @cache
@@ -43,7 +45,8 @@ def load(start: str) -> Language:
     Reads the cache; builds all four (about a second) and tries to write the cache if there is none that fits.
     """
     tables, lexicon = _stored(start) or _build(start)
-    return Language(tables, lexicon, re.compile(lexicon.pattern), re.compile(lexicon.word_pattern))
+    soft = frozenset(kind for word, kind in lexicon.keywords.items() if word not in lexicon.reserved)
+    return Language(tables, lexicon, re.compile(lexicon.pattern), re.compile(lexicon.word_pattern), soft)
 
 
 def keywords() -> frozenset[str]:
