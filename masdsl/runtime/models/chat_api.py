@@ -94,9 +94,11 @@ class Dialect(NamedTuple):
         return None
 
 
-def fault_of(status: int, said: str, *, retry_after: float | None, secret: Secret) -> ModelError:
-    """Return the failure that an HTTP status other than 2xx stands for; `said` is the server's own message."""
-    detail = f"the server answered {status}"
+def fault_of(
+    status: int, said: str, *, retry_after: float | None, secret: Secret, who: str = "the server"
+) -> ModelError:
+    """Return the failure that an HTTP status other than 2xx stands for; `said` is the message of `who` answered."""
+    detail = f"{who} answered {status}"
     message = secret.redact(said)
     if message.strip():
         detail = f"{detail}: {message}"
@@ -121,7 +123,7 @@ def fault_of(status: int, said: str, *, retry_after: float | None, secret: Secre
         kind, billed = "refused", True
     elif 300 <= status < 400:
         kind = "connection"
-        detail = f"the server answered {status}, a redirect, which is not followed because it would carry the key along"
+        detail = f"{who} answered {status}, a redirect, which is not followed because it would carry the key along"
     return ModelError(kind, one_line(detail), retry_after=retry_after, billed=billed)
 
 
