@@ -80,7 +80,7 @@ def _formatted(text: str) -> str:
 
     def block(match: re.Match[str]) -> str:
         body = match["text"]
-        part = match["kind"] == "mas" and not body.startswith("mas ")
+        part = match["kind"] == "mas" and not re.search(r"^mas \d", body, re.MULTILINE)
         parsed = _PARSERS[match["kind"]](Source("<block>", "mas 1\n\n" + body if part else body), Findings())
         if not parsed.ok or "as written" in match[1]:
             return match[0]

@@ -25,7 +25,10 @@ class Promise(NamedTuple):
 
 
 class Example(NamedTuple):
-    """A program, binding or patch of the page, with the files and the configuration that stand before it in its section."""
+    """A program, binding or patch of the page, with the files and the configuration that stand before it in its section.
+
+    `language` is mas, bind, patch, or part for a program of which the page shows only some lines.
+    """
 
     name: str
     language: str
@@ -34,11 +37,6 @@ class Example(NamedTuple):
     config: str | None
     promises: tuple[Promise, ...]
     line: int
-
-    @property
-    def is_part(self) -> bool:
-        """Whether the page shows only a part of a program, so that unused declarations are no fault."""
-        return self.text.startswith(_FIRST_LINE) and self.language == "part"
 
 
 def examples(page: Path) -> list[Example]:
@@ -64,7 +62,7 @@ def _title(block: Block) -> str:
 
 
 def _example(block: Block, files: dict[str, str], config: str | None, number: int) -> Example:
-    whole = block.language != "mas" or block.text.startswith("mas ")
+    whole = block.language != "mas" or re.search(r"^mas \d", block.text, re.MULTILINE) is not None
     text = block.text if whole else _FIRST_LINE + block.text
     name = f"{_title(block)}, {block.label or number + 1}"
     promises = tuple(_promises(text))
