@@ -1,6 +1,8 @@
 """The stages of the compiler, in order. Everything that compiles goes through here.
 
-text -> Source -> Parsed -> Program -> ir.Module -> PyModule -> verified
+    text -> Source -> Parsed -> Program -> ir.Module -> PyModule -> verified
+
+Reading and parsing, checking and bounding are one step for the callers; compiling is another, on a checked program.
 """
 
 from __future__ import annotations
