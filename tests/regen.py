@@ -12,9 +12,9 @@ import difflib
 import re
 import sys
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
-from masdsl import resources
 from masdsl.check.builtins import BUILTINS
 from masdsl.cli import usage
 from masdsl.diagnostics.base import Findings
@@ -34,7 +34,9 @@ def _words(words: frozenset[str]) -> str:
 def reserved() -> str:
     """Return the words that are never names, and those that are keywords in some places only."""
     free = keywords() - reserved_words()
-    return f"{_words(reserved_words())}\n\nThese have a meaning in some places and are names in all others: {_words(free)}"
+    return (
+        f"{_words(reserved_words())}\n\nThese have a meaning in some places and are names in all others: {_words(free)}"
+    )
 
 
 def builtins() -> str:
@@ -47,10 +49,16 @@ def limits() -> str:
     """Return the table of limits, from the constants and their docstrings."""
     body = ast.parse((ROOT / "masdsl" / "limits.py").read_text(encoding="utf-8")).body
     rows = []
-    for statement, after in zip(body, body[1:], strict=False):
-        if isinstance(statement, ast.AnnAssign) and isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
+    for statement, after in pairwise(body):
+        if (
+            isinstance(statement, ast.AnnAssign)
+            and isinstance(after, ast.Expr)
+            and isinstance(after.value, ast.Constant)
+        ):
             assert statement.value is not None
-            value = eval(compile(ast.Expression(statement.value), "limits.py", "eval"), {})  # arithmetic of our own file
+            value = eval(
+                compile(ast.Expression(statement.value), "limits.py", "eval"), {}
+            )  # arithmetic of our own file
             rows.append(f"| {' '.join(str(after.value.value).split())} | {value:,} |")
     return "\n".join(("| limit | value |", "| --- | ---: |", *rows))
 
@@ -66,7 +74,9 @@ PARTS: dict[str, Callable[[], str]] = {
     "limits": limits,
     "mas --help": command_line,
 }
-_PART = re.compile(r"(<!-- (?P<name>[^:>]+): begin \(python -m tests\.regen\) -->\n)(.*?)(<!-- (?P=name): end -->)", re.DOTALL)
+_PART = re.compile(
+    r"(<!-- (?P<name>[^:>]+): begin \(python -m tests\.regen\) -->\n)(.*?)(<!-- (?P=name): end -->)", re.DOTALL
+)
 _BLOCK = re.compile(r"^(```(?P<kind>mas|bind|patch)[^\n]*\n)(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
 _PARSERS = {"mas": parse_program, "bind": parse_binding, "patch": parse_patch}
 
@@ -107,7 +117,9 @@ def main(arguments: list[str] | None = None) -> int:
             stale = True
             name = str(path.relative_to(ROOT))
             if check:
-                sys.stdout.writelines(difflib.unified_diff(old.splitlines(True), new.splitlines(True), name, f"{name} (new)"))
+                sys.stdout.writelines(
+                    difflib.unified_diff(old.splitlines(True), new.splitlines(True), name, f"{name} (new)")
+                )
             else:
                 path.write_text(new, encoding="utf-8")
                 print(f"wrote {name}")

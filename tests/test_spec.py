@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from masdsl import pipeline
 from masdsl.check.bounds import bound_calls
-from masdsl.check.program import Bind, For, If, Loop, Match, Program, Statement, Within
+from masdsl.check.program import Bind, Block, For, If, Loop, Match, Program, Within
 from masdsl.check.relations import show
 from masdsl.diagnostics.base import Findings
 from masdsl.diagnostics.render import render_text
@@ -20,8 +21,16 @@ from tests.harness.specfile import Example, Promise, examples
 
 PAGE = Path(__file__).resolve().parent.parent / "grammar" / "spec.md"
 EXAMPLES = examples(PAGE)
-PROGRAMS = [pytest.param(example, id=example.name) for example in EXAMPLES if example.language in ("mas", "part")]
-DOCUMENTS = [pytest.param(example, id=example.name) for example in EXAMPLES if example.language in ("bind", "patch")]
+PROGRAMS = [example for example in EXAMPLES if example.language in ("mas", "part")]
+DOCUMENTS = [example for example in EXAMPLES if example.language in ("bind", "patch")]
+
+
+def _name(example: Example) -> str:
+    return example.name
+
+
+def _promising(kind: str) -> list[Example]:
+    return [example for example in PROGRAMS if any(promise.kind == kind for promise in example.promises)]
 
 
 def _checked(example: Example, folder: Path) -> tuple[Source, Program | None, Findings]:
@@ -36,11 +45,13 @@ def _is_lint(code: str) -> bool:
     return code.startswith("MAS7")
 
 
-@pytest.mark.parametrize("example", PROGRAMS)
+@pytest.mark.parametrize("example", PROGRAMS, ids=_name)
 def test_diagnostics_are_those_that_the_page_shows(example: Example, tmp_path: Path) -> None:
     source, _, findings = _checked(example, tmp_path)
     found = sorted(
-        Promise(source.position(finding.diagnostic.span.start).line, finding.diagnostic.severity, finding.diagnostic.code)
+        Promise(
+            source.position(finding.diagnostic.span.start).line, finding.diagnostic.severity, finding.diagnostic.code
+        )
         for finding in findings.sorted()
     )
     promised = sorted(promise for promise in example.promises if promise.kind in ("error", "warning"))
@@ -49,7 +60,7 @@ def test_diagnostics_are_those_that_the_page_shows(example: Example, tmp_path: P
     assert found == promised, f"{PAGE.name}:{example.line}\n{render_text(findings.sorted())}"
 
 
-@pytest.mark.parametrize("example", [case for case in PROGRAMS if any(p.kind == "type" for p in case.values[0].promises)])
+@pytest.mark.parametrize("example", _promising("type"), ids=_name)
 def test_types_are_those_that_the_page_shows(example: Example, tmp_path: Path) -> None:
     source, program, findings = _checked(example, tmp_path)
     assert program is not None, render_text(findings.sorted())
@@ -60,36 +71,34 @@ def test_types_are_those_that_the_page_shows(example: Example, tmp_path: Path) -
     assert promised <= shown, shown
 
 
-def _binds(block: tuple[Statement, ...]) -> list[Bind]:
-    found: list[Bind] = []
+def _binds(block: Block) -> Iterator[Bind]:
     for statement in block:
         match statement:
             case Bind():
-                found.append(statement)
+                yield statement
             case Loop() | For() | Within():
-                found += _binds(statement.body)
+                yield from _binds(statement.body)
             case If():
-                found += [bind for branch in statement.branches for bind in _binds(branch.body)] + _binds(statement.orelse)
+                yield from (bind for branch in statement.branches for bind in _binds(branch.body))
+                yield from _binds(statement.orelse)
             case Match():
-                found += [bind for arm in statement.arms for bind in _binds(arm.body)] + _binds(statement.orelse or ())
+                yield from (bind for arm in statement.arms for bind in _binds(arm.body))
+                yield from _binds(statement.orelse or ())
             case _:
                 pass
-    return found
 
 
-@pytest.mark.parametrize("example", [case for case in PROGRAMS if any(p.kind == "bound" for p in case.values[0].promises)])
+@pytest.mark.parametrize("example", _promising("bound"), ids=_name)
 def test_bounds_are_those_that_the_page_shows(example: Example, tmp_path: Path) -> None:
     source, program, findings = _checked(example, tmp_path)
     assert program is not None, render_text(findings.sorted())
     bounds = bound_calls(program)
-    shown = {
-        (source.position(flow.span.start).line, f"calls {bounds.flows[flow.key].most}") for flow in program.flows
-    }
+    shown = {(source.position(flow.span.start).line, f"calls {bounds.flows[flow.key].most}") for flow in program.flows}
     promised = {(promise.line, promise.what) for promise in example.promises if promise.kind == "bound"}
     assert promised <= shown, shown
 
 
-@pytest.mark.parametrize("example", [case for case in PROGRAMS if not any(p.kind == "error" for p in case.values[0].promises)])
+@pytest.mark.parametrize("example", [one for one in PROGRAMS if one not in _promising("error")], ids=_name)
 def test_examples_format_compile_and_pass_their_tests(example: Example, tmp_path: Path) -> None:
     source, program, _ = _checked(example, tmp_path)
     assert program is not None
@@ -98,7 +107,7 @@ def test_examples_format_compile_and_pass_their_tests(example: Example, tmp_path
     assert run_tests(Path(source.name)) == []
 
 
-@pytest.mark.parametrize("example", DOCUMENTS)
+@pytest.mark.parametrize("example", DOCUMENTS, ids=_name)
 def test_bindings_and_patches_are_shown_as_they_are_printed(example: Example) -> None:
     findings = Findings()
     parse = parse_binding if example.language == "bind" else parse_patch

@@ -60,7 +60,9 @@ class Case:
         lines = [line.strip() for line in self.sections["EXPECTED"].split("\n") if line.strip()]
         if lines == ["nothing"]:
             return []
-        assert lines and all(map(_EXPECTED.match, lines)), f"{self.path}: EXPECTED is a list such as `5:10 MAS101`, or `nothing`"
+        assert lines and all(map(_EXPECTED.match, lines)), (
+            f"{self.path}: EXPECTED is a list such as `5:10 MAS101`, or `nothing`"
+        )
         return lines
 
     def updated(self, outcome: Outcome) -> str:
