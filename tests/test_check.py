@@ -8,7 +8,7 @@ from masdsl.check.check import check_parsed
 from masdsl.check.program import Append, Bind, For, If, Loop, Match, Program, Statement, Within
 from masdsl.check.relations import show
 from masdsl.config import DEFAULT
-from masdsl.diagnostics.base import Findings
+from masdsl.diagnostics.base import ERROR, Findings
 from masdsl.source import Source
 from masdsl.syntax.parse import parse_program
 
@@ -20,6 +20,7 @@ agent maybe(topic) -> text(100)? "Perhaps write about {{ topic }}."
 agent review(topic) -> Review "Review {{ topic }}."
 agent sort_out(topic) -> Kind "What is {{ topic }}?"
 agent grade(topic) -> int "Grade {{ topic }}."
+flow pick[T, n](xs: T[n]+) -> T { return first(xs) }
 """
 
 
@@ -28,7 +29,8 @@ def check(text: str) -> tuple[Program | None, list[str]]:
     parsed = parse_program(Source("x.mas", text), findings)
     config = DEFAULT._replace(tools={"send": "a:b", "look": "a:b"})
     program = check_parsed(parsed, config=config, read_module=lambda *_: "no modules here", findings=findings)
-    return program, [finding.diagnostic.code for finding in findings.sorted()]
+    diagnostics = [finding.diagnostic for finding in findings.sorted()]
+    return program, [diagnostic.code for diagnostic in diagnostics if diagnostic.severity == ERROR]
 
 
 def types_in(block: tuple[Statement, ...]) -> dict[str, str]:
@@ -140,6 +142,7 @@ REFUSED = [
     ("a sample in a list", "x = [write(q)] return q", ["MAS307"]),
     ("for over a text", "for x in q { y = x } return q", ["MAS209"]),
     ("until in an if outside a loop", 'if q == "" { until true } return q', ["MAS306"]),
+    ("a faulty argument of a generic flow", "x = pick([missing]) return q", ["MAS101"]),
     ("an unknown argument name", "x = write(topik: q) return x", ["MAS106"]),
 ]
 

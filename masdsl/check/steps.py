@@ -170,6 +170,9 @@ def _infer(
         elif param.type is not None and name in call.values:
             before = frame.context.findings.mark()
             given = typed(frame, names, call.values[name]).type
+            if isinstance(given, Unknown):  # its fault is reported already, and there is nothing to learn from it
+                ok = False
+                continue
             frame.context.findings.rollback(before)
             _unify(param.type, given, static_names, statics)
     for static in flow.statics:
