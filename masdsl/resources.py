@@ -1,4 +1,4 @@
-"""Finds the files that are not Python: the grammar and the standard library.
+"""Finds the files that are not Python: the grammar and the standard library; and the place for caches.
 
 In a wheel they lie inside the package (`masdsl/grammar`), in a checkout beside it (`grammar`). `importlib.resources` finds
 only the first, so all access goes through here.
@@ -7,6 +7,7 @@ only the first, so all access goes through here.
 from __future__ import annotations
 
 import os
+import sys
 
 _PACKAGE = os.path.dirname(os.path.abspath(__file__))
 _ROOTS = (_PACKAGE, os.path.dirname(_PACKAGE))
@@ -39,3 +40,21 @@ def names(folder: str, suffix: str) -> tuple[str, ...]:
             if found:
                 return tuple(found)
     return ()
+
+
+def cache_directory() -> str | None:
+    """Return the folder for what can be made or fetched again: grammar tables, weights of models.
+
+    That is `$MASDSL_CACHE`, else `masdsl` in `$XDG_CACHE_HOME` or in the system's place for caches. None where it is
+    switched off (`MASDSL_CACHE` is empty) or there is no home folder. It need not exist yet.
+    """
+    chosen = os.environ.get("MASDSL_CACHE")
+    if chosen is not None:
+        return chosen or None
+    base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
+    if not base:
+        home = os.path.expanduser("~")
+        if home == "~":
+            return None
+        base = os.path.join(home, "Library", "Caches") if sys.platform == "darwin" else os.path.join(home, ".cache")
+    return os.path.join(base, "masdsl")

@@ -64,23 +64,6 @@ def grammar_text() -> str:
     return resources.read_text(*_GRAMMAR)
 
 
-def cache_directory() -> str | None:
-    """The directory for table files: `$MASDSL_CACHE`, else `masdsl` in `$XDG_CACHE_HOME` or in the system's place for caches.
-
-    None if it is switched off (`MASDSL_CACHE` is empty) or there is no home directory.
-    """
-    chosen = os.environ.get("MASDSL_CACHE")
-    if chosen is not None:
-        return chosen or None
-    base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
-    if not base:
-        home = os.path.expanduser("~")
-        if home == "~":
-            return None
-        base = os.path.join(home, "Library", "Caches") if sys.platform == "darwin" else os.path.join(home, ".cache")
-    return os.path.join(base, "masdsl")
-
-
 def _identity(text: str) -> bytes:
     """What a table file must have been made from, byte for byte."""
     python = ".".join(map(str, sys.version_info[:2]))
@@ -89,7 +72,7 @@ def _identity(text: str) -> bytes:
 
 def cache_file() -> str | None:
     """Where the tables of this grammar are kept, or None without a cache directory."""
-    directory = cache_directory()
+    directory = resources.cache_directory()
     return os.path.join(directory, f"tables-{crc32(_identity(grammar_text())):08x}.bin") if directory else None
 
 
