@@ -282,8 +282,12 @@ def value_tokens(shape: Shape) -> int:
         case OptionalShape(inner):
             return max(value_tokens(inner), sizes.WORD_TOKENS)
         case RecordShape(_, members):
-            each = (sizes.field_tokens(field.name) + value_tokens(field.shape) for field in members)
-            return sum(each) + sizes.WORD_TOKENS
+            return object_tokens({field.name: field.shape for field in members})
+
+
+def object_tokens(members: Mapping[str, Shape]) -> int:
+    """Return how many tokens a JSON object of these fields takes at most."""
+    return sum(sizes.field_tokens(name) + value_tokens(shape) for name, shape in members.items()) + sizes.WORD_TOKENS
 
 
 def reply_tokens(shape: Shape) -> int:

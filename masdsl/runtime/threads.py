@@ -1,4 +1,4 @@
-"""Blocking functions beside the event loop.
+"""Blocking functions beside the event loop, and a time limit that holds.
 
 `asyncio.to_thread` would do, except that the loop waits for its threads at the end: a tool that hangs would keep a run
 alive far beyond its timeout. Threads from here are daemons, and what they return after nobody waits any more is
@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextvars import copy_context
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -49,3 +49,28 @@ async def in_thread(function: Callable[[], T]) -> T:
 
     threading.Thread(target=work, name="masdsl-blocking", daemon=True).start()
     return await outcome
+
+
+async def bounded(coroutine: Coroutine[Any, Any, T], seconds: float) -> T:
+    """Return what the coroutine returns, or raise TimeoutError at that time, whatever the coroutine does about it.
+
+    Unlike `asyncio.timeout`, this does not wait for a coroutine that is slow to react to its cancellation.
+    """
+    task = asyncio.get_running_loop().create_task(coroutine)
+    try:
+        done, _ = await asyncio.wait([task], timeout=seconds)
+    except asyncio.CancelledError:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        raise
+    if done:
+        return task.result()
+    task.add_done_callback(_forget)
+    task.cancel()
+    await asyncio.sleep(0)
+    raise TimeoutError
+
+
+def _forget(task: asyncio.Task[Any]) -> None:
+    if not task.cancelled():
+        task.exception()

@@ -1,0 +1,74 @@
+"""What a run tells while it goes on: one event for each thing that happens to a step.
+
+    started    the step begins
+    called     one call of a model or a tool ended; it has the cost, and `detail` is the fault if it brought no value
+    retried    the step asks again; `detail` is why
+    repaired   a reply was read in spite of a fault of form; `detail` is what was mended
+    clipped    an input or a value was cut to its cap
+    refused    a call was not made, because the budget has no room for it
+    failed     the step gives no value (after `refused`, `retried`, ...); its declared default may still follow
+    finished   the step has a value; `detail` says `default` where it is the declared one
+
+A step begins with `started` and ends with `finished`, or with `failed` alone. Calls that an agent with tools makes are
+steps of their own, below it: `main.answer.search[0]`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any, Literal, TypeAlias
+
+EventKind: TypeAlias = Literal["started", "called", "retried", "repaired", "clipped", "refused", "failed", "finished"]
+StepKind: TypeAlias = Literal["agent", "tool", "flow"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened to a step.
+
+    `path` and `indices` are the step's address (`main.refine.code` and the numbers of its iterations and samples,
+    outermost first); `name` is what it calls, `what` is agent, tool or flow. `number` counts the events of a run from
+    0, `at` is in seconds from its start. On `called`, `attempt` (from 0), `model`, tokens, `usd` and `seconds` are
+    those of that one call; on `finished` and `failed`, `seconds` is the time of the whole step, and `value` is its
+    value as JSON data.
+    """
+
+    number: int
+    kind: EventKind
+    path: str
+    indices: tuple[int, ...]
+    what: StepKind
+    name: str
+    at: float
+    attempt: int = 0
+    model: str = ""
+    tokens_in: int = 0
+    tokens_out: int = 0
+    usd: float = 0.0
+    seconds: float = 0.0
+    detail: str = ""
+    value: Any = None
+
+    @property
+    def address(self) -> str:
+        """The step's address, such as `main.refine.code[1]`."""
+        return address(self.path, self.indices)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the event as JSON data, without what is empty."""
+        data = {field.name: getattr(self, field.name) for field in fields(self)}
+        data["indices"] = list(self.indices)
+        kept = ("number", "kind", "path", "what", "name", "at")
+        data = {name: value for name, value in data.items() if name in kept or value not in ("", 0, None, [])}
+        if self.kind == "finished":
+            data["value"] = self.value
+        return data
+
+
+Observer: TypeAlias = Callable[[Event], None]
+
+
+def address(path: str, indices: tuple[int, ...]) -> str:
+    """Return `main.refine.code[1]`, or `main.refine.code[1,0]` for the first sample in the second iteration."""
+    return f"{path}[{','.join(map(str, indices))}]" if indices else path

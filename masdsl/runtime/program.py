@@ -1,0 +1,243 @@
+"""A compiled program: its flows, agents and tools, and how to run it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from masdsl.runtime.agent import Agent
+from masdsl.runtime.events import Event, Observer
+from masdsl.runtime.failures import BudgetExceeded, BudgetRefused, InputError, RunFailed, ShapeError, StepFailed
+from masdsl.runtime.meter import Limits, Meter
+from masdsl.runtime.models.base import ChatModel, ModelError, ModelResolver
+from masdsl.runtime.run import FlowFunction, FlowShape, Run, flow_shape, run_flow
+from masdsl.runtime.session import Scope, Session, StandIn
+from masdsl.runtime.shapes import fit, plain
+from masdsl.runtime.tool import Tool, ToolFunction
+
+Models: TypeAlias = "ModelResolver | Mapping[str, ChatModel] | ChatModel"
+"""Where models come from: a resolver, models by the names of tiers (or of models), or one model for every agent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What a run gave, and what it took.
+
+    `value` is typed (None in the result of a failed run). `calls` counts calls of models and tools. `usd` is the cost
+    of the calls whose model has a price; `unpriced_calls` is how many had none. `seconds` is wall time.
+    """
+
+    value: Any
+    calls: int
+    tokens_in: int
+    tokens_out: int
+    usd: float
+    seconds: float
+    events: tuple[Event, ...] = field(repr=False, default=())
+    unpriced_calls: int = 0
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of prompts and replies together."""
+        return self.tokens_in + self.tokens_out
+
+    def ran(self, path: str) -> int:
+        """Return how often the step at a path (`main.refine.code`) was begun, over all iterations and samples."""
+        return sum(event.kind == "started" and event.path == path for event in self.events)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return value and counts as JSON data, without events."""
+        return {
+            "value": plain(self.value),
+            "calls": self.calls,
+            "tokens_in": self.tokens_in,
+            "tokens_out": self.tokens_out,
+            "usd": self.usd,
+            "seconds": self.seconds,
+        }
+
+
+class Program:
+    """A compiled program.
+
+    `flows`, `agents` and `tools` are all of it, in order of declaration; `budget` is the program's own, which holds for
+    every run of it.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        flows: Sequence[FlowFunction],
+        agents: Sequence[Agent[Any]] = (),
+        tools: Sequence[Tool[Any]] = (),
+        budget: Limits | None = None,
+    ) -> None:
+        self.name = name
+        self.flows: dict[str, FlowFunction] = {function.__name__: function for function in flows}
+        self.agents = {agent.name: agent for agent in agents}
+        self.tools = {tool.name: tool for tool in tools}
+        self.budget = budget or Limits()
+
+    def __repr__(self) -> str:
+        return f"<program {self.name}: {', '.join(self.flows)}>"
+
+    async def run(
+        self,
+        flow: str = "main",
+        inputs: Mapping[str, object] | None = None,
+        *,
+        models: Models | None = None,
+        tools: Mapping[str, ToolFunction] | None = None,
+        on_event: Observer | None = None,
+        budget: Limits | None = None,
+        stand_ins: Mapping[str, StandIn] | None = None,
+        seed: int = 0,
+    ) -> Result:
+        """Run a flow and return its value and what it took.
+
+        Args:
+            flow: its name.
+            inputs: by the names of its parameters; typed values or JSON data.
+            models: where models come from; the configuration (`mas.toml`) when left out.
+            tools: the host's functions by the names under which they are granted; the configuration when left out.
+            on_event: called for every event, in order, while the program runs.
+            budget: a further budget, besides the program's own.
+            stand_ins: answers of agents and tools by name, for tests.
+            seed: the seed of every model's sampling follows from it.
+
+        Raises:
+            InputError: there is no such flow, or the inputs do not fit it. Nothing was called.
+            RunFailed: the run gave no value (BudgetExceeded: for lack of budget). It carries what was done until then.
+        """
+        function = self._flow(flow)
+        values = _inputs(flow, flow_shape(function), inputs or {})
+        opened = models is None
+        session = Session(
+            limits=self.budget,
+            models=_resolver(models),
+            tools={} if tools is None else tools,
+            stand_ins=stand_ins or {},
+            observer=on_event,
+            seed=seed,
+        )
+        meter = session.meter if budget is None else Meter(budget, "the budget of this run", session.meter)
+        scope = Scope()
+        root = Run(session, meter, scope, flow, ())
+        try:
+            if tools is None and not stand_ins:
+                session.tools = self._configured_tools()
+            if not stand_ins:
+                self._check_grants(session.tools)
+            value = await scope.run(run_flow(root, flow, function, values))
+        except BudgetRefused as failure:
+            raise BudgetExceeded(failure.step, failure.reason, _result(session, None)) from failure
+        except StepFailed as failure:
+            raise RunFailed(failure.step, failure.reason, _result(session, None)) from failure
+        finally:
+            if opened:
+                for model in session.opened_models():
+                    with suppress(ModelError, OSError):
+                        await model.close()
+        return _result(session, value)
+
+    def run_sync(self, flow: str = "main", inputs: Mapping[str, object] | None = None, **options: Any) -> Result:
+        """Run a flow as `run` does, from code that is not asynchronous.
+
+        Where an event loop runs already (in a notebook), the program gets a thread and a loop of its own.
+        """
+        return run_coroutine(lambda: self.run(flow, inputs, **options))
+
+    def cli(self, arguments: Sequence[str] | None = None) -> None:
+        """Run a flow from the command line: `python program_mas.py [flow] name=value ...`, and end the process."""
+        from masdsl.runtime.command import main
+
+        raise SystemExit(main(self, arguments))
+
+    # ------------------------------------------------------------ inside
+
+    def _flow(self, name: str) -> FlowFunction:
+        function = self.flows.get(name)
+        if function is None:
+            raise InputError(f"{self.name} has no flow `{name}`; it has {', '.join(self.flows) or 'none'}")
+        return function
+
+    def _configured_tools(self) -> dict[str, ToolFunction]:
+        if not self.tools:
+            return {}
+        from masdsl.runtime.granted import configured_tools
+
+        return configured_tools(self.tools.values())
+
+    def _check_grants(self, granted: Mapping[str, ToolFunction]) -> None:
+        """Refuse to begin, before anything is paid, when a tool is not granted."""
+        for tool in self.tools.values():
+            if tool.granted_as not in granted:
+                raise StepFailed(f"tool {tool.name}", f'the host does not grant "{tool.granted_as}"')
+
+
+def _inputs(flow: str, shape: FlowShape, given: Mapping[str, object]) -> dict[str, object]:
+    values: dict[str, object] = {}
+    names = ", ".join(name.rstrip("_") for name in shape.inputs) or "none"
+    for name, value in given.items():
+        parameter = shape.parameter_of(name)
+        if parameter is None:
+            raise InputError(f"flow `{flow}` has no input `{name}`; its inputs are: {names}")
+        try:
+            values[parameter] = fit(value, shape.inputs[parameter]).value
+        except ShapeError as error:
+            raise InputError(f"the input `{name}` of flow `{flow}` does not fit: {error}") from None
+    missing = [name for name in shape.inputs if name not in values and name not in shape.defaults]
+    if missing:
+        raise InputError(f"flow `{flow}` needs the input `{missing[0].rstrip('_')}`; its inputs are: {names}")
+    return values
+
+
+def _result(session: Session, value: Any) -> Result:
+    meter = session.meter
+    return Result(
+        value=value,
+        calls=meter.calls,
+        tokens_in=meter.tokens_in,
+        tokens_out=meter.tokens_out,
+        usd=meter.usd,
+        seconds=round(session.now, 6),
+        events=tuple(session.events),
+        unpriced_calls=session.unpriced_calls,
+    )
+
+
+def _resolver(models: Models | None) -> ModelResolver:
+    if models is None:
+        from masdsl.runtime.models.registry import default_resolver
+
+        return default_resolver()
+    if isinstance(models, Mapping):
+        by_name = models
+
+        def look_up(name: str, *, tier: bool) -> ChatModel:
+            if name in by_name:
+                return by_name[name]
+            raise ModelError("unavailable", f"no model is given for the {'tier' if tier else 'model'} `{name}`")
+
+        return look_up
+    if hasattr(models, "complete"):
+        single: Any = models
+        return lambda name, *, tier: single
+    resolver: Any = models
+    return resolver  # type: ignore[no-any-return]
+
+
+def run_coroutine(start: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+    """Run a coroutine to its end, in a thread of its own where this one has a running loop."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(start())
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(lambda: asyncio.run(start())).result()

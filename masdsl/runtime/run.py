@@ -1,0 +1,270 @@
+"""What generated code talks to: `Run`, one frame of a running flow.
+
+A frame is immutable: a place in the program (`main.refine`), the numbers of the iterations and samples around it, the
+slice of the budget that holds here, and the scope its steps belong to. Loops, samples and calls of flows make new
+frames; the address of every step follows from names and numbers alone, whatever runs beside it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeAlias, TypeVar, get_type_hints, overload
+from weakref import WeakKeyDictionary
+
+from masdsl.runtime.agent import MISSING, Agent
+from masdsl.runtime.asking import ask
+from masdsl.runtime.events import StepKind, address
+from masdsl.runtime.failures import ShapeError, StepFailed, Stopped
+from masdsl.runtime.meter import Limits, Meter
+from masdsl.runtime.session import Scope, Session, Started, Step
+from masdsl.runtime.shapes import Shape, fit, plain, shape_of
+from masdsl.runtime.tool import Tool
+from masdsl.runtime.using import fit_inputs, use_tool
+
+P = ParamSpec("P")
+T = TypeVar("T")
+S = TypeVar("S")
+
+FlowFunction: TypeAlias = Callable[..., Coroutine[Any, Any, Any]]
+
+
+class Run:
+    """A frame of a running flow; see the module docstring. Generated code gets it, nobody else makes one."""
+
+    __slots__ = ("_meter", "_scope", "_session", "indices", "path")
+
+    def __init__(self, session: Session, meter: Meter, scope: Scope, path: str, indices: tuple[int, ...]) -> None:
+        self._session = session
+        self._meter = meter
+        self._scope = scope
+        self.path = path
+        self.indices = indices
+
+    def __repr__(self) -> str:
+        return f"<run at {address(self.path, self.indices)}>"
+
+    # ------------------------------------------------------------ steps
+
+    @overload
+    async def call(self, step: str, callee: Agent[T] | Tool[T], /, **inputs: object) -> T: ...
+
+    @overload
+    async def call(
+        self,
+        step: str,
+        callee: Callable[Concatenate[Run, P], Coroutine[Any, Any, T]],
+        /,
+        *args: P.args,
+        **inputs: P.kwargs,
+    ) -> T: ...
+
+    async def call(self, step: str, callee: Any, /, *args: object, **inputs: object) -> Any:
+        """Call an agent, a tool or a flow as the step of that name, with inputs by name, and return its value.
+
+        Names of steps are relative to the frame and may have dots: `if.answer`. Raises StepFailed where the callee
+        gives no value and declares no default.
+        """
+        path = f"{self.path}.{step}"
+        if isinstance(callee, Agent):
+            return await self._agent(self._step(path, "agent", callee.name), callee, inputs)
+        if isinstance(callee, Tool):
+            return await use_tool(self._step(path, "tool", callee.name), callee, callee.parameters.complete(inputs))
+        return await run_flow(self, path, callee, inputs)
+
+    def start(self, coroutine: Coroutine[Any, Any, T]) -> Started[T]:
+        """Start a step that runs beside the following ones; await what this returns for its value.
+
+        Whatever may fail in it and has a fallback must be caught inside the coroutine: a failure that leaves it ends
+        the flow.
+        """
+        return self._scope.start(coroutine)
+
+    async def sample(
+        self,
+        count: int,
+        function: Callable[Concatenate[Run, P], Coroutine[Any, Any, T]],
+        /,
+        *args: P.args,
+        **inputs: P.kwargs,
+    ) -> list[T]:
+        """Run `function` that many times concurrently, each in a frame with its number; return the values in order."""
+        return await self._together([lambda run: function(run, *args, **inputs)] * count)
+
+    async def map(
+        self,
+        items: Sequence[S],
+        function: Callable[Concatenate[Run, S, P], Coroutine[Any, Any, T]],
+        /,
+        *args: P.args,
+        **inputs: P.kwargs,
+    ) -> list[T]:
+        """Run `function` for every item concurrently, each in a frame with its number; return the values in order."""
+
+        def with_item(item: S) -> Callable[[Run], Coroutine[Any, Any, T]]:
+            return lambda run: function(run, item, *args, **inputs)
+
+        return await self._together([with_item(item) for item in items])
+
+    # ------------------------------------------------------------ frames
+
+    def loop(self, name: str, times: int) -> Iterator[Run]:
+        """Yield a frame for each of at most `times` iterations."""
+        for index in range(times):
+            yield self._at(f"{self.path}.{name}", (*self.indices, index))
+
+    def each(self, name: str, items: Sequence[T]) -> Iterator[tuple[Run, T]]:
+        """Yield a frame and the item for each item, one after the other."""
+        for index, item in enumerate(items):
+            yield self._at(f"{self.path}.{name}", (*self.indices, index)), item
+
+    @asynccontextmanager
+    async def within(
+        self,
+        name: str,
+        *,
+        calls: int | None = None,
+        tokens: int | None = None,
+        usd: float | None = None,
+        seconds: float | None = None,
+    ) -> AsyncIterator[Run]:
+        """Give a frame whose steps share a slice of the budget."""
+        path = f"{self.path}.{name}"
+        meter = Meter(Limits(calls=calls, tokens=tokens, usd=usd, seconds=seconds), f"`within` at {path}", self._meter)
+        yield Run(self._session, meter, self._scope, path, self.indices)
+
+    # ------------------------------------------------------------ inside
+
+    def _at(self, path: str, indices: tuple[int, ...]) -> Run:
+        return Run(self._session, self._meter, self._scope, path, indices)
+
+    def _step(self, path: str, what: StepKind, name: str) -> Step:
+        session = self._session
+        return Step(session, self._meter, self._scope, path, self.indices, what, name, session.now)
+
+    async def _together(self, functions: Sequence[Callable[[Run], Coroutine[Any, Any, T]]]) -> list[T]:
+        scope = Scope(self._scope)
+        tasks = []
+        for index, function in enumerate(functions):
+            frame = Run(self._session, self._meter, scope, self.path, (*self.indices, index))
+            tasks.append(scope.start(function(frame)))
+        try:
+            await scope.drain()
+        except asyncio.CancelledError:
+            await scope.cancel()
+            raise
+        failures = [failure for task in tasks if (failure := task.failure) is not None]
+        if failures:
+            raise next((failure for failure in failures if not isinstance(failure, Stopped)), failures[0])
+        return [await task for task in tasks]
+
+    async def _agent(self, step: Step, agent: Agent[Any], inputs: Mapping[str, object]) -> Any:
+        complete = agent.parameters.complete(inputs)
+        step.emit("started")
+        try:
+            value = await ask(step, agent, complete)
+        except StepFailed as failure:
+            step.emit_failure(failure)
+            if not agent.has_default or isinstance(failure, Stopped):
+                raise
+            step.emit("finished", detail="default", seconds=step.seconds, value=plain(agent.default))
+            return agent.default
+        step.emit("finished", seconds=step.seconds, value=plain(value))
+        return value
+
+
+# ---------------------------------------------------------------- flows
+
+
+@dataclass(frozen=True, slots=True)
+class FlowOptions:
+    """What a flow declares besides its parameters: limits of its own, and the value when it fails."""
+
+    limits: Limits | None
+    default: object
+
+
+F = TypeVar("F", bound=Callable[..., Coroutine[Any, Any, Any]])
+
+
+def flow(*, limits: Limits | None = None, default: object = MISSING) -> Callable[[F], F]:
+    """Declare a flow's own budget, or the value it gives when it fails (`flow f() -> bool else false budget calls 3`).
+
+    A flow that has neither needs no decorator.
+    """
+
+    def declare(function: F) -> F:
+        function.__dict__["__masdsl_flow__"] = FlowOptions(limits, default)
+        return function
+
+    return declare
+
+
+class FlowShape(NamedTuple):
+    """The types of a flow's parameters and value, from its annotations, and the defaults of parameters."""
+
+    inputs: Mapping[str, Shape]
+    defaults: Mapping[str, object]
+    returns: Shape
+
+    def parameter_of(self, name: str) -> str | None:
+        """Return the Python parameter for a name in the program (`class_` for `class`), None where there is none."""
+        return next((own for own in (name, f"{name}_", f"{name}__") if own in self.inputs), None)
+
+
+_shapes: WeakKeyDictionary[FlowFunction, FlowShape] = WeakKeyDictionary()
+
+
+def flow_shape(function: FlowFunction) -> FlowShape:
+    """Return a flow's types; raise TypeError for annotations that are none of the language's."""
+    known = _shapes.get(function)
+    if known is None:
+        hints = get_type_hints(function, include_extras=True)
+        parameters = list(inspect.signature(function).parameters.values())[1:]
+        inputs = {parameter.name: shape_of(hints[parameter.name]) for parameter in parameters}
+        defaults = {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}
+        known = _shapes[function] = FlowShape(inputs, defaults, shape_of(hints["return"]))
+    return known
+
+
+async def run_flow(frame: Run, path: str, function: FlowFunction, inputs: Mapping[str, object]) -> Any:
+    """Run a flow as the step at `path` and return its value, or its default, once all that it started has ended."""
+    options: FlowOptions = function.__dict__.get("__masdsl_flow__", _NO_OPTIONS)
+    shape = flow_shape(function)
+    meter = frame._meter
+    if options.limits is not None:
+        meter = Meter(options.limits, f"the budget of flow {path}", meter)
+    scope = Scope(frame._scope)
+    child = Run(frame._session, meter, scope, path, frame.indices)
+    step = Step(frame._session, meter, scope, path, frame.indices, "flow", function.__name__, frame._session.now)
+    step.emit("started")
+    try:
+        step.check_not_stopped()
+        values = fit_inputs(step, shape.inputs, inputs)
+        value = await scope.run(function(child, **values))
+        value = _fit_value(step, value, shape.returns)
+    except StepFailed as failure:
+        step.emit_failure(failure)
+        if options.default is MISSING or isinstance(failure, Stopped):
+            raise
+        value = fit(options.default, shape.returns).value
+        step.emit("finished", detail="default", seconds=step.seconds, value=plain(value))
+        return value
+    step.emit("finished", seconds=step.seconds, value=plain(value))
+    return value
+
+
+_NO_OPTIONS = FlowOptions(None, MISSING)
+
+
+def _fit_value(step: Step, value: object, shape: Shape) -> Any:
+    try:
+        fitted, clips = fit(value, shape)
+    except ShapeError as error:
+        raise step.failed(f"the flow's value does not fit: {error}") from None
+    for clip in clips:
+        step.emit("clipped", detail=str(clip))
+    return fitted

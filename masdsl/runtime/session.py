@@ -1,0 +1,238 @@
+"""One run: what all its steps share, and the scopes in which steps live.
+
+A failure never cancels what was paid for. Each call of a flow, and each set of samples, is a scope: when something in
+it fails for good, the scope is stopped, which lets no further step begin; the calls under way end and are counted, and
+then the failure goes on to the caller, who may have a fallback.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Generator, Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar
+
+from masdsl.runtime.agent import Agent
+from masdsl.runtime.events import Event, EventKind, Observer, StepKind, address
+from masdsl.runtime.failures import BudgetRefused, StepFailed, Stopped
+from masdsl.runtime.meter import Limits, Meter
+from masdsl.runtime.models.base import ChatModel, ModelResolver
+from masdsl.runtime.tool import ToolFunction
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+StandIn: TypeAlias = Callable[[Mapping[str, Any]], Any]
+"""Takes the place of an agent or tool in a test: gets the inputs as JSON data, once for each attempt.
+
+It returns the value, or `RawReply`, or raises `StepFailed`, which fails the attempt.
+"""
+
+
+class RawReply(NamedTuple):
+    """What a stand-in returns for an agent to have a model's words read as a reply."""
+
+    text: str
+
+
+_log = logging.getLogger("masdsl")
+
+
+class Session:
+    """What the steps of a run share: models, tools, the root meter, events and the seed."""
+
+    def __init__(
+        self,
+        *,
+        limits: Limits,
+        models: ModelResolver,
+        tools: Mapping[str, ToolFunction],
+        stand_ins: Mapping[str, StandIn],
+        observer: Observer | None,
+        seed: int,
+    ) -> None:
+        self.meter = Meter(limits, "the budget")
+        self.tools = tools
+        self.stand_ins = stand_ins
+        self.seed = seed
+        self.events: list[Event] = []
+        self.unpriced_calls = 0
+        self._resolve = models
+        self._models: dict[tuple[str, bool], ChatModel] = {}
+        self._observer = observer
+
+    @property
+    def now(self) -> float:
+        """Seconds since the run began."""
+        return asyncio.get_running_loop().time() - self.meter.began
+
+    def model_of(self, agent: Agent[Any]) -> ChatModel:
+        """Return the model that an agent is assigned to; raise ModelError where there is none."""
+        key = (agent.model, agent.is_tier)
+        if key not in self._models:
+            self._models[key] = self._resolve(agent.model, tier=agent.is_tier)
+        return self._models[key]
+
+    def opened_models(self) -> list[ChatModel]:
+        """Return the models that this run has used, each once."""
+        return list({id(model): model for model in self._models.values()}.values())
+
+    def record(self, event: Event) -> None:
+        """Keep an event and show it to the observer, whose faults do not concern the run."""
+        self.events.append(event)
+        if self._observer is not None:
+            try:
+                self._observer(event)
+            except Exception:
+                _log.exception("on_event failed for event %d (%s %s)", event.number, event.kind, event.address)
+
+    def draw(self, path: str, indices: tuple[int, ...], attempt: int) -> int:
+        """Return the seed of one model call: the same in every run with this run's seed, different for every call."""
+        text = f"{self.seed}\0{path}\0{indices}\0{attempt}"
+        return int.from_bytes(blake2b(text.encode(), digest_size=4).digest(), "big") >> 1
+
+
+@dataclass(eq=False)
+class Scope:
+    """Steps that end together; `failure` is set once something in it has failed for good."""
+
+    parent: Scope | None = None
+    failure: BaseException | None = None
+    tasks: list[asyncio.Task[Any]] = field(default_factory=list)
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether no further step may begin here."""
+        scope: Scope | None = self
+        while scope is not None:
+            if scope.failure is not None:
+                return True
+            scope = scope.parent
+        return False
+
+    def stop(self, failure: BaseException) -> None:
+        """Let no further step begin. The first failure counts; one that only reports a stop is none of its own."""
+        if self.failure is None and not isinstance(failure, Stopped):
+            self.failure = failure
+
+    def start(self, coroutine: Coroutine[Any, Any, T]) -> Started[T]:
+        """Run a coroutine as a task of this scope. A failure that leaves it stops the scope."""
+        task = asyncio.get_running_loop().create_task(coroutine)
+        self.tasks.append(task)
+        task.add_done_callback(self._ended)
+        return Started(task)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.stop(error)
+
+    async def drain(self) -> None:
+        """Wait until every task of the scope has ended. Cancelled while waiting, it cancels them and waits again."""
+        while pending := [task for task in self.tasks if not task.done()]:
+            try:
+                await asyncio.wait(pending)
+            except asyncio.CancelledError:
+                await self.cancel()
+                raise
+
+    async def cancel(self) -> None:
+        """Cancel every task of the scope and wait until they have ended."""
+        pending = [task for task in self.tasks if not task.done()]
+        for task in pending:
+            task.cancel()
+        if pending:
+            await asyncio.gather(*pending, return_exceptions=True)
+
+    async def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Return the coroutine's value once everything in the scope has ended, or raise the scope's failure."""
+        try:
+            value = await coroutine
+        except asyncio.CancelledError:
+            await self.cancel()
+            raise
+        except BaseException as error:
+            self.stop(error)
+            await self.drain()
+            if self.failure is not None and self.failure is not error:
+                raise self.failure from None
+            raise
+        await self.drain()
+        if self.failure is not None:
+            raise self.failure
+        return value
+
+
+class Started(Generic[T_co]):
+    """A step that runs beside the others; await it for its value."""
+
+    def __init__(self, task: asyncio.Task[T_co]) -> None:
+        self._task = task
+
+    @property
+    def failure(self) -> BaseException | None:
+        """What the step failed with, once it has ended; None for a value."""
+        return None if self._task.cancelled() else self._task.exception()
+
+    def __await__(self) -> Generator[Any, None, T_co]:
+        return self._task.__await__()
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One execution of a step: where it stands, what it calls, and what it belongs to."""
+
+    session: Session
+    meter: Meter
+    scope: Scope
+    path: str
+    indices: tuple[int, ...]
+    what: StepKind
+    name: str
+    began: float
+
+    @property
+    def address(self) -> str:
+        """The step's address, such as `main.refine.code[1]`."""
+        return address(self.path, self.indices)
+
+    def emit(self, kind: EventKind, **more: Any) -> None:
+        """Record an event of this step."""
+        session = self.session
+        session.record(
+            Event(
+                number=len(session.events),
+                kind=kind,
+                path=self.path,
+                indices=self.indices,
+                what=self.what,
+                name=self.name,
+                at=round(session.now, 6),
+                **more,
+            )
+        )
+
+    def emit_failure(self, failure: StepFailed) -> None:
+        """Record that the step gave no value of its own."""
+        kind: EventKind = "refused" if isinstance(failure, BudgetRefused) and failure.step == self.address else "failed"
+        self.emit(kind, detail=failure.reason, seconds=self.seconds)
+
+    def inner(self, what: Literal["tool"], name: str, index: int) -> Step:
+        """Return a call that this step makes, as a step of its own: `main.answer.search[0]`."""
+        path, indices = f"{self.path}.{name}", (*self.indices, index)
+        return Step(self.session, self.meter, self.scope, path, indices, what, name, self.session.now)
+
+    def check_not_stopped(self) -> None:
+        """Raise Stopped where no further call may be made."""
+        if self.scope.is_stopped:
+            raise Stopped(self.address, "not started, because another step has failed")
+
+    @property
+    def seconds(self) -> float:
+        """How long the step has been running."""
+        return round(self.session.now - self.began, 6)
+
+    def failed(self, reason: str) -> StepFailed:
+        """Return the failure of this step."""
+        return StepFailed(self.address, reason)
