@@ -79,7 +79,7 @@ def find_json(text: str, start: int = 0) -> Iterator[Found]:
 
 
 def read_json(text: str, at: int) -> tuple[Found | None, int]:
-    """Return the value that starts at an offset, None where nothing can be made of it; and how far the text was read."""
+    """Return the value that starts at an offset, or None; and how far the text was read."""
     exact = read_exact(text, at)
     if exact is not None:
         return exact, exact.end
