@@ -6,6 +6,7 @@ from masdsl.check.context import Context, Frame
 from masdsl.check.declarations import agent, tool
 from masdsl.check.flows import check_alone, instance
 from masdsl.check.limits_of import limits_of
+from masdsl.check.lints import run_lints
 from masdsl.check.modules import ModuleLoader, ModuleReader
 from masdsl.check.program import Flow, ModuleSource, Program, Rectify, Test
 from masdsl.check.resolve import named_type
@@ -42,10 +43,11 @@ def check_parsed(parsed: Parsed, *, config: Config, read_module: ModuleReader, f
     budget = _single(frame, ast.Budget)
     rectify = _single(frame, ast.Rectify)
     limits = limits_of(frame, budget.limits) if isinstance(budget, ast.Budget) else None
-    if not findings.ok:
+    sound = findings.ok
+    if not sound:
         return None
     flows = _reachable(scope, context, tests)
-    return Program(
+    program = Program(
         modules=tuple(ModuleSource(module.name, module.source) for module in (scope, *loader.modules)),
         types=tuple(context.types.values()),
         tools=tuple(context.tools.values()),
@@ -55,6 +57,9 @@ def check_parsed(parsed: Parsed, *, config: Config, read_module: ModuleReader, f
         budget=None if limits is None or budget is None else limits.replace(span=budget.span),
         rectify=Rectify(rectify.tries, rectify.at, span=rectify.span) if isinstance(rectify, ast.Rectify) else None,
     )
+    assert isinstance(parsed.document, ast.Program)
+    run_lints(program, parsed.document, findings, config.lints)
+    return program if findings.ok else None
 
 
 def _declare(frame: Frame, declared: Declared) -> None:

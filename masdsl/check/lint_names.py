@@ -1,0 +1,205 @@
+"""Lints about the text of a module: what it declares, imports or takes and never uses, and what is never reached."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from masdsl.check.literal_places import LiteralPlaces
+from masdsl.check.scope import KIND_OF
+from masdsl.diagnostics.base import Diagnostic
+from masdsl.diagnostics.lints import SingleBraces, Unreachable, Unused, UnusedImport, UnusedParameter
+from masdsl.node import Node, Span
+from masdsl.source import Source
+from masdsl.syntax import ast
+
+_SINGLE_BRACES = re.compile(r"(?<![{%#$\\])\{[ ]?([a-z_][a-z0-9_]*)[ ]?\}(?!\})")
+
+
+def unused_names(document: ast.Program) -> Iterator[Diagnostic]:
+    """Report declarations, imports and parameters that nothing uses."""
+    uses = [(item, frozenset(_used_names(item))) for item in document.items]
+    yield from _unused_imports(document, uses)
+    yield from _unused_declarations(document, uses)
+    for item in document.items:
+        if isinstance(item, ast.Flow):
+            yield from _unused_parameters(item)
+
+
+def _used_names(root: Node) -> Iterator[str]:
+    """Yield the names of declarations, values and sizes that something mentions (and some that it only could)."""
+    pending: list[Node] = [root]
+    while pending:
+        node = pending.pop()
+        match node:
+            case ast.Call():
+                yield node.callee.text
+            case ast.Var() | ast.NamedType():
+                yield node.name.text
+            case ast.Append():
+                yield node.name.text
+            case ast.RecordLit() if node.type is not None:
+                yield node.type.text
+            case ast.TagLit():
+                yield node.type.text
+            case ast.Given():
+                yield node.target[0].text
+            case _:
+                pass
+        for field in node._fields:
+            value = getattr(node, field)
+            if isinstance(value, ast.Name):
+                if field in ("size", "cap", "count", "times"):
+                    yield value.text
+            elif isinstance(value, Node):
+                pending.append(value)
+            elif isinstance(value, tuple):
+                if isinstance(node, ast.Attr):
+                    yield from (name.text for name in value)
+                else:
+                    pending.extend(inner for inner in value if isinstance(inner, Node))
+
+
+def _unused_imports(document: ast.Program, uses: list[tuple[ast.Item, frozenset[str]]]) -> Iterator[Diagnostic]:
+    used = frozenset[str]().union(*(names for _, names in uses))
+    for item in document.items:
+        if isinstance(item, ast.Use):
+            bound = [(name.alias or name.name) for name in item.names] or [item.path[-1]]
+            for name in bound:
+                if name.text not in used:
+                    yield UnusedImport(name.text, item.span if len(bound) == 1 else None, span=name.span)
+
+
+def _unused_declarations(document: ast.Program, uses: list[tuple[ast.Item, frozenset[str]]]) -> Iterator[Diagnostic]:
+    flows = {item.name.text: item for item in document.items if isinstance(item, ast.Flow)}
+    if "main" not in flows:
+        return  # a library: whatever it declares may be imported
+    given = {target.target[0].text for test in document.items if isinstance(test, ast.Test) for target in test.givens}
+    for item in document.items:
+        if not isinstance(item, ast.RecordDecl | ast.EnumDecl | ast.Tool | ast.Agent | ast.Flow):
+            continue
+        name = item.name.text
+        if isinstance(item, ast.Flow) and name == "main":
+            continue
+        if not any(name in names for user, names in uses if user is not item and not _only_given(user, name, given)):
+            yield Unused(KIND_OF[type(item)].split()[-1], name, span=item.name.span)
+
+
+def _only_given(user: ast.Item, name: str, given: set[str]) -> bool:
+    """Say whether a test names something only to say what it gives."""
+    return (
+        isinstance(user, ast.Test)
+        and name in given
+        and name not in _used_names(user.body)
+        and not any(name in _used_names(expect) for expect in user.expects)
+    )
+
+
+def _unused_parameters(flow: ast.Flow) -> Iterator[Diagnostic]:
+    used = frozenset(_used_names(flow.body))
+    heads: tuple[Node, ...] = (*flow.params, flow.output)
+    typed = frozenset(name for part in heads for name in _used_names(part))
+    binders: tuple[ast.Param | ast.Static, ...] = (*flow.params, *flow.statics)
+    for param in binders:
+        name = param.name.text
+        known = used | typed if isinstance(param, ast.Static) else used
+        if name not in known and not name.startswith("_"):
+            yield UnusedParameter(flow.name.text, name, span=param.name.span)
+
+
+# ---------------------------------------------------------------- statements that are never reached
+
+
+def unreachable_statements(document: ast.Program) -> Iterator[Diagnostic]:
+    """Report the first statement behind one that always returns or leaves the loop, in each block."""
+    for item in document.items:
+        if isinstance(item, ast.Flow | ast.Test):
+            yield from _unreachable(item.body)
+
+
+def _unreachable(block: ast.Block) -> Iterator[Diagnostic]:
+    leaving: ast.Statement | None = None
+    for node in block.statements:
+        if leaving is not None:
+            yield Unreachable(_head(leaving), span=node.span)
+            return
+        for inner in _blocks_of(node):
+            yield from _unreachable(inner)
+        if _leaves(node):
+            leaving = node
+
+
+def _blocks_of(node: ast.Statement) -> tuple[ast.Block, ...]:
+    match node:
+        case ast.Loop() | ast.For() | ast.Within():
+            return (node.body,)
+        case ast.If():
+            return (*(branch.body for branch in node.branches), *((node.orelse,) if node.orelse else ()))
+        case ast.Match():
+            return (*(arm.body for arm in node.arms), *((node.orelse,) if node.orelse else ()))
+        case _:
+            return ()
+
+
+def _leaves(node: ast.Statement) -> bool:
+    """Say whether nothing gets behind a statement (for the body of a loop, behind it in the same round)."""
+    match node:
+        case ast.Return():
+            return True
+        case ast.Until():
+            return node.condition == ast.BoolLit(True)
+        case ast.Within():
+            return _block_leaves(node.body)
+        case ast.Loop():
+            return _block_returns(node.body)
+        case ast.If():
+            return node.orelse is not None and all(_block_leaves(block) for block in _blocks_of(node))
+        case ast.Match():  # without `else` its arms name every word
+            return all(_block_leaves(block) for block in _blocks_of(node))
+        case _:
+            return False
+
+
+def _block_leaves(block: ast.Block) -> bool:
+    return any(_leaves(node) for node in block.statements)
+
+
+def _block_returns(block: ast.Block) -> bool:
+    """Say whether a loop's body returns in its first round: it returns for sure, and no `until` comes before."""
+    for node in block.statements:
+        if isinstance(node, ast.Return):
+            return True
+        if _has_until(node):
+            return False
+        if _leaves(node):
+            return True
+    return False
+
+
+def _has_until(node: ast.Statement) -> bool:
+    if isinstance(node, ast.Until):
+        return True
+    if isinstance(node, ast.Loop | ast.For):
+        return False
+    return any(_has_until(inner) for block in _blocks_of(node) for inner in block.statements)
+
+
+def _head(node: ast.Statement) -> Span:
+    """Return the place of a statement without its blocks."""
+    blocks = _blocks_of(node)
+    return Span(node.span.start, blocks[0].span.start) if blocks else node.span
+
+
+# ---------------------------------------------------------------- braces
+
+
+def single_braces(document: ast.Program, source: Source) -> Iterator[Diagnostic]:
+    """Report `{name}` in prompts where `name` is a parameter."""
+    for item in document.items:
+        if isinstance(item, ast.Agent) and "{" in item.prompt.value:
+            params = {param.name.text for param in item.params}
+            text = item.prompt.value.replace("\r\n", "\n")
+            for found in _SINGLE_BRACES.finditer(text):
+                if found[1] in params:
+                    places = LiteralPlaces(source, item.prompt.span, item.prompt.value)
+                    yield SingleBraces(found[1], span=places.span(found.start(), found.end()))

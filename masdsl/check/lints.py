@@ -1,0 +1,42 @@
+"""Lints: what a sound program probably does not mean. They run on a program without errors, on its own module only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from masdsl.check.lint_flows import dead_values, effectful
+from masdsl.check.lint_names import single_braces, unreachable_statements, unused_names
+from masdsl.check.lint_values import branches_on_text, clipped_values, pointless_untils, same_samples
+from masdsl.check.program import Program
+from masdsl.diagnostics.base import Diagnostic, Findings
+from masdsl.diagnostics.lints import Lint, at_severity
+from masdsl.source import Source
+from masdsl.syntax import ast
+
+OFF = "off"
+
+
+def run_lints(program: Program, document: ast.Program, findings: Findings, levels: Mapping[str, str]) -> None:
+    """Add what the lints find in a checked program and in the tree of its own module.
+
+    `levels` gives a lint's name (`Lint.lint`) the level `off`, `warning` or `error`; others are warnings.
+    """
+    source = program.modules[0].source
+    for found in _all(program, document, source):
+        level = levels.get(found.lint, found.severity) if isinstance(found, Lint) else found.severity
+        if level != OFF:
+            findings.add(source, at_severity(found, level))
+
+
+def _all(program: Program, document: ast.Program, source: Source) -> Iterator[Diagnostic]:
+    yield from unused_names(document)
+    yield from unreachable_statements(document)
+    yield from single_braces(document, source)
+    effects = effectful(program)
+    for flow in program.flows:
+        if not flow.module:
+            yield from dead_values(program, flow, effects)
+            yield from pointless_untils(flow)
+            yield from branches_on_text(flow)
+            yield from clipped_values(program, flow)
+            yield from same_samples(program, flow)
