@@ -1,7 +1,7 @@
-"""How big a program may be. Every limit is tested at its value and one above, and exceeding one is the diagnostic MAS009.
+"""How big a program may be. Every limit is tested at its value and one above; exceeding one is the diagnostic MAS009.
 
-The numbers keep every stage linear and shallow: no input whatever makes a recursive pass run out of stack, and none takes
-longer than about a second to refuse.
+The numbers keep every stage linear and shallow: no input whatever makes a recursive pass run out of stack, and none
+takes longer than about a second to refuse.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ MAX_LIST_ITEMS: Final = 10_000
 AGENTS: Final = 64
 """Agents of one program, imported ones included."""
 CALLS: Final = 100_000
-"""Calls that one run of a flow may make at worst; above that it needs a `budget`. A typo in a nested loop is caught, a map
-over the longest list is not."""
+"""Calls that one run of a flow may make at worst; above that it needs a `budget`. A typo in a nested loop is caught, a
+map over the longest list is not."""
 MODULES: Final = 16
 """Modules that one program may load."""
 IMPORT_DEPTH: Final = 4

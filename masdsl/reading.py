@@ -1,7 +1,7 @@
 """Bytes to `Source`: the one way by which text comes in.
 
-UTF-8 without exceptions; a byte-order mark is dropped and CR LF becomes a line feed. Whatever does not show, or changes how
-other text shows, is refused: what a reader sees is what is compiled.
+UTF-8 without exceptions; a byte-order mark is dropped and CR LF becomes a line feed. Whatever does not show, or changes
+how other text shows, is refused: what a reader sees is what is compiled.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def hidden_pattern(ascii_only: bool) -> re.Pattern[str]:
 
 
 def decode(name: str, data: bytes, findings: Findings) -> Source:
-    """Make a `Source` of a file's bytes; faults are findings. The source is always usable, for showing them if for nothing else.
+    """Make a `Source` of a file's bytes; faults are findings. The source always serves to show them.
 
     A byte that is not UTF-8 stands in the text as U+FFFD. Data beyond the size limit is cut off.
     """
@@ -63,20 +63,22 @@ def decode(name: str, data: bytes, findings: Findings) -> Source:
 def refuse_hidden(source: Source, findings: Findings) -> bool:
     """Report the hidden characters of a text and say whether there are none.
 
-    Of equal ones in a row, and of those beyond the limit of diagnostics, only the first is reported.
+    Of equal ones in a row, of carriage returns, and of those beyond the limit of diagnostics only the first is
+    reported.
     """
     pattern = hidden_pattern(source.text.isascii())
     found = pattern.search(source.text)
-    if not found:
+    if found is None:
         return True
     from masdsl.diagnostics.syntax import HiddenCharacter
 
-    reported, last = 0, ("", -1)
-    while found and reported < limits.DIAGNOSTICS:
+    reported, last, returns = 0, ("", -1), False
+    while found is not None and reported < limits.DIAGNOSTICS:
         character, at = found[0], found.start()
-        if last != (character, at - 1):
+        if last != (character, at - 1) and not (character == "\r" and returns):
             findings.add(source, HiddenCharacter(character, span=Span(at, at + 1)))
             reported += 1
+            returns = returns or character == "\r"
         last = (character, at)
         found = pattern.search(source.text, at + 1)
     return False
@@ -91,7 +93,7 @@ def _too_large(source: Source, findings: Findings) -> None:
 
 
 def read_source(path: str, findings: Findings) -> Source | None:
-    """Read a program from a regular file; None, with a finding, if that cannot be done. Its name is the path as given."""
+    """Read a program from a regular file, whose path becomes its name. None, with a finding, if that cannot be done."""
     try:
         data = _read(path)
     except OSError as error:
@@ -129,8 +131,10 @@ def read_module(importer: Source, path: tuple[str, ...], findings: Findings) -> 
 
 
 def _read(path: str) -> bytes | None:
-    """The bytes of a regular file, up to one more than allowed; opening neither waits for a pipe nor follows up a device."""
-    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0))
+    """The bytes of a regular file, up to one more than allowed. Opening waits for no pipe."""
+    handle = os.open(
+        path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+    )
     with open(handle, "rb") as file:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             return None

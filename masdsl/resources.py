@@ -1,7 +1,7 @@
 """Finds the files that are not Python: the grammar and the standard library; and the place for caches.
 
-In a wheel they lie inside the package (`masdsl/grammar`), in a checkout beside it (`grammar`). `importlib.resources` finds
-only the first, so all access goes through here.
+In a wheel they lie inside the package (`masdsl/grammar`), in a checkout beside it (`grammar`). `importlib.resources`
+finds only the first, so all access goes through here.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ def find(folder: str, name: str) -> str:
     for place in places:
         if os.path.isfile(place):
             return place
-    raise FileNotFoundError(f"this installation of masdsl lacks {folder}/{name}; tried {' and '.join(places)}. Install it again")
+    raise FileNotFoundError(
+        f"this installation of masdsl lacks {folder}/{name}; tried {' and '.join(places)}. Install it again"
+    )
 
 
 def read_text(folder: str, name: str) -> str:

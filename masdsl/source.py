@@ -1,7 +1,7 @@
 """A program's text and where things stand in it.
 
-Offsets count code points of the normalised text (line ends are one line feed each, no byte-order mark). Lines and columns
-count from 1 as editors show them; a column is a code point.
+Offsets count code points of the normalised text (line ends are one line feed each, no byte-order mark). Lines and
+columns count from 1 as editors show them; a column is a code point.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Position(NamedTuple):
 
 
 class Source:
-    """Normalised text under a name: a path as the user wrote it, or `<input>`. Immutable; equal if name and text are."""
+    """Normalised text under a name: a path as the user wrote it, or `<input>`. Immutable; equal by both."""
 
     __slots__ = ("_digest", "_starts", "name", "text")
     name: str

@@ -16,8 +16,8 @@ def _spelled(character: str) -> str:
 class NotUtf8(Diagnostic):
     """A file is not UTF-8 text.
 
-    Why: a program has one reading on every machine; bytes that are no UTF-8 have none. (No program can be shown here that
-    has this fault, for this page is UTF-8 itself.)
+    Why: a program has one reading on every machine; bytes that are no UTF-8 have none. (No program can be shown here
+    that has this fault, for this page is UTF-8 itself.)
     """
 
     code = "MAS001"
@@ -37,8 +37,8 @@ class NotUtf8(Diagnostic):
 class HiddenCharacter(Diagnostic):
     """A text holds a character that does not show, or that changes how the text around it is shown.
 
-    Why: what a reader sees must be what is read. Controls, bidirectional overrides, zero-width characters and lone carriage
-    returns can make a program look like another one.
+    Why: what a reader sees must be what is read. Controls, bidirectional overrides, zero-width characters and lone
+    carriage returns can make a program look like another one.
 
     Bad:
         mas 1
@@ -80,7 +80,8 @@ class HiddenCharacter(Diagnostic):
 class ForeignLetter(Diagnostic):
     """A name has a letter that is not ASCII.
 
-    Why: letters of other alphabets can look the same and yet make another name. Strings and comments may hold any language.
+    Why: letters of other alphabets can look the same and yet make another name. Strings and comments may hold any
+    language.
 
     Bad:
         mas 1
@@ -138,7 +139,8 @@ class UnreadableFile(Diagnostic):
 class LimitExceeded(Diagnostic):
     """Something is larger than a program may be.
 
-    Why: with these limits every program is read, checked and run in bounded time and memory. No sensible program comes near.
+    Why: with these limits every program is read, checked and run in bounded time and memory. No sensible program comes
+    near.
 
     Bad:
         mas 1
@@ -262,7 +264,8 @@ class StrayCharacter(Diagnostic):
 class UnclosedString(Diagnostic):
     """A string is opened and not closed.
 
-    Why: a string in single quotation marks ends on its line; one in three may have several lines and ends at the next three.
+    Why: a string in single quotation marks ends on its line; one in three may have several lines and ends at the next
+    three.
 
     Bad:
         mas 1
@@ -302,7 +305,8 @@ class UnclosedString(Diagnostic):
 class UnknownEscape(Diagnostic):
     """A backslash in a string is followed by something that means nothing.
 
-    Why: the escapes are `\\n`, `\\t`, `\\r`, `\\"`, `\\\\` and `\\u{HEX}`. Any other would mean something else in every language.
+    Why: the escapes are `\\n`, `\\t`, `\\r`, `\\"`, `\\\\` and `\\u{HEX}`. Any other would mean something else in every
+    language.
 
     Bad:
         mas 1
@@ -329,7 +333,7 @@ class UnknownEscape(Diagnostic):
         return "no such escape" if not self.text.startswith("\\u{") else "no such character"
 
     def help(self) -> str:
-        return "write `\\\\` for a backslash; the escapes are `\\n`, `\\t`, `\\r`, `\\\"`, `\\\\` and `\\u{HEX}`"
+        return 'write `\\\\` for a backslash; the escapes are `\\n`, `\\t`, `\\r`, `\\"`, `\\\\` and `\\u{HEX}`'
 
     def fix(self) -> Fix | None:
         if self.text.startswith("\\u{"):
@@ -377,8 +381,8 @@ class NoGap(Diagnostic):
 class ReservedName(Diagnostic):
     """A word of the language is used as a name.
 
-    Why: a word such as `loop` can never be a name, so that no program can be read in two ways. Most keywords, such as `max`
-    and `role`, can.
+    Why: a word such as `loop` can never be a name, so that no program can be read in two ways. Most keywords, such as
+    `max` and `role`, can.
 
     Bad:
         mas 1
@@ -453,7 +457,11 @@ class MissingHeader(Diagnostic):
     def fix(self) -> Fix | None:
         if self.before:
             return Fix("delete it", ((self.span, ""),))
-        return Fix(f"begin with `{self.header}`", ((self.span, f"{self.header}\n"),)) if self.span.start == self.span.end else None
+        return (
+            Fix(f"begin with `{self.header}`", ((self.span, f"{self.header}\n"),))
+            if self.span.start == self.span.end
+            else None
+        )
 
 
 class UnknownEdition(Diagnostic):

@@ -1,8 +1,9 @@
 """Builds the syntax tree while the parser reduces: one function for each rule of `grammar/mas.lark`.
 
-The parser calls `BUILDERS[rule](site, children, span)`. `children` are the values of the rule's right side as written, with
-repetitions flattened into it and without punctuation and keywords, which carry no value. `LEAVES` says what a token's value
-is; a brace is its span. Where a rule leaves parts out, the classes of the children tell which ones are there.
+The parser calls `BUILDERS[rule](site, children, span)`. `children` are the values of the rule's right side as written,
+with repetitions flattened into it and without punctuation and keywords, which carry no value. `LEAVES` says what a
+token's value is; a brace is its span. Where a rule leaves parts out, the classes of the children tell which ones are
+there.
 """
 
 from __future__ import annotations
@@ -129,7 +130,10 @@ LEAVES: dict[str, Callable[[Site, str, Span], Any]] = {
     "NONE": lambda site, text, span: ast.NoneLit(span=span),
     "LBRACE": _brace,
     "RBRACE": _brace,
-} | dict.fromkeys(("OPT", "PLUS", "MINUS", "STAR", "SLASH", "CMP", "CALLS", "TOKENS", "USD", "SECONDS"), _text)
+}
+LEAVES.update(
+    dict.fromkeys(("OPT", "PLUS", "MINUS", "STAR", "SLASH", "CMP", "CALLS", "TOKENS", "USD", "SECONDS"), _text)
+)
 
 
 # ---------------------------------------------------------------- documents

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Mapping
 
 MAX_WORDS = 4
 
-_EXPRESSION = frozenset({"NAME", "TYPENAME", "INT", "FLOAT", "STRING", "TRUE", "FALSE", "NONE", "LPAR", "LSQB", "MINUS", "NOT"})
+_EXPRESSION = frozenset(
+    {"NAME", "TYPENAME", "INT", "FLOAT", "STRING", "TRUE", "FALSE", "NONE", "LPAR", "LSQB", "MINUS", "NOT"}
+)
 _LITERAL = frozenset({"TYPENAME", "INT", "FLOAT", "STRING", "TRUE", "FALSE", "NONE", "LPAR", "LSQB", "MINUS"})
 _OPERATORS = frozenset({"PLUS", "MINUS", "STAR", "SLASH", "CMP", "AND", "OR", "DOT", "LSQB", "ELSE"})
 _DECLARATION = frozenset({"USE", "TYPE", "TOOL", "AGENT", "FLOW", "BUDGET", "RECTIFY", "TEST"})
@@ -16,7 +18,8 @@ _EDIT = frozenset({"SET", "BIND", "ADD", "DROP", "REPLACE", "AFTER", "BEFORE", "
 _LIMITS = frozenset({"CALLS", "TOKENS", "USD", "SECONDS"})
 _ATTRIBUTES = frozenset({"ON", "ROLE", "TEMP", "MAX", "RETRY", "TIMEOUT", "TOOLS", "STEPS"})
 
-# The first group that is wholly expected takes its members' places; `also` are members that go with it if they are there.
+# The first group that is wholly expected takes its members' places; `also` are members that go with it if they are
+# there.
 _GROUPS: tuple[tuple[frozenset[str], frozenset[str], str], ...] = (
     (_EXPRESSION, frozenset({"EACH"}), "an expression"),
     (_LITERAL, frozenset(), "a literal value"),
@@ -45,7 +48,7 @@ _ORDER = ("RPAR", "RSQB", "RBRACE", "LBRACE", "COMMA", "EQUAL", "ARROW", "COLON"
 
 
 def expected_words(kinds: Iterable[str], spelled: Mapping[str, str]) -> tuple[str, ...]:
-    """Describe a set of terminals for people, the likeliest first, few in number. `spelled` gives a terminal's fixed text."""
+    """Describe a set of terminals for people, the likeliest first. `spelled` gives the fixed texts of terminals."""
     left = set(kinds)
     words: list[str] = []
     for members, also, text in _GROUPS:

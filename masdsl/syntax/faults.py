@@ -1,4 +1,4 @@
-"""Faults that the lexer and the tree builder complain of, by kind, as diagnostics. Loaded with the first fault of a text."""
+"""Faults that the lexer and the tree builder complain of, by kind, as diagnostics. Loaded with the first of them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,9 @@ def _fence(span: Span, text: str) -> Diagnostic:
 
 def _operator(span: Span, text: str) -> Diagnostic:
     if text == "%":
-        return OtherLanguage("%", "write `mod(a, b)` for a remainder; a percentage has no blank before its `%`", None, span=span)
+        return OtherLanguage(
+            "%", "write `mod(a, b)` for a remainder; a percentage has no blank before its `%`", None, span=span
+        )
     word = "not" if text == "!" else "and"
     return OtherLanguage(text, f"write `{word}`", f"{word} " if text == "!" else word, span=span)
 
@@ -53,14 +55,22 @@ def _blank(span: Span, text: str) -> Diagnostic:
 
 FAULTS: Final[dict[str, Callable[[Span, str], Diagnostic]]] = {
     # lexer
-    "source": _limit("the text has too many bytes", limits.SOURCE_BYTES, "split the program into modules and `use` them"),
+    "source": _limit(
+        "the text has too many bytes", limits.SOURCE_BYTES, "split the program into modules and `use` them"
+    ),
     "tokens": _limit("the text has too many words", limits.TOKENS, "split the program into modules and `use` them"),
-    "blocks": _limit("blocks are nested too deep", limits.BLOCK_DEPTH, "move the inner blocks into a flow of their own"),
+    "blocks": _limit(
+        "blocks are nested too deep", limits.BLOCK_DEPTH, "move the inner blocks into a flow of their own"
+    ),
     "brackets": _limit("brackets are nested too deep", limits.BRACKET_DEPTH, "bind a part of it to a name first"),
     "name": _limit("the name is too long", limits.NAME_LENGTH, "choose a shorter name"),
     "unclosed": lambda span, text: UnclosedString(text, span=span),
-    "quotes": lambda span, text: OtherLanguage("string in such quotes", 'put strings between `"`', text or None, span=span),
-    "comment": lambda span, text: OtherLanguage(text, "begin comments with `#`", "#" if text == "//" else None, span=span),
+    "quotes": lambda span, text: OtherLanguage(
+        "string in such quotes", 'put strings between `"`', text or None, span=span
+    ),
+    "comment": lambda span, text: OtherLanguage(
+        text, "begin comments with `#`", "#" if text == "//" else None, span=span
+    ),
     "operator": _operator,
     "mark": lambda span, text: OtherLanguage("such sign", f"write `{text}`", text, span=span),
     "blank": _blank,

@@ -1,8 +1,9 @@
 """The grammar's tables, loaded from a file where one fits, and what follows from them: keywords and reserved words.
 
-A table file holds one `marshal` record for each start symbol behind a checksum. It counts only if it was made from exactly
-this grammar text by this version of the format and of Python, and if nobody else can write it; anything else is ignored and
-built afresh. Places, in this order: beside the grammar (a wheel may ship it), then the user's cache directory.
+A table file holds one `marshal` record for each start symbol behind a checksum. It counts only if it was made from
+exactly this grammar text by this version of the format and of Python, and if nobody else can write it; anything else is
+ignored and built afresh. Places, in this order: beside the grammar (a wheel may ship it), then the user's cache
+directory.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ def keywords() -> frozenset[str]:
 
 
 def reserved_words() -> frozenset[str]:
-    """The keywords that can never be a name: somewhere in the grammar either could stand. The others, such as `max`, can."""
+    """The keywords that can never be a name, for somewhere either could stand. The others, such as `max`, can."""
     return frozenset(load("program").lexicon.reserved)
 
 

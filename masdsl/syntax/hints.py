@@ -1,4 +1,4 @@
-"""What was probably meant: the usual slips of people and models, each with the change that mends it or the words that help."""
+"""What was probably meant: the usual slips of people and models, with the change or the words that help."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from masdsl.diagnostics.syntax import (
 )
 from masdsl.node import Span
 from masdsl.syntax import foreign
-from masdsl.syntax.expect import expected_words, found_words
+from masdsl.syntax.expect import expected_words
 from masdsl.syntax.lex import END, MISSPELT, STRAY, Tokens
-from masdsl.syntax.recover import BLOCKS, DECLARATIONS, STATEMENTS, Change, begins_line
+from masdsl.syntax.recover import BLOCKS, DECLARATIONS, STATEMENTS, Change, begins_line, stands_out
 
 if TYPE_CHECKING:
     from masdsl.syntax.machine import Machine
@@ -45,7 +45,18 @@ _WORD_THEN = re.compile(r"([a-z]+)([0-9]+|_?[a-z]\w*)")
 
 def special_changes(recovery: Recovery, machine: Machine, at: int) -> Iterator[Change]:
     """Yield the changes that may mend the error at token `at`, the likeliest first."""
-    for changes in (_strays, _missing_braces, _reserved, _spelling, _values, _marks, _words, _labels, _declarations, _missing):
+    for changes in (
+        _strays,
+        _missing_braces,
+        _reserved,
+        _spelling,
+        _values,
+        _marks,
+        _words,
+        _labels,
+        _declarations,
+        _missing,
+    ):
         yield from changes(recovery, machine, at)
 
 
@@ -63,13 +74,10 @@ def _strays(recovery: Recovery, machine: Machine, at: int) -> Iterator[Change]:
     tokens = machine.tokens
     if tokens.kinds[at] != STRAY:
         return
-    follows = at > 0 and tokens.ends[at] - 1 == recovery.last_stray
-    recovery.last_stray = tokens.ends[at]
-    report = None if follows else _stray(tokens, at)
+    report = _stray(tokens, at)
     yield Change(report, at, remove=1)
     if tokens.texts[at] == ";":
         yield Change(report, at, remove=1, insert=(("COMMA", ","),))
-    yield Change(report, at, remove=1, sure=follows)
 
 
 def _stray(tokens: Tokens, at: int) -> Diagnostic:
@@ -89,12 +97,12 @@ def _missing_braces(recovery: Recovery, machine: Machine, at: int) -> Iterator[C
             end = tokens.ends[at - 1]
             place = Span(end, end) if kind == END else tokens.span(at)
             report = Unclosed("}", _unclosed_block(recovery.text, tokens, at), span=place)
-            yield Change(report, at, insert=(("RBRACE", "}"),) * count, sure=True)
+            yield Change(report, at, insert=(("RBRACE", "}"),) * count, sure=stands_out(machine, at))
             return
 
 
 def _unclosed_block(text: str, tokens: Tokens, at: int) -> Span:
-    """The `{` before token `at` that is most likely the one without its `}`: one whose `}` is indented like another line's."""
+    """The `{` before token `at` that most likely lacks its `}`: one whose `}` is indented less than its line."""
     open_: list[int] = []
     suspect: int | None = None
     for number in range(at):
@@ -122,8 +130,8 @@ def _indent(text: str, offset: int) -> int | None:
 
 def _reserved(recovery: Recovery, machine: Machine, at: int) -> Iterator[Change]:
     for number, drop in ((at, 0), (at - 1, 1)):
-        if drop and not _sole(machine, number):
-            continue
+        if drop and (not _sole(machine, number) or machine.tokens.kinds[number] == "GIVEN"):
+            continue  # after `given` it is rather the name that is missing
         word = machine.tokens.texts[number]
         if machine.tokens.kinds[number] == recovery.language.lexicon.keywords.get(word) and word in recovery.reserved:
             report = _once(recovery, word, ReservedName(word, span=machine.tokens.span(number)))
@@ -131,7 +139,7 @@ def _reserved(recovery: Recovery, machine: Machine, at: int) -> Iterator[Change]
 
 
 def _once(recovery: Recovery, word: str, report: Diagnostic) -> Diagnostic | None:
-    """A name with a fault may be used many times; it is enough to say so once. (Called for all guesses, so kept by the change.)"""
+    """A name with a fault may be used many times; it is enough to say so once."""
     return None if word in recovery.named else report
 
 
@@ -220,7 +228,9 @@ def _marks(recovery: Recovery, machine: Machine, at: int) -> Iterator[Change]:
     if last_pair == "<>":
         yield Change(other("<>", "!=", whole), at, remove=1)
     if text == "==":
-        bind = Unexpected("`==`", ("`=`",), "write `=` to bind a name; `==` compares", ("write `=`", span, "="), span=span)
+        bind = Unexpected(
+            "`==`", ("`=`",), "write `=` to bind a name; `==` compares", ("write `=`", span, "="), span=span
+        )
         yield Change(bind, at, remove=1, insert=(("EQUAL", "="),))
     if kind == "EQUAL":
         colon = Unexpected("`=`", ("`:`",), "write `name: value`", ("write `:`", span, ":"), span=span)
@@ -230,7 +240,9 @@ def _marks(recovery: Recovery, machine: Machine, at: int) -> Iterator[Change]:
     if kind == "COLON":
         yield Change(other(":", "->", span, " before the output"), at, remove=1, insert=(("ARROW", "->"),))
     if kind == "RBRACE" and machine.accepts(["AGENT"]):
-        report = recovery.unexpected(machine, at, hint="it closes nothing: delete it", correction=("delete it", span, ""))
+        report = recovery.unexpected(
+            machine, at, hint="it closes nothing: delete it", correction=("delete it", span, "")
+        )
         yield Change(report, at, remove=1, sure=before == "RBRACE")
 
 
@@ -251,12 +263,16 @@ def _words(recovery: Recovery, machine: Machine, at: int) -> Iterator[Change]:
 
 
 def _nearest_word(recovery: Recovery, machine: Machine, at: int, drop: int) -> Iterator[Change]:
-    words = {recovery.spelled[kind]: kind for kind in recovery.expected(machine, drop) if kind in STATEMENTS | DECLARATIONS}
+    words = {
+        recovery.spelled[kind]: kind for kind in recovery.expected(machine, drop) if kind in STATEMENTS | DECLARATIONS
+    }
     word = machine.tokens.texts[at]
     near = nearest(word, sorted(words))
     if near:
         place = machine.tokens.span(at)
-        report = Unexpected(f"`{word}`", (f"`{near}`",), f"did you mean `{near}`?", (f"write `{near}`", place, near), span=place)
+        report = Unexpected(
+            f"`{word}`", (f"`{near}`",), f"did you mean `{near}`?", (f"write `{near}`", place, near), span=place
+        )
         yield Change(report, at, remove=1, insert=((words[near], near),), drop=drop)
 
 
@@ -296,17 +312,16 @@ def _missing(recovery: Recovery, machine: Machine, at: int) -> Iterator[Change]:
     tokens = machine.tokens
     if tokens.kinds[at] in ("EQUAL", "APPEND", "COLON") and _sole(machine, at - 1) and begins_line(machine, at - 1):
         expected = expected_words(recovery.expected(machine, 1), recovery.spelled)
-        found = found_words(tokens.kinds[at - 1], tokens.texts[at - 1])
         place = Span(tokens.ends[at - 2], tokens.ends[at - 2]) if at > 1 else tokens.span(at - 1)
-        report = Unexpected(found, expected, None, None, span=place)
+        report = Unexpected("the end of the line", expected, None, None, span=place)
         yield Change(report, at - 1, insert=(("NONE", "none"),), drop=1, faulty=True)
 
 
 # ---------------------------------------------------------------- words for what no change mends
 
 
-def explain(recovery: Recovery, machine: Machine, at: int) -> Diagnostic | None:
-    """The diagnostic for an error where something other than the expected words helps; None if there is nothing to say."""
+def another_language(recovery: Recovery, machine: Machine, at: int) -> Diagnostic | None:
+    """The diagnostic for a construct of another language, which is not mended but left out; None if there is none."""
     tokens = machine.tokens
     kind, text, span = tokens.kinds[at], tokens.texts[at], tokens.span(at)
     before, word = (tokens.kinds[at - 1], tokens.texts[at - 1]) if at else ("", "")
@@ -316,16 +331,24 @@ def explain(recovery: Recovery, machine: Machine, at: int) -> Diagnostic | None:
         return NoGap(text, None, span=span) if text[0].isdigit() else NameStyle(text, snake(text), span=span)
     if before == "NAME" and word in foreign.STATEMENTS and _sole(machine, at - 1) and machine.accepts(["RETURN"], 1):
         return OtherLanguage(word, foreign.STATEMENTS[word], None, span=tokens.span(at - 1))
-    if text in foreign.OPERATORS and kind != "STRING":
-        return recovery.unexpected(machine, at, hint=foreign.OPERATORS[text])
     if kind == "COLON" and machine.accepts(["LBRACE"]):
         return OtherLanguage(":` before a block", "put the block between `{` and `}`", None, span=span)
     hint = _hint(machine, at, kind, before)
     return recovery.unexpected(machine, at, hint=hint) if hint else None
 
 
+def explain(recovery: Recovery, machine: Machine, at: int) -> Diagnostic | None:
+    """The diagnostic for an error that nothing mends, where other words than the expected ones help; None elsewhere."""
+    text = machine.tokens.texts[at]
+    if text in foreign.OPERATORS and machine.tokens.kinds[at] != "STRING":
+        return recovery.unexpected(machine, at, hint=foreign.OPERATORS[text])
+    return None
+
+
 def _hint(machine: Machine, at: int, kind: str, before: str) -> str | None:
     tokens = machine.tokens
+    if kind == "GIVEN" and machine.accepts(["EXPECT"]):
+        return "the `given` lines of a test stand before its statements"
     if kind == "LBRACE" and before == "TYPENAME":
         return "write a record with parentheses: `Review(ok: true)`"
     if kind == "LBRACE" and before in ("EQUAL", "COMMA", "COLON", "LPAR", "RETURN"):

@@ -1,8 +1,8 @@
 """Text to tokens, all at once and without regard to the parser's state.
 
-Terminals are told apart by their text alone, but for keywords: a word that is one carries its keyword's kind, and the parser
-takes it for a name where only a name fits. A run of letters, digits and underscores is always one token, so `2of` cannot be
-read as `2 of`. What is no token goes to `slips.py`.
+Terminals are told apart by their text alone, but for keywords: a word that is one carries its keyword's kind, and the
+parser takes it for a name where only a name fits. A run of letters, digits and underscores is always one token, so
+`2of` cannot be read as `2 of`. What is no token goes to `slips.py`.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ Complain = Callable[[str, Span, str], None]
 
 
 class Tokens(NamedTuple):
-    """Parallel lists, one entry a token; the last is `$END`. `texts` is what the parser shall read: after a slip that is not
-    what stands in the source between `starts` and `ends`."""
+    """Parallel lists, one entry a token; the last is `$END`. `texts` is what the parser shall read: after a slip that
+    is not what stands in the source between `starts` and `ends`."""
 
     kinds: list[str]
     texts: list[str]
@@ -52,7 +52,7 @@ class Tokens(NamedTuple):
             del column[length:]
 
     def replace(self, at: int, end: int, insert: Sequence[tuple[str, str]], span: Span) -> None:
-        """Put other tokens, pairs of kind and text that all stand at `span`, in place of those from `at` to before `end`."""
+        """Replace the tokens from `at` to before `end` by others, pairs of kind and text, that all stand at `span`."""
         self.kinds[at:end] = [kind for kind, _ in insert]
         self.texts[at:end] = [text for _, text in insert]
         self.starts[at:end] = [span.start] * len(insert)
@@ -92,7 +92,7 @@ def tokenize(source: Source, language: Language, complain: Complain) -> Tokens:
             if kind is None:
                 found = language.word.fullmatch(piece)
                 kind = words[piece] = (found and found.lastgroup) or MISSPELT
-                if last - first > limits.NAME_LENGTH:
+                if last - first > limits.NAME_LENGTH and kind not in ("INT", "SCALED"):
                     complain("name", Span(first, last), piece)
         elif group == "mark" and not (foreign_comments and piece == "/" and text[last : last + 1] in ("/", "*")):
             kind = marks[piece]

@@ -18,19 +18,26 @@ from masdsl.syntax.tables import ACCEPT
 if TYPE_CHECKING:
     from masdsl.syntax.recover import Recovery
 
-DROPPABLE = frozenset(
-    "use record_decl enum_decl tool agent budget rectify flow test given_value given_reply given_failure expect bind append "
-    "until return_ block choice match_ elif else_ arm assignment set rebind add drop replace after before wrap otherwise "
-    "rename redo rebudget".split()
-)
+_DECLARED = ("use", "record_decl", "enum_decl", "tool", "agent", "budget", "rectify", "flow", "test")
+_STATED = ("bind", "append", "until", "return_", "block", "choice", "match_", "elif", "else_", "arm")
+_TESTED = ("given_value", "given_reply", "given_failure", "expect")
+_EDITED = ("assignment", "set", "rebind", "add", "drop", "replace", "after", "before", "wrap")
+_EDITED_TOO = ("otherwise", "rename", "redo", "rebudget")
+DROPPABLE = frozenset((*_DECLARED, *_STATED, *_TESTED, *_EDITED, *_EDITED_TOO))
 """Rules whose value may be left out: what is faulty goes with the smallest of these around it."""
 
 
 class Machine:
-    """A parse in progress. `values[i]` is what was shifted or reduced to on the way from `states[i]` to `states[i + 1]`, and
-    `starts[i]` the offset where that begins. `faulty` holds offsets: what is built over one of them is left out."""
+    """A parse in progress.
 
-    def __init__(self, language: Language, tokens: Tokens, site: Site, recovery: Callable[[Language], Recovery]) -> None:
+    `values[i]` is what was shifted or reduced to on the way from `states[i]` to `states[i + 1]`; it begins at the
+    offset `starts[i]`. `faulty` holds offsets: what is built over one of them is left out, and `left_out` tells where
+    that was.
+    """
+
+    def __init__(
+        self, language: Language, tokens: Tokens, site: Site, recovery: Callable[[Language], Recovery]
+    ) -> None:
         self.language = language
         self.tokens = tokens
         self.site = site
@@ -56,6 +63,9 @@ class Machine:
         while True:
             kind = kinds[at]
             action = actions[states[-1]].get(kind)
+            if action is None:
+                # Whatever follows, what is complete is reduced, so that recovery finds it whole.
+                action = self._only_reduction()
             while action is not None and action < 0:
                 size, origin, builder = rules[~action]
                 if not builder:
@@ -86,6 +96,8 @@ class Machine:
                             values.append(builders[builder](site, children, span))
                     states.append(gotos[states[-1]][origin])
                 action = actions[states[-1]].get(kind)
+                if action is None:
+                    action = self._only_reduction()
             if action is None:
                 row = actions[states[-1]]
                 if "NAME" in row and kind in self.language.soft:
@@ -107,6 +119,12 @@ class Machine:
             values.append(None if leaf is None else leaf(site, texts[at], Span(start, end)))
             at += 1
 
+    def _only_reduction(self) -> int | None:
+        """The reduction that the last state makes before any token, if it can do nothing else."""
+        possible = set(self.language.tables.actions[self.states[-1]].values())
+        action = possible.pop()
+        return action if action < 0 and not possible else None
+
     def _leave_out(self, span: Span) -> bool:
         inside = [offset for offset in self.faulty if span.start <= offset <= span.end]
         for offset in inside:
@@ -119,7 +137,8 @@ class Machine:
         """How many of these tokens could come next, one after the other, if the last `drop` values were not there."""
         _, actions, gotos, rules = self.language.tables
         soft, states = self.language.soft, self.states
-        base, over = len(states) - drop, []  # the stack is states[:base] + over
+        base = len(states) - drop
+        over: list[int] = []  # the stack is states[:base] + over
         for number, kind in enumerate(kinds):
             while True:
                 row = actions[over[-1] if over else states[base - 1]]

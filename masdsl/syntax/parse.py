@@ -28,14 +28,15 @@ class Parsed(NamedTuple):
     comments: tuple[ast.Comment, ...]
     ok: bool
     lost: frozenset[str] = frozenset()
-    """Names that the faulty parts would have bound or declared: later stages cannot know them and should not miss them."""
+    """Names that the faulty parts would have bound: later stages should not miss them."""
 
 
 class Chunk(NamedTuple):
     """A piece of a program between two boundaries, by the grammar's `chunk`.
 
-    `kind` is declaration, statement, opener (of a block, an `if` or a `match`), flow, test, elif, else, arm (the heads of these),
-    given, expect or close. Heads come as nodes whose body is empty; `else {` as that empty Block, `}` as None.
+    `kind` is declaration, statement, opener (of a block, an `if` or a `match`), flow, test, elif, else, arm (the heads
+    of these), given, expect or close. Heads come as nodes whose body is empty; `else {` as that empty Block, `}` as
+    None.
     """
 
     kind: str
@@ -81,22 +82,36 @@ def _chunk_kind(value: Any, last: str) -> str:
 
 def _parse(source: Source, findings: Findings, start: str) -> Parsed:
     run = _Run(source, findings, start)
-    document = run.value if isinstance(run.value, ast.Program | ast.Binding | ast.Patch) else _remains(start, run.values)
+    document = (
+        run.value if isinstance(run.value, ast.Program | ast.Binding | ast.Patch) else _remains(start, run.values)
+    )
     return Parsed(source, document, tuple(run.tokens.comments), run.ok, run.lost)
 
 
 _HEADERS = {"program": ("MAS", "mas"), "binding": ("BIND", "bind"), "patch": ("PATCH", "patch")}
 _MEMBERS = {
-    "program": (ast.Use, ast.RecordDecl, ast.EnumDecl, ast.Tool, ast.Agent, ast.Flow, ast.Budget, ast.Rectify, ast.Test),
+    "program": (
+        ast.Use,
+        ast.RecordDecl,
+        ast.EnumDecl,
+        ast.Tool,
+        ast.Agent,
+        ast.Flow,
+        ast.Budget,
+        ast.Rectify,
+        ast.Test,
+    ),
     "binding": (ast.Assignment,),
-    "patch": (ast.SetEdit, ast.BindEdit, ast.AddEdit, ast.DropEdit, ast.ReplaceEdit, ast.InsertEdit, ast.WrapEdit)
-    + (ast.ElseEdit, ast.RenameEdit, ast.RedoEdit, ast.BudgetEdit),
+    "patch": (
+        *(ast.SetEdit, ast.BindEdit, ast.AddEdit, ast.DropEdit, ast.ReplaceEdit, ast.InsertEdit),
+        *(ast.WrapEdit, ast.ElseEdit, ast.RenameEdit, ast.RedoEdit, ast.BudgetEdit),
+    ),
 }
 
 
 def _remains(start: str, values: list[Any]) -> ast.Document:
     """The document of a parse that gave up: what was complete by then."""
-    members = tuple(
+    members: tuple[Any, ...] = tuple(
         member
         for value in values
         for member in (value if isinstance(value, list) else (value,))
@@ -108,7 +123,7 @@ def _remains(start: str, values: list[Any]) -> ast.Document:
 
 
 class _Run:
-    """One parse: its outcome in `value` (None if the parser gave up, with what it had in `values`), `tokens`, `ok` and `lost`."""
+    """One parse. `value` is its outcome; None if the parser gave up, with what it had in `values`."""
 
     def __init__(self, source: Source, findings: Findings, start: str) -> None:
         self.source = source
@@ -121,10 +136,9 @@ class _Run:
         self._count = 0
         self.ok = refuse_hidden(source, findings)
         language = load(start)
-        if len(source.text) > limits.SOURCE_BYTES:
+        if self._too_large():
             end = len(source.text)
             self.tokens = Tokens([END], [""], [end], [end], [])
-            self.complain("source", Span(end - 1, end), "")
             return
         self.tokens = tokenize(source, language, self.complain)
         if start == "chunk" or self._check_header(*_HEADERS[start]):
@@ -132,6 +146,20 @@ class _Run:
             self.value, self.values = machine.run(), machine.values
             if machine.left_out:
                 self.lost = _lost_names(self.tokens, machine.left_out)
+
+    def _too_large(self) -> bool:
+        text = self.source.text
+        if len(text) * 4 <= limits.SOURCE_BYTES:
+            return False
+        if self.garbled and any(
+            found.source is self.source and found.diagnostic.code == "MAS009" for found in self.findings.sorted()
+        ):
+            self.ok = False  # the reader has cut it off
+            return True
+        if len(text.encode("utf-8", "surrogatepass")) <= limits.SOURCE_BYTES:
+            return False
+        self.complain("source", Span(len(text) - 1, len(text)), "")
+        return True
 
     def _recovery(self, language: Language) -> Recovery:
         from masdsl.syntax.recover import Recovery
@@ -166,10 +194,10 @@ class _Run:
         return True
 
     def _check_header(self, kind: str, word: str) -> bool:
-        """Check that the tokens begin with the header, and see to it that they do. False if this is another kind of text."""
+        """See to it that the tokens begin with the header. False if this is another kind of text."""
         tokens = self.tokens
         kinds = tokens.kinds
-        if kinds[0] != kind or kinds[1] != "INT":
+        if kinds[:2] != [kind, "INT"]:
             from masdsl.diagnostics.syntax import MissingHeader
 
             header = f"{word} 1"
@@ -183,7 +211,7 @@ class _Run:
                 tokens.replace(1, 2 if wrong else 1, (("INT", "1"),), tokens.span(0))
             else:
                 self.report(MissingHeader(header, False, span=Span(0, 0)))
-                if (kinds[0], kinds[1]) in {(other, "INT") for other, _ in _HEADERS.values()}:
+                if kinds[1:2] == ["INT"] and kinds[0] in {other for other, _ in _HEADERS.values()}:
                     return False
                 tokens.replace(0, 0, ((kind, word), ("INT", "1")), Span(tokens.starts[0], tokens.starts[0]))
         if tokens.texts[1].lstrip("0") != "1":
@@ -205,7 +233,9 @@ def _lost_names(tokens: Tokens, places: list[Span]) -> frozenset[str]:
         imported = False
         for at in range(bisect_left(starts, place.start), bisect_left(starts, max(place.end, place.start + 1))):
             kind, before = kinds[at], kinds[at - 1] if at else ""
-            imported = kind == "USE" or (imported and before != "USE" and kind in ("NAME", "TYPENAME", "DOT", "COLON", "COMMA", "AS"))
+            imported = kind == "USE" or (
+                imported and before != "USE" and kind in ("NAME", "TYPENAME", "DOT", "COLON", "COMMA", "AS")
+            )
             if not texts[at].isidentifier():
                 continue
             if before in _BINDERS or kinds[at + 1] in ("EQUAL", "APPEND") or (imported and kind != "USE"):

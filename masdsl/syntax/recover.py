@@ -1,9 +1,9 @@
 """Recovery from syntax errors: every fault is reported once, and as much as can be is parsed.
 
-An error is first treated as a slip of one token: a few changes of the tokens around it are tried, and the first after which
-the parse goes on for several tokens is made. Otherwise the parser gives up the construct it is in (panic): it skips to a token
-that can begin another one, or end the block, and drops what was begun. Both leave the parser in a state that it could have
-been in, so one fault does not make others.
+An error is first treated as a slip of one token: a few changes of the tokens around it are tried, and the first after
+which the parse goes on for several tokens is made. Otherwise the parser gives up the construct it is in (panic): it
+skips to a token that can begin another one, or end the block, and drops what was begun. Both leave the parser in a
+state that it could have been in, so one fault does not make others.
 """
 
 from __future__ import annotations
@@ -30,15 +30,17 @@ ENOUGH = 3
 DECLARATIONS = frozenset({"USE", "TYPE", "TOOL", "AGENT", "FLOW", "BUDGET", "RECTIFY", "TEST"})
 BLOCKS = frozenset({"LOOP", "FOR", "WITHIN", "IF", "MATCH"})
 STATEMENTS = BLOCKS | {"UNTIL", "RETURN", "GIVEN", "EXPECT"}
-EDITS = frozenset({"SET", "BIND", "ADD", "DROP", "REPLACE", "AFTER", "BEFORE", "WRAP", "OTHERWISE", "RENAME", "REDO", "BUDGET"})
+EDITS = frozenset(
+    {"SET", "BIND", "ADD", "DROP", "REPLACE", "AFTER", "BEFORE", "WRAP", "OTHERWISE", "RENAME", "REDO", "BUDGET"}
+)
 _LISTS = ("statement", "item", "arm", "given", "expect", "edit", "assignment")
 _CLOSERS = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
 
 
 class Change(NamedTuple):
-    """A change of the tokens: `drop` values go from the stack; `remove` tokens from number `at` on are replaced by `insert`,
-    pairs of kind and text. `report` makes the diagnostic. `faulty`: the construct around it says something else than was
-    written and is left out of the tree."""
+    """A change of the tokens: `drop` values go from the stack; `remove` tokens from number `at` on are replaced by
+    `insert`, pairs of kind and text. `report` makes the diagnostic. `faulty`: the construct around it says something
+    else than was written and is left out of the tree."""
 
     report: Diagnostic | None
     at: int
@@ -54,8 +56,8 @@ class Recovery:
     """The recoveries of one parse."""
 
     def __init__(self, text: str, language: Language, report: Callable[[Diagnostic], bool], silent: list[Span]) -> None:
-        """`report` records a diagnostic and says whether there may be more. Errors at places in `silent`, and right after
-        them, are not reported, for they follow from others."""
+        """`report` records a diagnostic and says whether there may be more. Errors at places in `silent`, and right
+        after them, are not reported, for they follow from others."""
         self.text = text
         self.language = language
         words = language.lexicon.keywords
@@ -65,9 +67,9 @@ class Recovery:
         self.silent = silent
         self.named: set[str] = set()
         """Names whose spelling has been reported."""
-        self.last_stray = -1
         self._expected: tuple[int, frozenset[str]] | None = None
         self._last_offset = -1
+        self._last_kind = ""
         self._repeats = 0
 
     # -- the way in
@@ -77,16 +79,14 @@ class Recovery:
         tokens = machine.tokens
         offset = tokens.starts[at]
         self._repeats = self._repeats + 1 if offset <= self._last_offset else 0
-        silent = offset <= self._last_offset or self._is_silent(tokens, at)
+        again = tokens.kinds[at] == self._last_kind == "GIVEN"  # a test whose `given` lines come too late
+        silent = offset <= self._last_offset or again or self._is_silent(tokens, at)
+        self._last_kind = tokens.kinds[at]
         self._last_offset = max(offset, self._last_offset)
         self._expected = None
-        change = None if self._repeats > 3 else self._change(machine, at)
-        if change is None:
-            from masdsl.syntax.hints import explain
-
-            diagnostic = explain(self, machine, at) or self.unexpected(machine, at)
-        else:
-            diagnostic = change.report
+        change, diagnostic = (None, None) if self._repeats > 3 else self._change(machine, at)
+        if change is None and diagnostic is None:
+            diagnostic = self.unexpected(machine, at)
         if diagnostic is not None and not silent and not self.report(diagnostic):
             return None
         if change is not None:
@@ -97,12 +97,22 @@ class Recovery:
         places = (tokens.starts[at], tokens.starts[at - 1] if at else 0)
         return any(span.start <= place <= span.end for span in self.silent for place in places)
 
-    def _change(self, machine: Machine, at: int) -> Change | None:
-        from masdsl.syntax.hints import special_changes
+    def _change(self, machine: Machine, at: int) -> tuple[Change | None, Diagnostic | None]:
+        """The change that mends the error, if there is one, and what to report."""
+        from masdsl.syntax.hints import another_language, explain, special_changes
 
         for change in special_changes(self, machine, at):
             if change.sure or self.fits(machine, change) >= ENOUGH:
-                return change
+                return change, change.report
+        diagnostic = another_language(self, machine, at)
+        if diagnostic is None:
+            best = self._best_change(machine, at)
+            if best is not None:
+                return best, best.report
+            diagnostic = explain(self, machine, at)
+        return None, diagnostic
+
+    def _best_change(self, machine: Machine, at: int) -> Change | None:
         best, best_score = None, ENOUGH - 1
         for change in self._general_changes(machine, at):
             score = self.fits(machine, change)
@@ -111,10 +121,11 @@ class Recovery:
         return best or self._close_brackets(machine, at)
 
     def _close_brackets(self, machine: Machine, at: int) -> Change | None:
-        """Close what is open where a line begins with what cannot go on the line before, though it has a fault itself."""
+        """Close what is open where a line begins that cannot go on the line before, though it has a fault itself."""
         if not begins_line(machine, at):
             return None
-        tokens, closers = machine.tokens, []
+        tokens = machine.tokens
+        closers: list[str] = []
         while len(closers) < limits.BRACKET_DEPTH:
             closer = next((mark for mark in ("RPAR", "RSQB") if machine.accepts([*closers, mark]) > len(closers)), None)
             if closer is None:
@@ -177,7 +188,7 @@ class Recovery:
         for hole, text in (("NAME", "_"), ("INT", "1"), ("TYPENAME", "T"), ("STRING", '""'), ("NONE", "none")):
             if hole not in fitting:
                 continue
-            yield Change(self.unexpected(machine, at), at, insert=((hole, text),), faulty=True)
+            yield Change(self.unexpected(machine, at, missing=True), at, insert=((hole, text),), faulty=True)
         if kind != END:
             correction = ("delete it", tokens.span(at), "")
             yield Change(self.unexpected(machine, at, correction=correction), at, remove=1)
@@ -220,15 +231,18 @@ class Recovery:
         hint: str | None = None,
         correction: tuple[str, Span, str] | None = None,
         expected: tuple[str, ...] | None = None,
+        missing: bool = False,
     ) -> Diagnostic:
-        """The general diagnostic for a token that does not fit."""
+        """The general diagnostic for a token that does not fit. `missing`: for something is missing before it."""
         tokens = machine.tokens
         if expected is None:
             expected = expected_words(self.expected(machine), self.spelled)
         span = tokens.span(at)
-        if tokens.kinds[at] == END and at:
-            span = Span(tokens.ends[at - 1], tokens.ends[at - 1])
         found = found_words(tokens.kinds[at], tokens.texts[at])
+        if at and (missing or tokens.kinds[at] == END):
+            span = Span(tokens.ends[at - 1], tokens.ends[at - 1])
+            if tokens.kinds[at] != END and begins_line(machine, at):
+                found = "the end of the line"
         return Unexpected(found, expected, hint, correction, span=span)
 
 
@@ -264,7 +278,7 @@ def _panic(machine: Machine, at: int, *, stuck: bool) -> int | None:
         kind = kinds[number]
         if kind == "RBRACE" and skipped_braces:
             skipped_braces -= 1
-        elif kind == END or (kind in DECLARATIONS and begins_line(machine, number)):
+        elif kind == END or (kind in DECLARATIONS and begins_line(machine, number)):  # a brace may be missing
             found = _close(machine, places, number)
             if found is not None:
                 return _resume(machine, found, begin, number)
@@ -302,8 +316,15 @@ def _depth(kinds: list[str]) -> int:
 
 
 def begins_line(machine: Machine, number: int) -> bool:
+    """Whether a token is the first of its line."""
     starts = machine.tokens.starts
     return number == 0 or "\n" in machine.recovery.text[starts[number - 1] : starts[number]]
+
+
+def stands_out(machine: Machine, number: int) -> bool:
+    """Whether a token is the first of a line that is not indented, or the end: surely not a part of a block."""
+    start = machine.tokens.starts[number]
+    return machine.tokens.kinds[number] == END or start == 0 or machine.recovery.text[start - 1] == "\n"
 
 
 def _may_begin(machine: Machine, number: int, depth: int) -> bool:
@@ -321,12 +342,13 @@ def _may_begin(machine: Machine, number: int, depth: int) -> bool:
 
 
 def _close(machine: Machine, places: list[int], number: int) -> int | None:
-    """How far the stack must be dropped so that the token fits, perhaps after some missing `}`, which are put before it."""
-    kind = machine.tokens.kinds[number]
+    """The place to which the stack must be dropped for the token to fit, after missing `}` that are put before it."""
+    kinds = machine.tokens.kinds
+    first = kinds[number : number + (1 if stands_out(machine, number) else ENOUGH)]
     for place in reversed(places):
         drop = len(machine.states) - 1 - place
         for count in range(limits.BLOCK_DEPTH + 1):
-            if machine.accepts(["RBRACE"] * count + [kind], drop) > count:
+            if machine.accepts(["RBRACE"] * count + first, drop) == count + len(first):
                 if count:
                     end = machine.tokens.ends[number - 1] if number else 0
                     machine.tokens.replace(number, number, (("RBRACE", "}"),) * count, Span(end, end))
@@ -353,8 +375,16 @@ def _stand_in(machine: Machine, inner: int, first: int, at: int, number: int) ->
         return ("NAME", "_"), ("LBRACE", "{")
     if "statement" in symbols:
         return ("IF", "if"), ("TRUE", "true"), ("LBRACE", "{")
-    if "item" in symbols and kinds[first] == "TEST":
+    if "item" in symbols and (kinds[first] == "TEST" or before == "STRING"):
         return ("TEST", "test"), ("STRING", '""'), ("LBRACE", "{")
     if "item" in symbols and "LPAR" in kinds[first:number]:
-        return ("FLOW", "flow"), ("NAME", "_"), ("LPAR", "("), ("RPAR", ")"), ("ARROW", "->"), ("NAME", "text"), ("LBRACE", "{")
+        return (
+            ("FLOW", "flow"),
+            ("NAME", "_"),
+            ("LPAR", "("),
+            ("RPAR", ")"),
+            ("ARROW", "->"),
+            ("NAME", "text"),
+            ("LBRACE", "{"),
+        )
     return None

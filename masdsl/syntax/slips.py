@@ -23,7 +23,19 @@ _FOREIGN = "аеорсухіјѕԁһԛԝαορνυικτηАВЕКМНОРСТХ
 _ASCII = "aeopcyxijsdhqwaopvuiktnABEKMHOPCTXIJSABEZHIKMNOPTYX"
 _LOOK_ALIKES = str.maketrans(
     dict(zip(_FOREIGN, _ASCII, strict=True))
-    | {"→": "->", "≤": "<=", "≥": ">=", "≠": "!=", "–": "-", "—": "-", "−": "-", "ß": "ss", "ı": "i", "ø": "o", "æ": "ae"}
+    | {
+        "→": "->",
+        "≤": "<=",
+        "≥": ">=",
+        "≠": "!=",
+        "–": "-",
+        "—": "-",
+        "−": "-",
+        "ß": "ss",
+        "ı": "i",
+        "ø": "o",
+        "æ": "ae",
+    }
 )
 
 
@@ -36,6 +48,7 @@ class Slips:
         self.complain = complain
         self.marks = language.lexicon.marks
         self.first_fence: int | None = None
+        self.first_blank = True
         self.may_resume = True
 
     def handle(self, at: int, stop: int) -> tuple[int, int]:
@@ -67,15 +80,17 @@ class Slips:
         end = text.find("\n", at, stop)
         end = stop if end < 0 else end
         piece = text[at:end].rstrip(" \t")
-        while piece[-1] in ")]," and (piece[-1] == "," or piece.count(piece[-1]) > piece.count("(" if piece[-1] == ")" else "[")):
+        while piece[-1] in ")]," and (
+            piece[-1] == "," or piece.count(piece[-1]) > piece.count("(" if piece[-1] == ")" else "[")
+        ):
             piece = piece[:-1]  # `f("text)`: the bracket closes something else
         self.complain("unclosed", Span(at, at + len(piece)), '"')
         self.tokens.add("STRING", piece.rstrip("\\") + '"', at, at + len(piece))
         return at + len(piece)
 
     def _unclosed_block(self, at: int, stop: int) -> int:
-        """Three quotes without an end. If an earlier block holds what looks like declarations, that is the one to blame: it
-        took the opening of the next for its end, and so on to here."""
+        """Three quotes without an end. If an earlier block holds what looks like declarations, that is the one to
+        blame: it took the opening of the next for its end, and so on to here."""
         kinds, texts, starts, _, _ = self.tokens
         if self.may_resume:
             self.may_resume = False
@@ -168,7 +183,11 @@ class Slips:
             self.complain("mark", Span(at, at + 1), meant)
             self.tokens.add(self.marks.get(meant, "CMP"), meant, at, at + 1)
         elif meant == " ":
-            self.complain("blank", Span(at, at + 1), letter)
+            if self.first_blank:
+                self.complain("blank", Span(at, at + 1), letter)
+            self.first_blank = False
+        elif self.tokens.kinds[-1:] == [STRAY] and self.tokens.ends[-1] == at:
+            self.tokens.ends[-1] = at + 1  # one diagnostic for all in a row
         else:
             self.tokens.add(STRAY, letter, at, at + 1)
         return at + 1

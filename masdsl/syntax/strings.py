@@ -1,9 +1,9 @@
 """String literals: what their text means, and how a value is written.
 
-A literal stands between quotes on one line, or between three quotes, where it may span lines. Escapes are the same in both:
-`\\n \\t \\r \\" \\\\ \\u{HEX}`. A literal with line breaks is a block: the blanks that all its non-blank lines share at the left
-are layout, and so are a first line and a last line without text. Layout is removed before escapes are read, so an escape
-always stands for exactly itself.
+A literal stands between quotes on one line, or between three quotes, where it may span lines. Escapes are the same in
+both: `\\n \\t \\r \\" \\\\ \\u{HEX}`. A literal with line breaks is a block: the blanks that all its non-blank lines
+share at the left are layout, and so are a first line and a last line without text. Layout is removed before escapes are
+read, so an escape always stands for exactly itself.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class BadEscape(NamedTuple):
 
 
 def decode(literal: str) -> tuple[str, tuple[BadEscape, ...]]:
-    """Return the value of a literal (with its quotes) and the escapes in it that mean nothing; those stand for themselves."""
+    """Return the value of a literal (with its quotes) and its escapes that mean nothing, which stand for themselves."""
     if literal.startswith(_THREE) and len(literal) >= 6:
         body, start = literal[3:-3], 3
     else:
@@ -93,8 +93,8 @@ def _common(left: str, right: str) -> str:
 def encode(value: str, indent: int = 0) -> str:
     """Return the canonical literal of a value.
 
-    A value with line breaks becomes a block whose lines are indented by `indent` blanks, if a block can say it exactly; else
-    all is on one line, with escapes for whatever a reader could not see.
+    A value with line breaks becomes a block whose lines are indented by `indent` blanks, if a block can say it exactly;
+    else all is on one line, with escapes for whatever a reader could not see.
     """
     lines = block_lines(value)
     if lines is None:
@@ -109,7 +109,7 @@ def encode_line(value: str) -> str:
 
 
 def block_lines(value: str) -> tuple[str, ...] | None:
-    """Return the lines of a value as a block's text, without indentation; None if it has one line or no block says it."""
+    """Return a value's lines as a block's text, not indented; None if it has one line or no block says it exactly."""
     if "\n" not in value:
         return None
     lines = tuple(_block_line(line) for line in value.split("\n"))

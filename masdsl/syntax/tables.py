@@ -1,7 +1,7 @@
 """Compiles `grammar/mas.lark` with Lark into plain tables; the only module that imports Lark.
 
-Lark computes the LALR(1) tables, which takes a second and needs its import. What a parse needs of them is data of numbers and
-strings, so that `grammar.py` can keep it in a file and a cold start never imports Lark.
+Lark computes the LALR(1) tables, which takes a second and needs its import. What a parse needs of them is data of
+numbers and strings, so that `grammar.py` can keep it in a file and a cold start never imports Lark.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ WORD_TERMINALS: Final = ("NAME", "TYPENAME", "SCALED", "INT")
 
 
 class Lexicon(NamedTuple):
-    """The terminals of all start symbols. `pattern` finds one token with the blanks before it; its groups are `word` (all of
-    letters, digits and underscores), `mark` (punctuation, see `marks`), terminals' names, and `other` for a stray character."""
+    """The terminals of all start symbols. `pattern` finds one token with the blanks before it; its groups are `word`
+    (all of letters, digits and underscores), `mark` (punctuation, see `marks`), terminals' names, and `other` for a
+    stray character."""
 
     pattern: str
     word_pattern: str
@@ -33,8 +34,8 @@ class Lexicon(NamedTuple):
 class Tables(NamedTuple):
     """LALR(1) tables of one start symbol.
 
-    An action at or above 0 shifts and names the next state, one below 0 reduces by rule `~action`. A rule is (size, origin,
-    builder): an empty builder passes the only child through, the builder `*` collects a repetition.
+    An action at or above 0 shifts and names the next state, one below 0 reduces by rule `~action`. A rule is (size,
+    origin, builder): an empty builder passes the only child through, the builder `*` collects a repetition.
     """
 
     start: int
@@ -44,8 +45,8 @@ class Tables(NamedTuple):
 
 
 def compile_start(grammar: str, start: str, *, strict: bool = False) -> Lark:
-    """Compile the grammar for one start symbol. With `strict`, raises lark.exceptions.GrammarError for any conflict of rules
-    and lark.exceptions.LexError for any collision of terminals (needs interegular)."""
+    """Compile the grammar for one start symbol. With `strict`, raises lark.exceptions.GrammarError for any conflict of
+    rules and lark.exceptions.LexError for any collision of terminals (needs interegular)."""
     from lark import Lark
 
     return Lark(grammar, parser="lalr", lexer="contextual", start=start, strict=strict)
@@ -55,7 +56,7 @@ def extract(parser: Lark, start: str) -> Tables:
     """Take the tables out of a compiled parser."""
     from lark.parsers.lalr_analysis import Shift
 
-    table = parser.parser.parser._parse_table  # type: ignore[attr-defined]
+    table = parser.parser.parser._parse_table
     rules: dict[Any, int] = {}
     actions: list[dict[str, int]] = []
     gotos: list[dict[str, int]] = []
@@ -90,7 +91,7 @@ def _rule(rule: Any) -> tuple[int, str, str]:
 
 
 def lexicon(parsers: Iterable[Lark], tables: Iterable[Tables]) -> Lexicon:
-    """Join the terminals of all start symbols. A word is reserved if some state of some table takes it where a name may stand."""
+    """Join the terminals of all starts. A word is reserved if some state of some table takes both it and a name."""
     from lark.lexer import PatternStr
 
     terminals = {terminal.name: terminal for parser in parsers for terminal in parser.terminals}
@@ -112,11 +113,15 @@ def lexicon(parsers: Iterable[Lark], tables: Iterable[Tables]) -> Lexicon:
 
     groups = [f"(?P<{terminal.name}>{terminal.pattern.to_regexp()})" for terminal in patterns]
     groups.append("(?P<word>[A-Za-z0-9_]+)")
-    groups.append("(?P<mark>" + "|".join(re.escape(mark) for mark in sorted(marks, key=lambda mark: (-len(mark), mark))) + ")")
+    groups.append(
+        "(?P<mark>" + "|".join(re.escape(mark) for mark in sorted(marks, key=lambda mark: (-len(mark), mark))) + ")"
+    )
     groups.append(f"(?P<COMMENT>{terminals['COMMENT'].pattern.to_regexp()})")
     groups.append(r"(?P<other>[^ \t\n])")
     pattern = f"(?:{terminals['SPACE'].pattern.to_regexp()})?(?:{'|'.join(groups)})"
     word_pattern = "|".join(f"(?P<{name}>{terminals[name].pattern.to_regexp()})" for name in WORD_TERMINALS)
     names = {name: word for word, name in keywords.items()}
-    reserved = {names[kind] for table in tables for row in table.actions if "NAME" in row for kind in row if kind in names}
+    reserved = {
+        names[kind] for table in tables for row in table.actions if "NAME" in row for kind in row if kind in names
+    }
     return Lexicon(pattern, word_pattern, keywords, marks, tuple(sorted(reserved)))
