@@ -20,6 +20,8 @@ from masdsl.check.types import Bool, Enum, Float, Int, List, Optional, Record, T
 from masdsl.diagnostics.base import Diagnostic
 from masdsl.limits import EXPRESSION_DEPTH, TEMPLATE_BLOCKS, TEMPLATE_BYTES, TEMPLATE_NODES
 from masdsl.node import Span
+from masdsl.runtime.prompt import FILTERS as RUNTIME_FILTERS
+from masdsl.runtime.prompt import Prompt
 from masdsl.source import Source
 from masdsl.syntax.strings import decode, encode
 
@@ -499,6 +501,61 @@ def test_random_templates_never_crash_and_touch_only_their_inputs() -> None:
         accepted += 1
         _render(text)
     assert accepted > 300
+
+
+# ---------------------------------------------------------------- as the runtime fills prompts in
+
+
+def _values(kind: Type, chance: random.Random) -> Any:
+    """A plain value of a type, as the runtime shows it to templates; the extremes more often than not."""
+    match kind:
+        case Text():
+            return chance.choice(["", "a", "MATH", "{{ spec.__class__ }}", "two\nlines"])
+        case Bool():
+            return chance.choice([True, False])
+        case Int():
+            return chance.choice([0, 1, -3, 2**63 - 1])
+        case Float():
+            return chance.choice([0.0, 0.5, 1e300])
+        case Enum():
+            return chance.choice(kind.words)
+        case List():
+            return [_values(kind.element, chance) for _ in range(chance.choice([kind.low, kind.high]))]
+        case Optional():
+            return chance.choice([None, _values(kind.inner, chance)])
+        case Record():
+            return {field: _values(inner, chance) for field, inner in kind.fields}
+        case _:
+            raise AssertionError(kind)
+
+
+def test_checker_and_runtime_know_the_same_filters() -> None:
+    assert set(FILTERS) == set(RUNTIME_FILTERS)
+
+
+@pytest.mark.parametrize("text", ACCEPTED)
+def test_an_accepted_prompt_is_filled_in_whatever_the_values(text: str) -> None:
+    chance = random.Random(text)
+    prompt = Prompt(text, tuple(MORE))
+    assert prompt.unmentioned == check(text)[0].unmentioned
+    for _ in range(60):
+        prompt.render({name: _values(kind, chance) for name, kind in MORE.items()})
+
+
+def test_random_accepted_prompts_are_filled_in_whatever_the_values() -> None:
+    chance = random.Random(21)
+    tried = 0
+    while tried < 1_000:
+        text = "".join(chance.choice(TOKENS) for _ in range(chance.randint(1, 14)))
+        info, found, _ = check(text, PARAMS)
+        if found:
+            continue
+        tried += 1
+        prompt = Prompt(text, tuple(PARAMS))
+        assert prompt.unmentioned == info.unmentioned, text
+        for _ in range(3):
+            values = {name: _values(kind, chance) for name, kind in PARAMS.items()}
+            assert "__class__" in text + str(values) or "__class__" not in prompt.render(values)
 
 
 def test_filters_have_examples_that_are_accepted() -> None:

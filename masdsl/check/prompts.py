@@ -4,9 +4,9 @@ A prompt inserts values, repeats a part for each item of a list and leaves parts
 
     {{ review.issues|join(", ") }}   {% for note in notes %}..{% endfor %}   {% if notes is not none %}..{% endif %}
 
-Any value may be printed: a text or a word of an enum as it is, a list with a line for each item, a record with a line
-for each field (`runtime/text.py`). Everything that could fail or surprise when a prompt is filled in is an error here
-instead: unknown names and fields, loops over a text, fields of what may be `none`, comparisons that never hold.
+Any value may be printed: a text or a word of an enum as it is, nothing for `none`, JSON for a list or a record
+(`runtime/prompt.py`). Everything that could fail or surprise when a prompt is filled in is an error here instead:
+unknown names and fields, loops over a text, fields of what may be `none`, comparisons that never hold.
 
 Most prompts only insert parameters. Those are read here. Jinja2, whose import takes longer than the check of a program,
 is loaded for the others (`check/template_types.py`) and for prompts with a fault, so that one parser words the errors.
