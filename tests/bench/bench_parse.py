@@ -15,7 +15,7 @@ from pathlib import Path
 
 from lark import Lark
 
-from masdsl import check, resources
+from masdsl import Source, check, resources
 from tests.bench.measure import in_turns, milliseconds, plain_environment, run, table, timed
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,7 +40,7 @@ def warm(rounds: int) -> list[str]:
 
     def check_all() -> None:
         for _ in range(TEXTS_A_ROUND):
-            assert not check(fresh())
+            assert not check(Source("<text>", fresh()))
 
     ours, theirs = in_turns(rounds, timed(check_all), timed(parse_all))
     return [

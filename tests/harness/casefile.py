@@ -13,8 +13,8 @@ A case is a Markdown file of sections, each under a heading in capitals:
     PYTHON      the generated module
     RUN         the tests of the program: outcome, and the steps that ran
 
-A section that a case does not have is not compared, so a case is as short as what it is about. `pytest --update` rewrites
-every section that is there but META, SOURCE and EXPECTED.
+A section that a case does not have is not compared, so a case is as short as what it is about. `pytest --update`
+rewrites every section that is there but META, SOURCE and EXPECTED.
 """
 
 from __future__ import annotations

@@ -7,7 +7,10 @@ from typing import NamedTuple
 
 
 class Block(NamedTuple):
-    """A fenced block: `mas helpers.mas` has the language `mas` and the label `helpers.mas`; `line` is the fence's, from 1."""
+    """A fenced block, from its fence's `line` (from 1).
+
+    One that starts with `mas helpers.mas` has the language `mas` and the label `helpers.mas`.
+    """
 
     headings: tuple[str, ...]
     language: str

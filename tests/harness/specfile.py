@@ -1,6 +1,7 @@
 """`grammar/spec.md` as tests: what its blocks promise, compared with what the compiler says.
 
-The reader's guide at the top of that page says which comments mean what. A block without `mas 1` gets that line in front.
+The reader's guide at the top of that page says which comments mean what. A block without `mas 1` gets that line in
+front.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ class Promise(NamedTuple):
 
 
 class Example(NamedTuple):
-    """A program, binding or patch of the page, with the files and the configuration that stand before it in its section.
+    """A program, binding or patch of the page, with the files and the configuration that stand before it in its
+    section.
 
     `language` is mas, bind, patch, or part for a program of which the page shows only some lines.
     """
