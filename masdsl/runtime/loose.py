@@ -19,7 +19,7 @@ DEEPEST = 32
 """Brackets inside brackets; deeper ones are not read."""
 MOST_STARTS = 64
 """Places of a text at which reading is tried."""
-MOST_READ = 3
+MOST_READ = 2
 """How often all of a text may be read in vain before no further place is tried."""
 
 
@@ -116,6 +116,7 @@ def read_exact(text: str, at: int) -> Found | None:
 _OPENING = re.compile(r"[{\[]")
 _SPACE = re.compile(r"\s*")
 _BARE = re.compile(r"[^,{}\[\]\n]*")
+_BEFORE_QUOTE = re.compile(r"""(true|false|null|True|False|None|-?\d[\d.]{0,40})\s+["'\u201c]""")
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?(?=\s*[,}\n])")
 _BARE_KEY = re.compile(r"""[^\s:=,{}\[\]"'`][^:=,{}\[\]\n"]*""")
 _ASSIGN = re.compile(r"\s*(?::|=>|=)")
@@ -276,6 +277,9 @@ class _Reader:
             match = _BARE.match(self._text, at)
         assert match is not None
         raw, end = match.group(), match.end()
+        short = _BEFORE_QUOTE.match(raw)
+        if short:  # a comma is missing
+            raw, end = short.group(1), at + short.end(1)
         for comment in (" //", " #", " /*"):
             cut = raw.find(comment)
             if cut >= 0:

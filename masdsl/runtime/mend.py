@@ -294,12 +294,14 @@ class Mender:
                 continue
             name = by_normal.get(normal(key))
             if name is None:
-                self.note("fields that were not asked for")
-            elif name not in matched:
+                continue
+            if name not in matched:
                 self.note("another spelling of a field")
                 matched[name] = value
             elif name not in node and matched[name] != value:
                 raise Mismatch.one(join_path(where, name), "one value", "two different ones")
+        if matched and any(key not in exact and normal(key) not in by_normal for key in node):
+            self.note("fields that were not asked for")
         return matched
 
 

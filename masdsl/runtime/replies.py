@@ -35,7 +35,7 @@ from masdsl.runtime.shapes import (
     spell,
 )
 from masdsl.runtime.text import brief, clean
-from masdsl.runtime.words import Several, bare, find_value, normal
+from masdsl.runtime.words import Several, bare, find_value, normal, unwrapped
 
 LONGEST_REPLY = 1024 * 1024
 """Characters of a reply that are read."""
@@ -92,11 +92,11 @@ def _read(text: str, shape: Shape, mender: Mender) -> Any:
         case OptionalShape(TextShape()):
             return None if len(text) < 40 and bare(text).lower() in ("null", "none") else text
         case OptionalShape(inner):
-            return _read_optional(text, inner, mender)
+            return _read_optional(unwrapped(text), inner, mender)
         case RecordShape() | ListShape():
-            return _read_structure(text, shape, mender)
+            return _read_structure(unwrapped(text), shape, mender)
         case IntShape() | FloatShape() | BoolShape() | EnumShape():
-            return _read_scalar(text, shape, mender)
+            return _read_scalar(unwrapped(text), shape, mender)
 
 
 def _read_optional(text: str, inner: Shape, mender: Mender) -> Any:
@@ -145,11 +145,13 @@ def _read_structure(text: str, shape: RecordShape | ListShape, mender: Mender) -
         mender.reading(whole)
         return mender.mend(whole.value, shape, "")
     found = list(find_json(text)) if "{" in text or "[" in text else []
+    groups = list(_groups(text, found))
     faults: list[tuple[bool, Mismatch]] = []
-    for group in _groups(text, found):
-        value = _fitting(group, shape, mender, faults)
-        if value is not _NOTHING:
-            return value
+    for likely in (True, False):
+        for group in groups:
+            value = _fitting(group, shape, likely, mender, faults)
+            if value is not _NOTHING:
+                return value
     try:
         return _read_prose(text, shape, mender, found)
     except Mismatch as mismatch:
@@ -158,7 +160,7 @@ def _read_structure(text: str, shape: RecordShape | ListShape, mender: Mender) -
 
 def _groups(text: str, found: Sequence[Found]) -> Iterable[list[Found]]:
     """Yield what was found in groups of the same worth, the best first."""
-    fences = [match.span(2) for match in _FENCE.finditer(text)] if "```" in text or "~~~" in text else []
+    fences = [match.span(2) for match in _FENCE.finditer(text)] if found else []
 
     def worth(item: Found) -> int:
         if item.truncated:
@@ -177,22 +179,28 @@ _NOTHING = object()
 
 
 def _fitting(
-    group: list[Found], shape: RecordShape | ListShape, mender: Mender, faults: list[tuple[bool, Mismatch]]
+    group: list[Found],
+    shape: RecordShape | ListShape,
+    likely: bool,
+    mender: Mender,
+    faults: list[tuple[bool, Mismatch]],
 ) -> Any:
-    """Return the one value of a group that fits, or _NOTHING; raise Mismatch if several different ones do."""
+    """Return the one value of a group that fits, or _NOTHING; raise Mismatch if several different ones do.
+
+    `likely` chooses what is of the right kind: objects for a record, lists for a list; or else the others.
+    """
     kind = dict if isinstance(shape, RecordShape) else list
-    likely = [item for item in group if isinstance(item.value, kind)]
-    fits: list[tuple[Any, Mender]] = []
+    group = [item for item in group if isinstance(item.value, kind) == likely]
     if isinstance(shape, ListShape) and not likely and len(group) > 1:
         group = [_joined(group)]  # one object after another, each on its line
-        likely = group
-    for item in likely or group:
+    fits: list[tuple[Any, Mender]] = []
+    for item in group:
         attempt = Mender()
         attempt.reading(item)
         try:
             value = attempt.mend(item.value, shape, "")
         except Mismatch as mismatch:
-            faults.append((isinstance(item.value, kind), mismatch))
+            faults.append((likely, mismatch))
             continue
         if not any(value == other for other, _ in fits):
             fits.append((value, attempt))

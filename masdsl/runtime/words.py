@@ -23,6 +23,7 @@ Scalar: TypeAlias = "str | bool | int | float"
 LONGEST = 100_000
 """Characters of a reply that are searched for a value: the first and the last half of it."""
 _DIFFERENT = 8
+_LONGEST_BARE = 1_000
 
 
 class Hit(NamedTuple):
@@ -56,8 +57,8 @@ class ScalarReader(Protocol):
 
 def find_value(text: str, reader: ScalarReader) -> Hit | Several | None:
     """Return the value that a reply states, Several if it states more than one, None if it states none."""
-    text = _middle_cut(_THINKING.sub("", text, count=1).strip())
-    value = reader.read(bare(text)) if len(text) <= 500 else None
+    text = _middle_cut(unwrapped(text))
+    value = reader.read(bare(text)) if len(text) <= _LONGEST_BARE else None
     if value is not None:
         return Hit(value, True)
     places: tuple[Callable[[str, ScalarReader], Iterable[Scalar | None]], ...] = (_marked, _emphasised, _set_apart)
@@ -71,8 +72,18 @@ def find_value(text: str, reader: ScalarReader) -> Hit | Several | None:
     return Several(tuple(values)) if values else None
 
 
+def unwrapped(text: str) -> str:
+    """Return a reply without the block of reasoning that some models begin with, and without one fence around it all."""
+    text = _THINKING.sub("", text, count=1).strip()
+    if text.startswith("```") and text.endswith("```") and text.count("```") == 2 and "\n" in text:
+        text = text[text.index("\n") : -3].strip()
+    return text
+
+
 def bare(text: str) -> str:
     """Return a text without emphasis, quotes, brackets, list and heading signs or a full stop around it."""
+    if len(text) > _LONGEST_BARE:
+        return text.strip()
     before = None
     while text != before:
         before = text
@@ -119,7 +130,7 @@ _STOP = re.compile(
     r"[.!?;](?:\s|$)|,\s|\s[(\u2013\u2014-]|\s(?:because|since|as|for|so|but|and|which)\s", re.IGNORECASE
 )
 _OPENING = re.compile(
-    r"\A[*_`\"']{0,3}([^,.:;!?\n(]{1,60}?)[*_`\"']{0,3}(?:[.:;!?](?=\s|$)|\n|\s[\u2013\u2014-]\s|\s\()"
+    r"\A[*_`\"']{0,3}([^,.:;!?\n(]{1,60}?)[*_`\"']{0,3}(?:[.;!?](?=\s|$)|\n|\s[\u2013\u2014-]\s|\s\()"
 )
 _TRUTH_OPENING = re.compile(
     r"\A[*_`\"']{0,3}(yes|no|true|false)[*_`\"']{0,3}\s?(?:[,.:;!?\n\u2013\u2014(-])", re.IGNORECASE
