@@ -11,6 +11,7 @@ import pytest
 from masdsl.check.check import check_parsed
 from masdsl.check.lint_flows import dead_values
 from masdsl.check.program import Program
+from masdsl.check.uses import scan
 from masdsl.config import DEFAULT
 from masdsl.diagnostics.base import ERROR, Findings
 from masdsl.diagnostics.catalogue import lint_names
@@ -485,7 +486,7 @@ def test_changing_what_a_dead_call_gives_never_changes_the_result(seed: int) -> 
             assert {found.code for _, found in findings.sorted()} <= {"MAS301", "MAS302", "MAS101"}
             continue
         flow = program.flow("main")
-        shown = [source.slice(found.span) for found in dead_values(program, flow, frozenset())]
+        shown = [source.slice(found.span) for found in dead_values(program, scan(flow), frozenset())]
         dead = {number for number in range(count) if any(f", {number})" in place for place in shown)}
         dead_calls += len(dead)
         scope: dict[str, object] = {}

@@ -15,7 +15,6 @@ from masdsl.check.program import (
     Append,
     Bind,
     Block,
-    Flow,
     For,
     If,
     Loop,
@@ -27,7 +26,7 @@ from masdsl.check.program import (
     Within,
 )
 from masdsl.check.types import List
-from masdsl.check.uses import blocks_of, invokes, program_callees, reads, right_sides, statements_of
+from masdsl.check.uses import Scan, blocks_of, invokes, program_callees, reads, right_sides, statements_of
 from masdsl.diagnostics.base import Diagnostic
 from masdsl.diagnostics.lints import DeadCall, Overwritten, UnusedValue
 from masdsl.node import Span
@@ -36,14 +35,14 @@ MAX_PASSES = 16
 """Rounds of the analysis before it gives up. A program takes about two more than its loops are deep."""
 
 
-def dead_values(program: Program, flow: Flow, effects: frozenset[str]) -> Iterator[Diagnostic]:
+def dead_values(program: Program, scan: Scan, effects: frozenset[str]) -> Iterator[Diagnostic]:
     """Report the calls and values of a flow that cannot reach its output; `effects` are what changes the world."""
-    slicing = _Slice(effects, flow.body)
+    slicing = _Slice(effects, scan)
     live = slicing.run()
     if live is None:
         return
-    counted = {node.name for node in statements_of(flow.body) if isinstance(node, Bind) and id(node) in slicing.counts}
-    binds = [node for node in statements_of(flow.body) if isinstance(node, Bind)]
+    binds = [node for node in scan.statements if isinstance(node, Bind)]
+    counted = {node.name for node in binds if id(node) in slicing.counts}
     for node in binds:
         if id(node) in slicing.counts or node.name.startswith("_"):
             continue
@@ -55,7 +54,7 @@ def dead_values(program: Program, flow: Flow, effects: frozenset[str]) -> Iterat
             yield DeadCall(node.name, callee, node.span, span=node.span)
         else:
             yield UnusedValue(node.name, node.span, span=_name_of(node))
-    for param in flow.params:
+    for param in scan.flow.params:
         first = next((node for node in binds if node.name == param.name), None)
         if first is not None and param.name not in live and param.name in counted:
             yield Overwritten(param.name, _name_of(first), span=param.span)
@@ -64,9 +63,11 @@ def dead_values(program: Program, flow: Flow, effects: frozenset[str]) -> Iterat
 def effectful(program: Program) -> frozenset[str]:
     """Return the keys of the tools, agents and flows that may change the world."""
     keys = {tool.key for tool in program.tools if tool.effect}
+    if not keys:
+        return frozenset()
     keys |= {agent.key for agent in program.agents if not keys.isdisjoint(agent.tools)}
     for flow in program.flows:  # callees stand before callers
-        if any(step.callee in keys for value in right_sides(flow.body) for step in invokes(value)):
+        if any(step.callee in keys for value in right_sides(statements_of(flow.body)) for step in invokes(value)):
             keys.add(flow.key)
     return frozenset(keys)
 
@@ -85,14 +86,14 @@ def _name_of(node: Bind) -> Span:
 class _Slice:
     """The statements that count, found by going backwards until nothing changes."""
 
-    def __init__(self, effects: frozenset[str], body: Block) -> None:
+    def __init__(self, effects: frozenset[str], scan: Scan) -> None:
         self._effects = effects
-        self._body = body
+        self._body = scan.flow.body
         self._around: dict[int, Statement] = {}
         self._carried: dict[int, set[str]] = {}
         self._grew = False
         self.counts: set[int] = set()
-        for node in statements_of(body):
+        for node in scan.statements:
             for block in blocks_of(node):
                 self._around.update((id(inner), node) for inner in block)
 

@@ -16,52 +16,66 @@ from masdsl.syntax import ast
 _SINGLE_BRACES = re.compile(r"(?<![{%#$\\])\{[ ]?([a-z_][a-z0-9_]*)[ ]?\}(?!\})")
 
 
+_MENTIONED = {
+    ast.Call: "callee",
+    ast.Var: "name",
+    ast.NamedType: "name",
+    ast.Append: "name",
+    ast.RecordLit: "type",
+    ast.TagLit: "type",
+}
+_SIZES = {ast.NamedType: "size", ast.ListType: "cap", ast.Sample: "count", ast.Loop: "times"}
+_LEAVES = frozenset((ast.Name, ast.IntLit, ast.FloatLit, ast.StrLit, ast.BoolLit, ast.NoneLit))
+
+
 def unused_names(document: ast.Program) -> Iterator[Diagnostic]:
     """Report declarations, imports and parameters that nothing uses."""
-    uses = [(item, frozenset(_used_names(item))) for item in document.items]
-    yield from _unused_imports(document, uses)
-    yield from _unused_declarations(document, uses)
+    uses: list[tuple[ast.Item, set[str]]] = []
     for item in document.items:
         if isinstance(item, ast.Flow):
-            yield from _unused_parameters(item)
+            body = _used_names(item.body)
+            head = _used_names(*item.params, item.output)
+            yield from _unused_parameters(item, body, head)
+            uses.append((item, body | head))
+        else:
+            uses.append((item, _used_names(item)))
+    yield from _unused_imports(document, uses)
+    yield from _unused_declarations(document, uses)
 
 
-def _used_names(root: Node) -> Iterator[str]:
-    """Yield the names of declarations, values and sizes that something mentions (and some that it only could)."""
-    pending: list[Node] = [root]
+def _used_names(*roots: Node) -> set[str]:
+    """Return the names of declarations, values and sizes that something mentions."""
+    names: set[str] = set()
+    pending = list(roots)
     while pending:
         node = pending.pop()
-        match node:
-            case ast.Call():
-                yield node.callee.text
-            case ast.Var() | ast.NamedType():
-                yield node.name.text
-            case ast.Append():
-                yield node.name.text
-            case ast.RecordLit() if node.type is not None:
-                yield node.type.text
-            case ast.TagLit():
-                yield node.type.text
-            case ast.Given():
-                yield node.target[0].text
-            case _:
-                pass
+        kind = type(node)
+        if kind in _LEAVES:
+            continue
+        field = _MENTIONED.get(kind)
+        if field is not None:
+            name = getattr(node, field)
+            if name is not None:
+                names.add(name.text)
+        field = _SIZES.get(kind)
+        if field is not None and isinstance(size := getattr(node, field), ast.Name):
+            names.add(size.text)
+        if isinstance(node, ast.Given):
+            names.add(node.target[0].text)
         for field in node._fields:
             value = getattr(node, field)
-            if isinstance(value, ast.Name):
-                if field in ("size", "cap", "count", "times"):
-                    yield value.text
-            elif isinstance(value, Node):
+            if isinstance(value, Node):
                 pending.append(value)
             elif isinstance(value, tuple):
-                if isinstance(node, ast.Attr):
-                    yield from (name.text for name in value)
+                if kind is ast.Attr:
+                    names.update(name.text for name in value)
                 else:
-                    pending.extend(inner for inner in value if isinstance(inner, Node))
+                    pending.extend(value)
+    return names
 
 
-def _unused_imports(document: ast.Program, uses: list[tuple[ast.Item, frozenset[str]]]) -> Iterator[Diagnostic]:
-    used = frozenset[str]().union(*(names for _, names in uses))
+def _unused_imports(document: ast.Program, uses: list[tuple[ast.Item, set[str]]]) -> Iterator[Diagnostic]:
+    used = set[str]().union(*(names for _, names in uses))
     for item in document.items:
         if isinstance(item, ast.Use):
             bound = [(name.alias or name.name) for name in item.names] or [item.path[-1]]
@@ -70,7 +84,7 @@ def _unused_imports(document: ast.Program, uses: list[tuple[ast.Item, frozenset[
                     yield UnusedImport(name.text, item.span if len(bound) == 1 else None, span=name.span)
 
 
-def _unused_declarations(document: ast.Program, uses: list[tuple[ast.Item, frozenset[str]]]) -> Iterator[Diagnostic]:
+def _unused_declarations(document: ast.Program, uses: list[tuple[ast.Item, set[str]]]) -> Iterator[Diagnostic]:
     flows = {item.name.text: item for item in document.items if isinstance(item, ast.Flow)}
     if "main" not in flows:
         return  # a library: whatever it declares may be imported
@@ -95,15 +109,12 @@ def _only_given(user: ast.Item, name: str, given: set[str]) -> bool:
     )
 
 
-def _unused_parameters(flow: ast.Flow) -> Iterator[Diagnostic]:
-    used = frozenset(_used_names(flow.body))
-    heads: tuple[Node, ...] = (*flow.params, flow.output)
-    typed = frozenset(name for part in heads for name in _used_names(part))
+def _unused_parameters(flow: ast.Flow, body: set[str], head: set[str]) -> Iterator[Diagnostic]:
     binders: tuple[ast.Param | ast.Static, ...] = (*flow.params, *flow.statics)
     for param in binders:
         name = param.name.text
-        known = used | typed if isinstance(param, ast.Static) else used
-        if name not in known and not name.startswith("_"):
+        used = name in body or (isinstance(param, ast.Static) and name in head)
+        if not used and not name.startswith("_"):
             yield UnusedParameter(flow.name.text, name, span=param.name.span)
 
 

@@ -18,7 +18,6 @@ from masdsl.check.program import (
     Each,
     Expr,
     Fallback,
-    Flow,
     For,
     GetField,
     GetItem,
@@ -37,7 +36,17 @@ from masdsl.check.program import (
     Within,
 )
 from masdsl.check.types import List, Optional, Record, Text, Type
-from masdsl.check.uses import attempts, blocks_of, invokes, nodes_of, program_callees, reads, right_sides, statements_of
+from masdsl.check.uses import (
+    Scan,
+    attempts,
+    blocks_of,
+    invokes,
+    nodes_of,
+    program_callees,
+    reads,
+    right_sides,
+    statements_of,
+)
 from masdsl.diagnostics.base import Diagnostic
 from masdsl.diagnostics.lints import BranchOnText, Clipped, SameSamples, UntilAlwaysTrue, UntilNeverTrue
 from masdsl.node import Node
@@ -52,9 +61,9 @@ _SEARCHING = frozenset(("contains", "starts_with", "ends_with"))
 # ---------------------------------------------------------------- until
 
 
-def pointless_untils(flow: Flow) -> Iterator[Diagnostic]:
+def pointless_untils(scan: Scan) -> Iterator[Diagnostic]:
     """Report each `until` that cannot become true, or always is."""
-    for node in statements_of(flow.body):
+    for node in scan.statements:
         if isinstance(node, Loop | For):
             yield from _untils(node, node.body)
 
@@ -112,10 +121,12 @@ def _bound_names(body: Block) -> Iterator[str]:
 # ---------------------------------------------------------------- decisions on free text
 
 
-def branches_on_text(flow: Flow) -> Iterator[Diagnostic]:
+def branches_on_text(scan: Scan) -> Iterator[Diagnostic]:
     """Report comparisons of what a model wrote as free text with a constant word."""
-    spoken = _spoken(flow.body)
-    for node in statements_of(flow.body):
+    spoken = _spoken(scan.statements)
+    if not spoken:
+        return
+    for node in scan.statements:
         for expression in _expressions(node):
             names = spoken
             if isinstance(expression, Each) and _is_spoken(expression.items, spoken):
@@ -144,12 +155,12 @@ def _expressions(node: Statement) -> tuple[Expr | Rhs, ...]:
             assert_never(node)
 
 
-def _spoken(body: Block) -> frozenset[str]:
+def _spoken(statements: tuple[Statement, ...]) -> frozenset[str]:
     """Return the names whose value is, or has in it, text as a model wrote it."""
     names: set[str] = set()
     for _ in range(MAX_PASSES):
         before = len(names)
-        for node in statements_of(body):
+        for node in statements:
             if isinstance(node, Bind):
                 found = {node.name} if any(_speaks(option, names) for option in _options(node.value)) else set()
             elif isinstance(node, For):
@@ -218,18 +229,18 @@ def _constant_text(node: Expr) -> str | None:
 # ---------------------------------------------------------------- sizes
 
 
-def clipped_values(program: Program, flow: Flow) -> Iterator[Diagnostic]:
+def clipped_values(program: Program, scan: Scan) -> Iterator[Diagnostic]:
     """Report values that go to a place which is too small for the largest of them."""
     takers = program_callees(program)
-    for value in right_sides(flow.body):
+    for value in right_sides(scan.statements):
         for step in invokes(value):
             callee = takers[step.callee]
             kinds = {param.name: param.type for param in callee.params}
             for name, argument in step.arguments:
                 yield from _clip(argument, argument.type, kinds[name], f"`{name}` of `{callee.name}`")
-    for node in statements_of(flow.body):
+    for node in scan.statements:
         if isinstance(node, Return):
-            yield from _clip(node.value, node.value.type, node.type, f"the output of flow `{flow.name}`")
+            yield from _clip(node.value, node.value.type, node.type, f"the output of flow `{scan.flow.name}`")
         for expression in _expressions(node):
             for inner in nodes_of(expression):
                 if isinstance(inner, MakeRecord):
@@ -267,10 +278,10 @@ def _larger(given: Type, taken: Type) -> tuple[str, str] | None:
 # ---------------------------------------------------------------- samples
 
 
-def same_samples(program: Program, flow: Flow) -> Iterator[Diagnostic]:
+def same_samples(program: Program, scan: Scan) -> Iterator[Diagnostic]:
     """Report samples of an agent whose temperature is 0."""
     agents = {agent.key: agent for agent in program.agents}
-    for value in right_sides(flow.body):
+    for value in right_sides(scan.statements):
         if isinstance(value, Sample) and value.count > 1 and isinstance(value.body, Invoke):
             agent = agents.get(value.body.callee) if value.body.kind == "agent" else None
             if agent is not None and agent.temperature == 0:

@@ -8,6 +8,7 @@ from masdsl.check.lint_flows import dead_values, effectful
 from masdsl.check.lint_names import single_braces, unreachable_statements, unused_names
 from masdsl.check.lint_values import branches_on_text, clipped_values, pointless_untils, same_samples
 from masdsl.check.program import Program
+from masdsl.check.uses import scan
 from masdsl.diagnostics.base import Diagnostic, Findings
 from masdsl.diagnostics.lints import Lint, at_severity
 from masdsl.source import Source
@@ -35,8 +36,9 @@ def _all(program: Program, document: ast.Program, source: Source) -> Iterator[Di
     effects = effectful(program)
     for flow in program.flows:
         if not flow.module:
-            yield from dead_values(program, flow, effects)
-            yield from pointless_untils(flow)
-            yield from branches_on_text(flow)
-            yield from clipped_values(program, flow)
-            yield from same_samples(program, flow)
+            scanned = scan(flow)
+            yield from dead_values(program, scanned, effects)
+            yield from pointless_untils(scanned)
+            yield from branches_on_text(scanned)
+            yield from clipped_values(program, scanned)
+            yield from same_samples(program, scanned)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import assert_never
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple, assert_never
 
 from masdsl.check.program import (
     Agent,
@@ -11,6 +11,7 @@ from masdsl.check.program import (
     Attempt,
     Bind,
     Block,
+    Const,
     Each,
     Expr,
     Fallback,
@@ -33,6 +34,7 @@ from masdsl.check.program import (
 from masdsl.node import Node
 
 _TYPES = frozenset(("type", "var_type"))
+_SIMPLE = (Bind, Append, Until, Return)
 
 
 def program_callees(program: Program) -> dict[str, Agent | Tool | Flow]:
@@ -62,8 +64,24 @@ def _collect(value: object, into: list[Node]) -> None:
             _collect(item, into)
 
 
+class Scan(NamedTuple):
+    """A flow with all its statements, in order of the text: what the lints go through again and again."""
+
+    flow: Flow
+    statements: tuple[Statement, ...]
+
+
+def scan(flow: Flow) -> Scan:
+    """Return a flow with its statements."""
+    return Scan(flow, tuple(statements_of(flow.body)))
+
+
 def reads(node: Expr | Rhs) -> frozenset[str]:
     """Return the names that an expression or right-hand side reads; the variable of an `each` is its own."""
+    if isinstance(node, Local):
+        return frozenset((node.name,))
+    if isinstance(node, Const):
+        return frozenset()
     if isinstance(node, Each):
         inner = reads(node.body) | (reads(node.condition) if node.condition is not None else frozenset())
         return (inner - {node.var}) | reads(node.items)
@@ -104,13 +122,14 @@ def statements_of(block: Block) -> Iterator[Statement]:
     while pending:
         node = pending.pop()
         yield node
-        for inner in reversed(blocks_of(node)):
-            pending.extend(reversed(inner))
+        if not isinstance(node, _SIMPLE):
+            for inner in reversed(blocks_of(node)):
+                pending.extend(reversed(inner))
 
 
-def right_sides(block: Block) -> Iterator[Rhs]:
-    """Yield what is bound or returned anywhere in a block."""
-    for node in statements_of(block):
+def right_sides(statements: Iterable[Statement]) -> Iterator[Rhs]:
+    """Yield what statements bind or return."""
+    for node in statements:
         if isinstance(node, Bind | Return):
             yield node.value
 
