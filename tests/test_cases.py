@@ -20,7 +20,9 @@ def test_case(path: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Non
         path.write_text(case.updated(outcome), encoding="utf-8")
         case = Case(path)
     for name in case.sections.keys() & GENERATED.keys():
-        assert case.sections[name].strip("\n") == GENERATED[name](outcome), f"{name}: if this is right, run pytest --update"
+        assert case.sections[name].strip("\n") == GENERATED[name](outcome), (
+            f"{name}: if this is right, run pytest --update"
+        )
 
 
 def test_there_are_cases_of_every_stage() -> None:
