@@ -91,6 +91,7 @@ class _Slice:
         self._body = scan.flow.body
         self._around: dict[int, Statement] = {}
         self._carried: dict[int, set[str]] = {}
+        self._known: dict[int, frozenset[str]] = {}
         self._grew = False
         self.counts: set[int] = set()
         for node in scan.statements:
@@ -126,11 +127,11 @@ class _Slice:
                 if node.name in live or any(step.callee in self._effects for step in invokes(node.value)):
                     self._mark(node)
                     live.discard(node.name)
-                    live |= reads(node.value)
+                    live |= self._reads(node)
             case Append():
                 if node.name in live:
                     self._mark(node)
-                    live |= reads(node.value)
+                    live |= self._reads(node)
             case Return():
                 self._mark(node)
                 live = set(reads(node.value))
@@ -155,6 +156,12 @@ class _Slice:
             case _:
                 assert_never(node)
         return live
+
+    def _reads(self, node: Bind | Append) -> frozenset[str]:
+        known = self._known.get(id(node))
+        if known is None:
+            known = self._known[id(node)] = reads(node.value)
+        return known
 
     def _loop(self, node: Loop | For, live: set[str]) -> set[str]:
         carried = self._carried.setdefault(id(node), set())

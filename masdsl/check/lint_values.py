@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import assert_never
 
 from masdsl.check.lint_truth import truth
 from masdsl.check.program import (
@@ -21,19 +20,16 @@ from masdsl.check.program import (
     For,
     GetField,
     GetItem,
-    If,
     Invoke,
     Local,
     Loop,
     MakeRecord,
-    Match,
     Program,
     Return,
     Rhs,
     Sample,
     Statement,
     Until,
-    Within,
 )
 from masdsl.check.types import List, Optional, Record, Text, Type
 from masdsl.check.uses import (
@@ -41,7 +37,6 @@ from masdsl.check.uses import (
     attempts,
     blocks_of,
     invokes,
-    nodes_of,
     program_callees,
     reads,
     right_sides,
@@ -126,33 +121,11 @@ def branches_on_text(scan: Scan) -> Iterator[Diagnostic]:
     spoken = _spoken(scan.statements)
     if not spoken:
         return
-    for node in scan.statements:
-        for expression in _expressions(node):
-            names = spoken
-            if isinstance(expression, Each) and _is_spoken(expression.items, spoken):
-                names = spoken | {expression.var}
-            for inner in nodes_of(expression):
-                word = _compared_word(inner, names)
-                if word is not None:
-                    yield BranchOnText(word, span=inner.span)
-
-
-def _expressions(node: Statement) -> tuple[Expr | Rhs, ...]:
-    match node:
-        case Bind() | Return() | Append():
-            return (node.value,)
-        case Until():
-            return (node.condition,)
-        case If():
-            return tuple(branch.condition for branch in node.branches)
-        case Match():
-            return (node.subject,)
-        case For():
-            return (node.items,)
-        case Loop() | Within():
-            return ()
-        case _:
-            assert_never(node)
+    spoken |= {node.var for node in scan.nodes if isinstance(node, Each) and _is_spoken(node.items, spoken)}
+    for node in scan.nodes:
+        word = _compared_word(node, spoken)
+        if word is not None:
+            yield BranchOnText(word, span=node.span)
 
 
 def _spoken(statements: tuple[Statement, ...]) -> frozenset[str]:
@@ -241,12 +214,10 @@ def clipped_values(program: Program, scan: Scan) -> Iterator[Diagnostic]:
     for node in scan.statements:
         if isinstance(node, Return):
             yield from _clip(node.value, node.value.type, node.type, f"the output of flow `{scan.flow.name}`")
-        for expression in _expressions(node):
-            for inner in nodes_of(expression):
-                if isinstance(inner, MakeRecord):
-                    fields = zip(inner.values, inner.type.fields, strict=True)
-                    for part, (field, kind) in fields:
-                        yield from _clip(part, part.type, kind, f"field `{field}`")
+    for made in scan.nodes:
+        if isinstance(made, MakeRecord):
+            for part, (field, kind) in zip(made.values, made.type.fields, strict=True):
+                yield from _clip(part, part.type, kind, f"field `{field}`")
 
 
 def _clip(node: Node, given: Type, taken: Type, place: str) -> Iterator[Diagnostic]:

@@ -65,15 +65,37 @@ def _collect(value: object, into: list[Node]) -> None:
 
 
 class Scan(NamedTuple):
-    """A flow with all its statements, in order of the text: what the lints go through again and again."""
+    """A flow with all its statements, in order of the text, and all nodes of their expressions, in no order."""
 
     flow: Flow
     statements: tuple[Statement, ...]
+    nodes: tuple[Node, ...]
 
 
 def scan(flow: Flow) -> Scan:
-    """Return a flow with its statements."""
-    return Scan(flow, tuple(statements_of(flow.body)))
+    """Return a flow with what the lints go through again and again."""
+    statements = tuple(statements_of(flow.body))
+    nodes = [inner for node in statements for expression in expressions_of(node) for inner in nodes_of(expression)]
+    return Scan(flow, statements, tuple(nodes))
+
+
+def expressions_of(node: Statement) -> tuple[Expr | Rhs, ...]:
+    """Return the right-hand side, or the expressions, of a statement; those of the blocks in it are not its own."""
+    match node:
+        case Bind() | Return() | Append():
+            return (node.value,)
+        case Until():
+            return (node.condition,)
+        case If():
+            return tuple(branch.condition for branch in node.branches)
+        case Match():
+            return (node.subject,)
+        case For():
+            return (node.items,)
+        case Loop() | Within():
+            return ()
+        case _:
+            assert_never(node)
 
 
 def reads(node: Expr | Rhs) -> frozenset[str]:
