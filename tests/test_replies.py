@@ -99,13 +99,20 @@ def test_a_reply_is_read(case: dict[str, Any]) -> None:
 
 # ---------------------------------------------------------------- whatever the reply
 
-_PIECES = st.sampled_from(
-    """
-    { } [ ] , : " ' \\ ``` // /* */ # true None ok issues kind math not 12 3,000 - . 1e9 ** <think> </think> = text
-    """.split()
-    + [*"\n \ud800\u201c", "```json\n", "answer is ", "- ", "1. ", "\\boxed{7}"]
-    + ['"ok": true', '{"ok": false, "issues": ["a"]}', "{'kind': 'Code'}"]
+_SIGNS = (
+    "{ } [ ] , : \" ' \\ ``` // /* */ # true None ok issues kind math not 12 3,000 - . 1e9 ** <think> </think> = text"
 )
+_LONGER = [
+    "```json\n",
+    "answer is ",
+    "- ",
+    "1. ",
+    "\\boxed{7}",
+    '"ok": true',
+    '{"ok": false, "issues": ["a"]}',
+    "{'kind': 'Code'}",
+]
+_PIECES = st.sampled_from([*_SIGNS.split(), *"\n \ud800\u201c", *_LONGER])
 _REPLIES = st.one_of(st.text(max_size=60), st.lists(_PIECES, max_size=25).map("".join))
 
 

@@ -103,8 +103,10 @@ def _read_turn(text: str, tools: Mapping[str, Tool[Any]], returns: Shape) -> Par
     if uses:
         return _read_use(text, uses, tools)
     answers = [item["answer"] for item in found if "answer" in item]
+    if any(answer != answers[0] for answer in answers):
+        return Fault(f"expected one answer, got {len(answers)} different ones", text)
     if answers:
-        parsed = read_value(answers[-1], returns, text)
+        parsed = read_value(answers[0], returns, text)
     elif found and isinstance(returns, TextShape):
         return Fault('expected {"tool": ...} or {"answer": ...}, got another object', text)
     else:

@@ -8,13 +8,13 @@ with tools several (`masdsl.runtime.acting`).
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
 from masdsl import sizes
 from masdsl.runtime.agent import Agent
-from masdsl.runtime.failures import StepFailed
 from masdsl.runtime.meter import Cost, cost_of
 from masdsl.runtime.models.base import ChatModel, Message, ModelError, Reply, Request
 from masdsl.runtime.prompt import PromptFailed
@@ -109,9 +109,8 @@ async def take_turn(
             outcome = await _call(talk, request, parse)
         except ModelError as error:
             reason = f"{error.kind.replace('_', ' ')}: {error.detail}" if error.detail else error.kind
-            if not error.retried or attempt == agent.retries:
+            if not error.retried or attempt == agent.retries or not await _pause(talk, attempt, error):
                 break
-            await _pause(talk, attempt, error)
             continue
         if isinstance(outcome, Parsed):
             return outcome.value
@@ -124,20 +123,26 @@ async def take_turn(
 
 def correction(fault: str) -> str:
     """Return what a model is told about a reply that does not fit."""
-    return f"That reply cannot be used. {fault}. Reply again, with only the corrected answer."
+    return f"That reply cannot be used: {fault}. Reply again, with only the corrected answer."
 
 
-async def _pause(talk: Conversation, attempt: int, error: ModelError) -> None:
-    """Wait before the next attempt, as long as the provider asks, if there is time for it."""
+async def _pause(talk: Conversation, attempt: int, error: ModelError) -> bool:
+    """Wait before the next attempt, as long as the provider asks; False where no time is left for that."""
     pause = min(FIRST_PAUSE * 2**attempt, LONGEST_PAUSE)
     if error.retry_after is not None:
         pause = max(error.retry_after, 0.0)
     elif error.kind == "timeout":
         pause = 0.0
-    ends = [end for end in (talk.deadline, talk.step.meter.deadline) if end is not None]
-    if ends and asyncio.get_running_loop().time() + pause >= min(ends):
-        raise talk.step.failed(f"{error.detail}; no time is left to ask again in {pause:g} s")
+    if asyncio.get_running_loop().time() + pause >= _end(talk):
+        return False
     await asyncio.sleep(pause)
+    return True
+
+
+def _end(talk: Conversation) -> float:
+    """Return the time of the loop at which the step's time, or the budget's, is used up."""
+    ends = [end for end in (talk.deadline, talk.step.meter.deadline) if end is not None]
+    return min(ends, default=float("inf"))
 
 
 # ---------------------------------------------------------------- one call
@@ -155,29 +160,25 @@ async def _call(talk: Conversation, request: Request, parse: Parser) -> Parsed |
     worst = cost_of(tokens_in, request.max_tokens, model.price)
     reservation = await step.meter.reserve(step.address, worst, model.name, talk.deadline)
     began = loop.time()
-    cost, reply, detail, outcome = worst, None, "", None
-    try:
+    seconds = min(_end(talk) - began, sizes.MODEL_SECONDS if talk.deadline is None else float("inf"))
+    if step.scope.is_stopped or seconds <= 0:
+        step.meter.release(reservation)
         step.check_not_stopped()
-        seconds = _seconds_left(talk)
-        request = replace(request, timeout=seconds)
-        try:
-            reply = await bounded(model.complete(request), seconds)
-        except TimeoutError:
-            raise ModelError("timeout", f"no reply within {seconds:g} s", billed=True) from None
-        except ModelError:
-            raise
-        except Exception as error:
-            raise ModelError("bad_request", f"{type(error).__name__}: {brief(str(error), 200)}") from error
+        raise ModelError("timeout", "no time is left")
+    cost, answered_by, detail = worst, model.name, ""
+    try:
+        reply = await _complete(model, replace(request, timeout=seconds), seconds)
         cost = usage(reply, request, model)
+        answered_by = reply.model or model.name
         outcome = given_value(reply, talk.agent) if isinstance(reply, GivenReply) else parse(reply.text)
-        detail = outcome.text if isinstance(outcome, Fault) else ""
+        if isinstance(outcome, Fault):
+            cut = f" (it was cut off at {request.max_tokens} tokens)" if reply.finish == "length" else ""
+            outcome = outcome._replace(text=f"{outcome.text}{cut}")
+            detail = outcome.text
     except ModelError as error:
         detail = f"{error.kind}: {error.detail}"
-        if error.kind != "timeout":
+        if error.kind != "timeout":  # after a timeout nobody knows what was spent: all that was reserved counts
             cost = cost_of(tokens_in if error.billed else 0, 0, model.price)
-        raise
-    except StepFailed:
-        cost = Cost()
         raise
     finally:
         step.meter.settle(reservation, cost)
@@ -185,7 +186,7 @@ async def _call(talk: Conversation, request: Request, parse: Parser) -> Parsed |
         step.emit(
             "called",
             attempt=request.attempt,
-            model=reply.model if reply is not None and reply.model else model.name,
+            model=answered_by,
             tokens_in=cost.tokens_in,
             tokens_out=cost.tokens_out,
             usd=cost.usd or 0.0,
@@ -197,20 +198,21 @@ async def _call(talk: Conversation, request: Request, parse: Parser) -> Parsed |
             step.emit("repaired", attempt=request.attempt, detail=repair)
         for clip in outcome.clips:
             step.emit("clipped", attempt=request.attempt, detail=f"reply: {clip}")
-    assert outcome is not None
+        if reply.finish == "length" and not outcome.clips:
+            step.emit("clipped", attempt=request.attempt, detail=f"reply: cut off at {request.max_tokens} tokens")
     return outcome
 
 
-def _seconds_left(talk: Conversation) -> float:
-    """Return how long a call may take: what the step and the budget leave, or the default of a call."""
-    now = asyncio.get_running_loop().time()
-    ends = [end for end in (talk.deadline, talk.step.meter.deadline) if end is not None]
-    if talk.deadline is None:
-        ends.append(now + sizes.MODEL_SECONDS)
-    left = min(ends) - now
-    if left <= 0:
-        raise talk.step.failed("no time is left")
-    return left
+async def _complete(model: ChatModel, request: Request, seconds: float) -> Reply:
+    """Let the model answer within so many seconds; whatever it raises becomes a ModelError."""
+    try:
+        return await bounded(model.complete(request), seconds)
+    except TimeoutError:
+        raise ModelError("timeout", f"no reply within {seconds:g} s", billed=True) from None
+    except ModelError:
+        raise
+    except Exception as error:  # a fault of an adapter must not take the run down
+        raise ModelError("bad_request", f"{type(error).__name__}: {brief(str(error), 200)}") from error
 
 
 # ---------------------------------------------------------------- accounts
@@ -225,12 +227,15 @@ def usage(reply: Reply, request: Request, model: ChatModel) -> Cost:
     """Return what a call cost: the provider's counts where they are possible, else our own.
 
     A count is possible from an eighth of what the rule says up to one token a byte (and, for the reply, up to the
-    longest one allowed): outside, a fault of the provider would refund a budget or use it up.
+    longest one allowed): outside, a fault of the provider would refund a budget or use it up. The prompt has some room
+    for what a chat template and a schema add.
     """
     content = [message.content for message in request.messages]
-    tokens_in = _possible(reply.input_tokens, prompt_tokens(request), sum(map(_size, content)) + 16 * len(content))
-    own = sizes.text_tokens(reply.text)
-    tokens_out = _possible(reply.output_tokens, own, max(_size(reply.text) + 16, request.max_tokens))
+    schema = 0 if request.schema is None else len(json.dumps(request.schema))
+    longest_prompt = sum(map(_size, content)) + 64 * (len(content) + 1) + schema
+    tokens_in = _possible(reply.input_tokens, prompt_tokens(request), longest_prompt)
+    longest_reply = max(_size(reply.text) + 16, request.max_tokens)
+    tokens_out = _possible(reply.output_tokens, sizes.text_tokens(reply.text), longest_reply)
     return cost_of(tokens_in, tokens_out, model.price)
 
 

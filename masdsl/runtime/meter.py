@@ -105,6 +105,13 @@ class Meter:
             meter.held_usd += cost.usd or 0.0
         return Reservation(self, cost)
 
+    def release(self, reservation: Reservation) -> None:
+        """Take a reservation back whose call was not made after all."""
+        if not reservation.settled:
+            for meter in self._chain:
+                meter.calls -= 1
+            self.settle(reservation, Cost())
+
     def settle(self, reservation: Reservation, cost: Cost) -> None:
         """Replace what was reserved by what the call did cost. Only the first time counts."""
         if reservation.settled:

@@ -13,7 +13,7 @@ from masdsl.runtime.events import Event, Observer
 from masdsl.runtime.failures import BudgetExceeded, BudgetRefused, InputError, RunFailed, ShapeError, StepFailed
 from masdsl.runtime.meter import Limits, Meter
 from masdsl.runtime.models.base import ChatModel, ModelError, ModelResolver
-from masdsl.runtime.run import FlowFunction, FlowShape, Run, flow_shape, run_flow
+from masdsl.runtime.run import FlowFunction, FlowShape, Run, flow_name, flow_shape, run_flow
 from masdsl.runtime.session import Scope, Session, StandIn
 from masdsl.runtime.shapes import fit, plain
 from masdsl.runtime.tool import Tool, ToolFunction
@@ -77,7 +77,7 @@ class Program:
         budget: Limits | None = None,
     ) -> None:
         self.name = name
-        self.flows: dict[str, FlowFunction] = {function.__name__: function for function in flows}
+        self.flows: dict[str, FlowFunction] = {flow_name(function): function for function in flows}
         self.agents = {agent.name: agent for agent in agents}
         self.tools = {tool.name: tool for tool in tools}
         self.budget = budget or Limits()

@@ -73,7 +73,7 @@ class Run:
             return await self._agent(self._step(path, "agent", callee.name), callee, inputs)
         if isinstance(callee, Tool):
             return await use_tool(self._step(path, "tool", callee.name), callee, callee.parameters.complete(inputs))
-        return await run_flow(self, path, callee, inputs)
+        return await run_flow(self, path, callee, dict(zip(flow_shape(callee).inputs, args, strict=False)) | inputs)
 
     def start(self, coroutine: Coroutine[Any, Any, T]) -> Started[T]:
         """Start a step that runs beside the following ones; await what this returns for its value.
@@ -163,7 +163,7 @@ class Run:
 
     async def _agent(self, step: Step, agent: Agent[Any], inputs: Mapping[str, object]) -> Any:
         complete = agent.parameters.complete(inputs)
-        step.emit("started")
+        step.begin()
         try:
             value = await ask(step, agent, complete)
         except StepFailed as failure:
@@ -181,26 +181,42 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class FlowOptions:
-    """What a flow declares besides its parameters: limits of its own, and the value when it fails."""
+    """What a flow declares besides its parameters: see `flow`."""
 
-    limits: Limits | None
-    default: object
+    name: str | None = None
+    limits: Limits | None = None
+    default: object = MISSING
 
 
 F = TypeVar("F", bound=Callable[..., Coroutine[Any, Any, Any]])
 
 
-def flow(*, limits: Limits | None = None, default: object = MISSING) -> Callable[[F], F]:
-    """Declare a flow's own budget, or the value it gives when it fails (`flow f() -> bool else false budget calls 3`).
+def flow(*, name: str | None = None, limits: Limits | None = None, default: object = MISSING) -> Callable[[F], F]:
+    """Declare what a function's signature cannot say about a flow.
 
-    A flow that has neither needs no decorator.
+    That is its own budget, the value that it gives when it fails (`flow f() -> bool else false budget calls 3`), and
+    its name in the program where Python needs another one. A flow with none of these needs no decorator.
     """
 
     def declare(function: F) -> F:
-        function.__dict__["__masdsl_flow__"] = FlowOptions(limits, default)
+        function.__dict__["__masdsl_flow__"] = FlowOptions(name, limits, default)
         return function
 
     return declare
+
+
+def flow_options(function: FlowFunction) -> FlowOptions:
+    """Return what `flow` declared about a function."""
+    options: FlowOptions = function.__dict__.get("__masdsl_flow__", _NO_OPTIONS)
+    return options
+
+
+_NO_OPTIONS = FlowOptions()
+
+
+def flow_name(function: FlowFunction) -> str:
+    """Return a flow's name in the program."""
+    return flow_options(function).name or function.__name__
 
 
 class FlowShape(NamedTuple):
@@ -232,17 +248,16 @@ def flow_shape(function: FlowFunction) -> FlowShape:
 
 async def run_flow(frame: Run, path: str, function: FlowFunction, inputs: Mapping[str, object]) -> Any:
     """Run a flow as the step at `path` and return its value, or its default, once all that it started has ended."""
-    options: FlowOptions = function.__dict__.get("__masdsl_flow__", _NO_OPTIONS)
+    options = flow_options(function)
     shape = flow_shape(function)
     meter = frame._meter
     if options.limits is not None:
         meter = Meter(options.limits, f"the budget of flow {path}", meter)
     scope = Scope(frame._scope)
     child = Run(frame._session, meter, scope, path, frame.indices)
-    step = Step(frame._session, meter, scope, path, frame.indices, "flow", function.__name__, frame._session.now)
-    step.emit("started")
+    step = Step(frame._session, meter, scope, path, frame.indices, "flow", flow_name(function), frame._session.now)
+    step.begin()
     try:
-        step.check_not_stopped()
         values = fit_inputs(step, shape.inputs, inputs)
         value = await scope.run(function(child, **values))
         value = _fit_value(step, value, shape.returns)
@@ -255,9 +270,6 @@ async def run_flow(frame: Run, path: str, function: FlowFunction, inputs: Mappin
         return value
     step.emit("finished", seconds=step.seconds, value=plain(value))
     return value
-
-
-_NO_OPTIONS = FlowOptions(None, MISSING)
 
 
 def _fit_value(step: Step, value: object, shape: Shape) -> Any:

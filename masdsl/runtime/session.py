@@ -213,6 +213,11 @@ class Step:
             )
         )
 
+    def begin(self) -> None:
+        """Record that the step begins; raise Stopped where none may."""
+        self.check_not_stopped()
+        self.emit("started")
+
     def emit_failure(self, failure: StepFailed) -> None:
         """Record that the step gave no value of its own."""
         kind: EventKind = "refused" if isinstance(failure, BudgetRefused) and failure.step == self.address else "failed"
@@ -224,7 +229,7 @@ class Step:
         return Step(self.session, self.meter, self.scope, path, indices, what, name, self.session.now)
 
     def check_not_stopped(self) -> None:
-        """Raise Stopped where no further call may be made."""
+        """Raise Stopped where neither a step may begin nor a call be made."""
         if self.scope.is_stopped:
             raise Stopped(self.address, "not started, because another step has failed")
 

@@ -35,7 +35,7 @@ async def use_tool(step: Step, tool: Tool[Any], inputs: Mapping[str, object], un
 
     `until` is a time of the loop by which whoever uses it must be done.
     """
-    step.emit("started")
+    step.begin()
     try:
         value = await _call(step, tool, fit_inputs(step, tool.parameters.shapes, inputs), until)
     except StepFailed as failure:
@@ -54,14 +54,16 @@ async def _call(step: Step, tool: Tool[Any], inputs: Mapping[str, object], until
     if function is None and stand_in is None:
         raise step.failed(f'the host does not grant "{tool.granted_as}"')
     loop = asyncio.get_running_loop()
-    step.check_not_stopped()
     reservation = await step.meter.reserve(step.address, Cost(), until=until)
     began = loop.time()
+    ends = [began + (tool.timeout or sizes.TOOL_SECONDS), until, step.meter.deadline]
+    seconds = min(end for end in ends if end is not None) - began
+    if step.scope.is_stopped or seconds <= 0:
+        step.meter.release(reservation)
+        step.check_not_stopped()
+        raise step.failed("no time is left")
     detail = ""
     try:
-        step.check_not_stopped()
-        ends = [began + (tool.timeout or sizes.TOOL_SECONDS), until, step.meter.deadline]
-        seconds = max(min(end for end in ends if end is not None) - began, 0.0)
         try:
             if stand_in is not None:
                 result = stand_in({name: plain(value) for name, value in inputs.items()})

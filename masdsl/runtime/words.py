@@ -73,7 +73,7 @@ def find_value(text: str, reader: ScalarReader) -> Hit | Several | None:
 
 
 def unwrapped(text: str) -> str:
-    """Return a reply without the block of reasoning that some models begin with, and without one fence around it all."""
+    """Return a reply without the reasoning that some models begin with, and without one fence around it all."""
     text = _THINKING.sub("", text, count=1).strip()
     if text.startswith("```") and text.endswith("```") and text.count("```") == 2 and "\n" in text:
         text = text[text.index("\n") : -3].strip()
