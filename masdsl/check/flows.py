@@ -81,7 +81,7 @@ def _check(context: Context, declared: Declared, statics: Statics, callees: dict
         names.bind(checked_param.name, checked_param.type, checked_param.span)
     block = BlockChecker(frame, names, name)
     body = block.check(node.body.statements)
-    if not block.exits:
+    if not block.exits and not any(node.body.span.start < gap.end <= node.body.span.end for gap in declared.home.gaps):
         frame.report(MissingReturn(name, show(returns), span=node.name.span))
     values = [(static.name.text, statics[static.name.text]) for static in node.statics]
     shown = [(static, str(value) if isinstance(value, int) else show(value)) for static, value in values]

@@ -36,6 +36,8 @@ class ModuleLoader:
         document = parsed.document
         assert isinstance(document, ast.Program)
         scope = ModuleScope(name, parsed.source, document.items, parsed.comments)
+        scope.missing.update(parsed.lost)
+        scope.gaps = parsed.gaps
         self._loading.append(parsed.source.name)
         for item in document.items:
             if isinstance(item, ast.Use):

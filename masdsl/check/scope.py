@@ -50,7 +50,10 @@ class ModuleScope:
         self.comments = comments
         self.names: dict[str, Declared] = {}
         self.missing: set[str] = set()
-        """Names that a faulty `use` would have brought: already reported, so their uses are not."""
+        """Names that a faulty `use` or a part with syntax errors would have brought: already reported, so their uses
+        are not."""
+        self.gaps: tuple[Span, ...] = ()
+        """Where the text has parts with syntax errors, which are not in the tree."""
 
     def own(self) -> Iterable[Declared]:
         """Return what the module itself declares, in order."""

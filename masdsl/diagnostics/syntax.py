@@ -183,7 +183,7 @@ class Unexpected(Diagnostic):
         mas 1
         agent writer(topic) -> text "Write about {{ topic }}."
         flow main(topic) -> text {
-          return writer(topic,, topic)
+          return writer(topic,,)
         }
 
     Good:

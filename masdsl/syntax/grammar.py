@@ -22,7 +22,7 @@ from masdsl.syntax.tables import STARTS, Lexicon, Tables
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 _GRAMMAR: Final = ("grammar", "mas.lark")
 _SHIPPED: Final = ("grammar", "mas.tables")
 _MAGIC: Final = b"masdsl tables\n"

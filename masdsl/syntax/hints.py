@@ -90,6 +90,10 @@ def _stray(tokens: Tokens, at: int) -> Diagnostic:
 def _missing_braces(recovery: Recovery, machine: Machine, at: int) -> Iterator[Change]:
     tokens = machine.tokens
     kind = tokens.kinds[at]
+    if kind == "ELSE" or (kind in ("LBRACE", "BAR") and _sole(machine, at - 1)):  # of an `if`; the next arm
+        first, drop = (at, 0) if kind == "ELSE" else (at - 1, 1)
+        report = Unclosed("}", _unclosed_block(recovery.text, tokens, first), span=tokens.span(first))
+        yield Change(report, first, insert=(("RBRACE", "}"),), drop=drop)
     if kind != END and not (kind in DECLARATIONS and begins_line(machine, at)):
         return
     for count in range(1, limits.BLOCK_DEPTH + 1):

@@ -27,6 +27,8 @@ class Parsed(NamedTuple):
     document: ast.Document
     comments: tuple[ast.Comment, ...]
     ok: bool
+    gaps: tuple[Span, ...] = ()
+    """Where text was left out of the document, in no order."""
     lost: frozenset[str] = frozenset()
     """Names that the faulty parts would have bound: later stages should not miss them."""
 
@@ -85,7 +87,7 @@ def _parse(source: Source, findings: Findings, start: str) -> Parsed:
     document = (
         run.value if isinstance(run.value, ast.Program | ast.Binding | ast.Patch) else _remains(start, run.values)
     )
-    return Parsed(source, document, tuple(run.tokens.comments), run.ok, run.lost)
+    return Parsed(source, document, tuple(run.tokens.comments), run.ok, tuple(run.gaps), run.lost)
 
 
 _HEADERS = {"program": ("MAS", "mas"), "binding": ("BIND", "bind"), "patch": ("PATCH", "patch")}
@@ -130,6 +132,7 @@ class _Run:
         self.findings = findings
         self.value: Any = None
         self.values: list[Any] = []
+        self.gaps: list[Span] = []
         self.lost: frozenset[str] = frozenset()
         self.silent: list[Span] = []
         self.garbled = not findings.ok
@@ -144,8 +147,9 @@ class _Run:
         if start == "chunk" or self._check_header(*_HEADERS[start]):
             machine = Machine(language, self.tokens, Site(self.complain), self._recovery)
             self.value, self.values = machine.run(), machine.values
-            if machine.left_out:
-                self.lost = _lost_names(self.tokens, machine.left_out)
+            self.gaps = machine.left_out
+            if self.gaps:
+                self.lost = _lost_names(self.tokens, self.gaps)
 
     def _too_large(self) -> bool:
         text = self.source.text

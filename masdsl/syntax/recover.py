@@ -34,6 +34,8 @@ EDITS = frozenset(
     {"SET", "BIND", "ADD", "DROP", "REPLACE", "AFTER", "BEFORE", "WRAP", "OTHERWISE", "RENAME", "REDO", "BUDGET"}
 )
 _LISTS = ("statement", "item", "arm", "given", "expect", "edit", "assignment")
+_SPARE = frozenset({"COMMA", "RPAR", "RSQB", "DOT", "COLON", "EQUAL", "OPT", "STAR", "SLASH", "PLUS", "CMP", "BAR"})
+"""Marks that are rather deleted where they do not fit than completed."""
 _CLOSERS = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
 
 
@@ -185,13 +187,16 @@ class Recovery:
                 written = f" {text}" if text[0].isalpha() or mark in ("EQUAL", "LBRACE", "ARROW") else text
                 report = self.unexpected(machine, at, correction=(title, gap, written), expected=(f"`{text}`",))
             yield Change(report, at, insert=((mark, text),))
+        correction = ("delete it", tokens.span(at), "")
+        delete = Change(self.unexpected(machine, at, correction=correction), at, remove=1)
+        if kind in _SPARE:
+            yield delete
         for hole, text in (("NAME", "_"), ("INT", "1"), ("TYPENAME", "T"), ("STRING", '""'), ("NONE", "none")):
             if hole not in fitting:
                 continue
             yield Change(self.unexpected(machine, at, missing=True), at, insert=((hole, text),), faulty=True)
-        if kind != END:
-            correction = ("delete it", tokens.span(at), "")
-            yield Change(self.unexpected(machine, at, correction=correction), at, remove=1)
+        if kind != END and kind not in _SPARE:
+            yield delete
 
     def opener(self, tokens: Tokens, at: int, closer: str) -> Span | None:
         """The bracket before token `at` that is still open and that `closer` would close."""

@@ -53,28 +53,45 @@ def compile_start(grammar: str, start: str, *, strict: bool = False) -> Lark:
 
 
 def extract(parser: Lark, start: str) -> Tables:
-    """Take the tables out of a compiled parser."""
+    """Take the tables out of a compiled parser. Its numbers follow from the grammar alone, unlike Lark's."""
     from lark.parsers.lalr_analysis import Shift
 
     table = parser.parser.parser._parse_table
+    order = _reachable(table.states, table.start_states[start], Shift)
+    numbers = {state: number for number, state in enumerate(order)}
     rules: dict[Any, int] = {}
     actions: list[dict[str, int]] = []
     gotos: list[dict[str, int]] = []
-    for state in range(len(table.states)):
+    for state in order:
         row: dict[str, int] = {}
         next_states: dict[str, int] = {}
-        for symbol, (action, target) in table.states[state].items():
+        for symbol, (action, target) in sorted(table.states[state].items(), key=_symbol):
             if action is not Shift:
                 row[symbol] = ~rules.setdefault(target, len(rules))
             elif symbol.isupper() or symbol == "$END":
-                row[symbol] = target
+                row[symbol] = numbers[target]
             else:
-                next_states[symbol] = target
+                next_states[symbol] = numbers[target]
         if state == table.end_states[start]:
             row["$END"] = ACCEPT
         actions.append(row)
         gotos.append(next_states)
-    return Tables(table.start_states[start], tuple(actions), tuple(gotos), tuple(_rule(rule) for rule in rules))
+    return Tables(0, tuple(actions), tuple(gotos), tuple(_rule(rule) for rule in rules))
+
+
+def _symbol(entry: tuple[str, Any]) -> str:
+    return entry[0]
+
+
+def _reachable(states: Any, start: int, shift: Any) -> list[int]:
+    """The states in the order in which a walk over the symbols in alphabetical order meets them."""
+    order, seen = [start], {start}
+    for state in order:
+        for _, (action, target) in sorted(states[state].items(), key=_symbol):
+            if action is shift and target not in seen:
+                seen.add(target)
+                order.append(target)
+    return order
 
 
 def _rule(rule: Any) -> tuple[int, str, str]:
