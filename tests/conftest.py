@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import importlib.util
 import ipaddress
+import os
+import shutil
 import socket
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from masdsl.resources import cache_directory
+from masdsl.runtime.models.store import where
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -17,6 +24,31 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--update", action="store_true", help="rewrite the generated sections of tests/cases (never SOURCE, EXPECTED)"
     )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give the session a cache folder of its own, in which only the weights are those of the user."""
+    if hasattr(config, "workerinput"):
+        return  # a worker of xdist inherits the folder
+    models = os.path.join(cache_directory() or os.devnull, "models")
+    folder = tempfile.mkdtemp(prefix="masdsl-tests-")
+    if os.path.isdir(models):
+        os.symlink(models, os.path.join(folder, "models"), target_is_directory=True)
+    os.environ["MASDSL_CACHE"] = folder
+    config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what needs the local model where it is missing; in CI its absence is a failure."""
+    if item.get_closest_marker("local_model") is None:
+        return
+    lacking = "xllamacpp" if importlib.util.find_spec("xllamacpp") is None else None
+    if lacking is None and where("smollm2") is None:
+        lacking = "the weights of smollm2"
+    if lacking and os.environ.get("CI"):
+        pytest.fail(f"{lacking} is not here, and in CI it has to be: mas models pull smollm2", pytrace=False)
+    if lacking:
+        pytest.skip(f"{lacking} is not here: pip install -e '.[local]' && mas models pull smollm2")
 
 
 class NetworkUsed(RuntimeError):
