@@ -6,9 +6,8 @@ mean the rule, so that the same value has the same size everywhere.
 
 What a step costs at worst follows from the same constants:
 
-- A call of an agent or of a tool is one call. An agent with `retry r` makes at most `1 + r` calls; one with tools and
-  `steps s` asks its model at most `s + 1` times, each time with its retries, and makes at most `s` tool calls:
-  `(1 + r) * (s + 1) + s`.
+- A call is a call of a model; calls of tools count as none. An agent with `retry r` makes at most `1 + r` calls; one
+  with tools and `steps s` asks its model at most `s + 1` times, each time with its retries: `(1 + r) * (s + 1)`.
 - A step without `timeout` takes at most `MODEL_SECONDS` for each call of a model, `TOOL_SECONDS` for a tool.
 """
 

@@ -1,9 +1,8 @@
 """How many calls a program makes: at least, at worst, and where.
 
-A call is one request to a model or to a tool (`masdsl/sizes.py`). An agent makes 1 + its retries; with tools and
-`steps s` it asks its model up to s + 1 times, each with its retries, and its tools up to s times. Statements add, loops
-and samples multiply, branches take the cheaper and the dearer one, the options of a fallback add up at worst: a failed
-attempt is paid for.
+A call is one request to a model (`masdsl/sizes.py`). An agent makes 1 + its retries; with tools and `steps s` it asks its
+model up to s + 1 times, each with its retries. A tool makes none. Statements add, loops and samples multiply, branches
+take the cheaper and the dearer one, the options of a fallback add up at worst: a failed attempt is paid for.
 
 The least is over the runs in which no call is refused by a budget, so a budget below it can never be enough. The most
 is over all runs. Integers are exact, however large.
@@ -264,11 +263,11 @@ class _Analysis:
             case "agent":
                 return agent_calls(self._agents[node.callee])
             case "tool":
-                return Range(1, 1)
+                return NO_CALLS
             case _:
                 bound = self.flows[node.callee]
-                # a flow with a default may fail, and be done, at its first call
-                least = min(bound.least, 1) if self._flows[node.callee].has_default else bound.least
+                # a flow with a default may fail, and be done, at a tool that comes before its first call
+                least = 0 if self._flows[node.callee].has_default else bound.least
                 return Range(least, bound.most)
 
     def _fallback(self, node: Fallback) -> Range:
@@ -277,7 +276,7 @@ class _Analysis:
         for option in node.options:
             found = self._attempt(option)
             least.append(failed + found.least)
-            failed += min(found.least, 1)
+            failed += 1 if isinstance(option, Invoke) and option.kind == "agent" else 0
             most += found.most
         return Range(min(least), most)
 
@@ -315,9 +314,9 @@ class _Found(NamedTuple):
 
 
 def agent_calls(agent: Agent) -> Range:
-    """Return the calls of one step of an agent, its retries and tools included."""
+    """Return the calls of one step of an agent, its retries included, and its questions between uses of tools."""
     rounds = agent.steps if agent.tools else 0
-    return Range(1, (1 + agent.retries) * (rounds + 1) + rounds)
+    return Range(1, (1 + agent.retries) * (rounds + 1))
 
 
 def _length(items: Expr) -> tuple[int, int]:

@@ -137,9 +137,9 @@ def narrowed(names: Names, node: ast.Expr, outcome: bool) -> Names:
     _collect_narrowing(names, node, outcome, changes)
     if not changes:
         return names
-    twin = names.copy()
-    twin.types.update(changes)
-    return twin
+    layer = names.layer()
+    layer.refine(changes)
+    return layer
 
 
 def _collect_narrowing(names: Names, node: ast.Expr, outcome: bool, changes: dict[str, Type]) -> None:
@@ -156,7 +156,7 @@ def _collect_narrowing(names: Names, node: ast.Expr, outcome: bool, changes: dic
             ast.Binary(left=ast.Var(name=name), op="==" | "!=" as op, right=ast.NoneLit())
             | ast.Binary(left=ast.NoneLit(), op="==" | "!=" as op, right=ast.Var(name=name))
         ):
-            kind = names.types.get(name.text)
+            kind = names.get(name.text)
             if isinstance(kind, Optional) and (op == "!=") == outcome:
                 changes[name.text] = kind.inner
         case _:
@@ -256,14 +256,15 @@ def check_word(frame: Frame, kind: Enum, word: ast.Name) -> bool:
 
 def _variable(frame: Frame, names: Names, node: ast.Var) -> Expr:
     name = node.name.text
-    kind = names.types.get(name)
+    kind = names.get(name)
     if kind is not None:
         return Local(name, kind, span=node.span)
     static = frame.statics.get(name)
     if isinstance(static, int):
         return Const(static, Int(), span=node.span)
-    if name in names.unsure:
-        frame.report(MaybeUnset(name, names.unsure[name], span=node.span))
+    where = names.unsure(name)
+    if where is not None:
+        frame.report(MaybeUnset(name, where, span=node.span))
     elif name in frame.callees:
         frame.report(NotAValue(name, "an agent parameter", span=node.span))
     elif name in frame.scope.names:
@@ -271,8 +272,9 @@ def _variable(frame: Frame, names: Names, node: ast.Var) -> Expr:
     elif name in BUILTINS:
         frame.report(NotAValue(name, "a built-in function", span=node.span))
     else:
-        near = nearest(name, names.types)
-        line = frame.scope.source.position(names.bound_at[near].start).line if near in names.bound_at else None
+        near = nearest(name, names)
+        at = names.bound_at(near) if near is not None else None
+        line = frame.scope.source.position(at.start).line if at is not None else None
         frame.report(UndefinedName(name, near, line, span=node.span))
     return unknown(node.span)
 
@@ -311,8 +313,8 @@ def report_uncallable(frame: Frame, names: Names, callee: ast.Name) -> None:
     name = callee.text
     if name in frame.scope.missing:
         return
-    if name in names.types:
-        frame.report(NotCallable(name, f"a value of type `{show(names.types[name])}`", span=callee.span))
+    if name in names:
+        frame.report(NotCallable(name, f"a value of type `{show(names[name])}`", span=callee.span))
         return
     callable_names = [
         known for known, found in frame.scope.names.items() if isinstance(found.node, ast.Agent | ast.Tool | ast.Flow)

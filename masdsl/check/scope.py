@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from masdsl.check.types import Type
@@ -74,23 +74,97 @@ class ModuleScope:
 
 
 class Names:
-    """The names that are bound at a point of a flow's body, with their types (narrowed where a test has shown more)."""
+    """The names that are bound at a point of a flow's body, with their types (narrowed where a test has shown more).
 
-    def __init__(self) -> None:
-        self.types: dict[str, Type] = {}
-        self.bound_at: dict[str, Span] = {}
-        self.unsure: dict[str, Span] = {}
+    Branches work on layers: a layer holds what has changed since the one below it, so that a branch costs what it binds
+    and not what is known before it.
+    """
 
-    def copy(self) -> Names:
-        """Return an independent copy, for a branch."""
-        twin = Names()
-        twin.types = dict(self.types)
-        twin.bound_at = dict(self.bound_at)
-        twin.unsure = dict(self.unsure)
-        return twin
+    __slots__ = ("_below", "_bound_at", "_types", "_unsure")
+
+    def __init__(self, below: Names | None = None) -> None:
+        self._below = below
+        self._types: dict[str, Type] = {}
+        self._bound_at: dict[str, Span] = {}
+        self._unsure: dict[str, Span] = {}
+
+    def layer(self) -> Names:
+        """Return a layer above this one, for a branch."""
+        return Names(self)
+
+    def get(self, name: str) -> Type | None:
+        """Return the type of a name, None where it is not bound."""
+        layer: Names | None = self
+        while layer is not None:
+            kind = layer._types.get(name)
+            if kind is not None:
+                return kind
+            layer = layer._below
+        return None
+
+    def __contains__(self, name: str) -> bool:
+        return self.get(name) is not None
+
+    def __getitem__(self, name: str) -> Type:
+        kind = self.get(name)
+        if kind is None:
+            raise KeyError(name)
+        return kind
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the bound names, nearest layer first."""
+        seen: set[str] = set()
+        layer: Names | None = self
+        while layer is not None:
+            yield from (name for name in layer._types if name not in seen)
+            seen.update(layer._types)
+            layer = layer._below
+
+    def bound_at(self, name: str) -> Span | None:
+        """Return where a name was bound last."""
+        return self._find("_bound_at", name)
+
+    def unsure(self, name: str) -> Span | None:
+        """Return the construct on only some ways through which a name was bound, if it is not bound for sure."""
+        return self._find("_unsure", name)
+
+    def _find(self, what: str, name: str) -> Span | None:
+        layer: Names | None = self
+        while layer is not None:
+            span: Span | None = getattr(layer, what).get(name)
+            if span is not None:
+                return span
+            layer = layer._below
+        return None
 
     def bind(self, name: str, kind: Type, at: Span) -> None:
         """Give a name its type from here on."""
-        self.types[name] = kind
-        self.bound_at[name] = at
-        self.unsure.pop(name, None)
+        self._types[name] = kind
+        self._bound_at[name] = at
+
+    def refine(self, types: Mapping[str, Type]) -> None:
+        """Give bound names other types from here on."""
+        self._types.update(types)
+
+    def doubt(self, name: str, where: Span) -> None:
+        """Note that a name that is not bound here is bound on some ways through a construct."""
+        self._unsure.setdefault(name, where)
+
+    def changed_since(self, base: Names) -> dict[str, Type]:
+        """Return the names whose types are set in the layers above `base`."""
+        changed: dict[str, Type] = {}
+        layer: Names | None = self
+        while layer is not None and layer is not base:
+            for name, kind in layer._types.items():
+                changed.setdefault(name, kind)
+            layer = layer._below
+        return changed
+
+    def doubts_since(self, base: Names) -> dict[str, Span]:
+        """Return the names that became unsure in the layers above `base`."""
+        doubts: dict[str, Span] = {}
+        layer: Names | None = self
+        while layer is not None and layer is not base:
+            doubts |= layer._unsure
+            layer = layer._below
+        return doubts

@@ -54,6 +54,7 @@ class BlockChecker:
             context.statements += 1
             if context.statements > EXPANDED_NODES:
                 self.frame.report(TooManyInstances("statements", EXPANDED_NODES, span=node.span))
+                self.exits = True
                 break
             made = self._statement(node)
             if made is not None:
@@ -87,16 +88,16 @@ class BlockChecker:
         name = node.name.text
         self._check_binder(node.name)
         path = f"{self._prefix}.{name}"
-        value = self.rhs(node.value, path, self.names.types.get(name))
+        value = self.rhs(node.value, path, self.names.get(name))
         self.names.bind(name, value.type, node.name.span)
         return program.Bind(path, name, value, value.type, span=node.span)
 
     def _append(self, node: ast.Append) -> Statement | None:
         name = node.name.text
         value = typed(self.frame, self.names, node.value)
-        known = self.names.types.get(name)
+        known = self.names.get(name)
         if known is None:
-            near = nearest(name, self.names.types)
+            near = nearest(name, self.names)
             self.frame.report(UndefinedName(name, near, None, span=node.name.span))
             return None
         for kind, place, span in (
@@ -127,7 +128,8 @@ class BlockChecker:
             self.frame.report(UntilOutsideLoop(span=node.span))
         else:
             self.frame.loops[-1].append(narrowed(self.names, node.condition, True))
-        self.names = narrowed(self.names, node.condition, False)
+        # what follows works on a layer of its own: the loop may end with the names as they are here
+        self.names = narrowed(self.names, node.condition, False).layer()
         return program.Until(checked, span=node.span)
 
     def _return(self, node: ast.Return) -> Statement:
@@ -173,12 +175,12 @@ class BlockChecker:
         for number, branch in enumerate(node.branches):
             checked = condition(self.frame, rest, branch.condition)
             suffix = "" if number == 0 else ".elif" if number == 1 else f".elif_{number}"
-            inner = BlockChecker(self.frame, narrowed(rest, branch.condition, True).copy(), path + suffix)
+            inner = BlockChecker(self.frame, narrowed(rest, branch.condition, True).layer(), path + suffix)
             body = inner.check(branch.body.statements)
             ways.append(inner)
             branches.append(program.Branch(checked, body, span=branch.span))
             rest = narrowed(rest, branch.condition, False)
-        otherwise = BlockChecker(self.frame, rest.copy(), f"{path}.else")
+        otherwise = BlockChecker(self.frame, rest.layer(), f"{path}.else")
         orelse = otherwise.check(node.orelse.statements) if node.orelse else ()
         self._leave([*ways, otherwise], node.span)
         return program.If(path, tuple(branches), orelse, span=node.span)
@@ -201,13 +203,13 @@ class BlockChecker:
                 if word.text in seen:
                     self.frame.report(DuplicateArm(word.text, span=word.span))
                 seen.add(word.text)
-            inner = BlockChecker(self.frame, self.names.copy(), f"{path}.{arm.words[0].text}")
+            inner = BlockChecker(self.frame, self.names.layer(), f"{path}.{arm.words[0].text}")
             body = inner.check(arm.body.statements)
             ways.append(inner)
             arms.append(program.Arm(words, body, span=arm.span))
         orelse: Block | None = None
         if node.orelse is not None:
-            otherwise = BlockChecker(self.frame, self.names.copy(), f"{path}.else")
+            otherwise = BlockChecker(self.frame, self.names.layer(), f"{path}.else")
             orelse = otherwise.check(node.orelse.statements)
             ways.append(otherwise)
         elif isinstance(kind, Enum):
@@ -236,7 +238,7 @@ class BlockChecker:
         self._check_binder(node.var)
         element, high = self._items(items.type, "what `each` goes through", node.items.span)
         low = items.type.low if isinstance(items.type, List) and node.condition is None else 0
-        inner = self.names.copy()
+        inner = self.names.layer()
         inner.bind(node.var.text, element, node.var.span)
         checked = condition(self.frame, inner, node.condition) if node.condition is not None else None
         if node.condition is not None:
@@ -309,7 +311,7 @@ class BlockChecker:
         return f"{self._prefix}.{kind}" if number == 1 else f"{self._prefix}.{kind}_{number}"
 
     def _nested(self, path: str) -> BlockChecker:
-        return BlockChecker(self.frame, self.names.copy(), path)
+        return BlockChecker(self.frame, self.names.layer(), path)
 
     def _leave(self, ways: list[BlockChecker], where: Span) -> None:
         """Go on behind a construct: with what holds on every way that gets there."""
@@ -317,36 +319,29 @@ class BlockChecker:
         if not open_ways:
             self.exits = True
             return
-        self.names = self._merged(open_ways, where)
+        base = self.names
+        changed = dict.fromkeys(name for way in open_ways for name in way.changed_since(base))
+        for name in changed:
+            self._join_ways(name, [way.get(name) for way in open_ways], open_ways, where)
+        for way in open_ways:
+            for name, span in way.doubts_since(base).items():
+                if name not in base:
+                    base.doubt(name, span)
 
-    def _merged(self, ways: list[Names], where: Span) -> Names:
-        merged = ways[0].copy()
-        for name in list(merged.types):
-            kind: Type | None = merged.types[name]
-            at = merged.bound_at.get(name, where)
-            for other in ways[1:]:
-                if name not in other.types:
-                    kind = None
-                    merged.unsure[name] = where
-                    break
-                common = join(kind, other.types[name]) if kind is not None else None
-                if common is None and kind is not None:
-                    at = other.bound_at.get(name, at)
-                    self.frame.report(NoCommonType(f"`{name}`", show(kind), show(other.types[name]), span=at))
-                    common = Unknown()
-                kind = common
-            if kind is None:
-                merged.types.pop(name)
-            else:
-                merged.types[name] = kind
-        for other in ways[1:]:
-            for name in other.types:
-                if name not in ways[0].types:
-                    merged.unsure[name] = where
-            for name, span in other.unsure.items():
-                if name not in merged.types:
-                    merged.unsure.setdefault(name, span)
-        return merged
+    def _join_ways(self, name: str, kinds: list[Type | None], ways: list[Names], where: Span) -> None:
+        joined = kinds[0]
+        for kind, way in zip(kinds, ways, strict=True):
+            if joined is None or kind is None:
+                self.names.doubt(name, where)
+                return
+            common = join(joined, kind)
+            if common is None:
+                at = way.bound_at(name) or where
+                self.frame.report(NoCommonType(f"`{name}`", show(joined), show(kind), span=at))
+                common = Unknown()
+            joined = common
+        assert joined is not None
+        self.names.bind(name, joined, ways[0].bound_at(name) or where)
 
     # ------------------------------------------------------------ loops
 
@@ -360,7 +355,7 @@ class BlockChecker:
         round. Returns the body, and whether every way through it returns.
         """
         outer = self.names
-        carried = [name for name in dict.fromkeys(assigned(node)) if name in outer.types]
+        carried = [name for name in dict.fromkeys(assigned(node)) if name in outer]
         findings = self.frame.context.findings
 
         def again(start: dict[str, Type], before: _Round | None = None) -> _Round:
@@ -368,7 +363,7 @@ class BlockChecker:
                 findings.rollback(before.mark)
             return self._round(path, node, start, binders, findings.mark())
 
-        tried = again({name: outer.types[name] for name in carried})
+        tried = again({name: outer[name] for name in carried})
         if not tried.settled and times > 1:
             first = tried.behind
             tried = again(first, tried)
@@ -384,25 +379,23 @@ class BlockChecker:
                     }
                     tried = again(wider, tried)
                     tries += 1
-        after = outer.copy()
         if runs and (tried.settled or times == 1) and tried.ends:
-            after.types.update(self._joined({name: tried.ends[0].types[name] for name in carried}, tried.ends, node))
+            outer.refine(self._joined({name: tried.ends[0][name] for name in carried}, tried.ends, node))
         else:
-            after.types.update(tried.behind if tried.settled or times == 1 else tried.start)
+            outer.refine(tried.behind if tried.settled or times == 1 else tried.start)
         own = {binder.text for binder in binders}
         for end in tried.ends:
-            for name in end.types:
-                if name not in outer.types and name not in own:
-                    after.unsure[name] = node.span
-        self.names = after
+            for name in end.changed_since(outer):
+                if name not in outer and name not in own:
+                    outer.doubt(name, node.span)
         return tried.body, runs and not tried.ends
 
     def _round(
         self, path: str, node: ast.Block, start: dict[str, Type], binders: dict[ast.Name, Type], mark: int
     ) -> _Round:
         """Check the body once, with `start` as the types of the carried names."""
-        names = self.names.copy()
-        names.types.update(start)
+        names = self.names.layer()
+        names.refine(start)
         for binder, kind in binders.items():
             names.bind(binder.text, kind, binder.span)
         inner = BlockChecker(self.frame, names, path)
@@ -420,10 +413,10 @@ class BlockChecker:
         joined = dict(start)
         for end in ends:
             for name, kind in joined.items():
-                later = end.types.get(name, kind)
+                later = end.get(name) or kind
                 common = join(kind, later)
                 if common is None:
-                    at = end.bound_at.get(name, node.span)
+                    at = end.bound_at(name) or node.span
                     self.frame.report(NoCommonType(f"`{name}`", show(kind), show(later), span=at))
                     common = Unknown()
                 joined[name] = common

@@ -56,7 +56,7 @@ def named_callee(frame: Frame, declared: Declared) -> Callee:
 
 def _given_up(frame: Frame, names: Names, node: ast.Call) -> Const:
     for argument in node.arguments:
-        if not isinstance(argument.value, ast.Var) or argument.value.name.text in names.types:
+        if not isinstance(argument.value, ast.Var) or argument.value.name.text in names:
             typed(frame, names, argument.value)
     return unknown(node.span)
 

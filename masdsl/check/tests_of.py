@@ -30,12 +30,13 @@ def check_test(context: Context, scope: ModuleScope, node: ast.Test) -> Test:
     givens = tuple(made for made in (_given(frame, given) for given in node.givens) if made is not None)
     block = BlockChecker(frame, Names(), "test")
     body = block.check(node.body.statements)
-    names = block.names.copy()
+    names = block.names.layer()
     for measure, kind in MEASURES.items():
-        if measure in names.types:
+        at = names.bound_at(measure)
+        if at is not None:
             problem = f"`{measure}` is what the run used, in a test"
-            frame.report(NotInTest(problem, "choose another name", span=names.bound_at[measure]))
-        names.types[measure] = kind
+            frame.report(NotInTest(problem, "choose another name", span=at))
+        names.refine({measure: kind})
     expects = tuple(_expect(frame, names, expected.condition) for expected in node.expects)
     return Test(node.title.value, givens, body, expects, span=node.span)
 

@@ -3,7 +3,8 @@
 A meter watches one set of limits; the slices of a budget (`within calls 4 {..}`) are meters below it, and a call must
 fit all of them. What counts:
 
-- calls: every call of a model and of a tool, whether it succeeded or not.
+- calls: every call of a model, whether it succeeded or not. Calls of tools count as none: their number is bounded by
+  the program, and what they cost is the host's affair. They still end with the budget's seconds.
 - tokens: of prompts and replies together. A call reserves its prompt and the longest reply it allows.
 - usd: the same at the model's price. Under a limit in USD, a model whose price is unknown is refused.
 - seconds: wall time since the meter began. A call may not take longer than what is left.
@@ -61,6 +62,7 @@ class Reservation:
 
     meter: Meter
     cost: Cost
+    calls: int
     settled: bool = False
 
 
@@ -86,8 +88,10 @@ class Meter:
         self.deadline = min(ends, default=None)
         """The loop's time at which the time of this meter, or of one above it, is used up."""
 
-    async def reserve(self, step: str, cost: Cost, model: str = "", until: float | None = None) -> Reservation:
-        """Make room for one call of at most this cost, counting it as a call already.
+    async def reserve(
+        self, step: str, cost: Cost, model: str = "", until: float | None = None, *, calls: int = 1
+    ) -> Reservation:
+        """Make room for one call of at most this cost, counting it as `calls` calls already.
 
         `step` is its address for the message; `until` is a time of the loop until which it may wait for calls under
         way. Raises BudgetRefused, for the limit that has no room, nothing having been counted.
@@ -95,21 +99,21 @@ class Meter:
         while True:
             held_up = False
             for meter in self._chain:
-                held_up = meter._must_wait(step, cost, model) or held_up
+                held_up = meter._must_wait(step, cost, model, calls) or held_up
             if not held_up:
                 break
             await self._wait(step, until)
         for meter in self._chain:
-            meter.calls += 1
+            meter.calls += calls
             meter.held_tokens += cost.tokens
             meter.held_usd += cost.usd or 0.0
-        return Reservation(self, cost)
+        return Reservation(self, cost, calls)
 
     def release(self, reservation: Reservation) -> None:
         """Take a reservation back whose call was not made after all."""
         if not reservation.settled:
             for meter in self._chain:
-                meter.calls -= 1
+                meter.calls -= reservation.calls
             self.settle(reservation, Cost())
 
     def settle(self, reservation: Reservation, cost: Cost) -> None:
@@ -129,10 +133,10 @@ class Meter:
             if not waiter.done():
                 waiter.set_result(None)
 
-    def _must_wait(self, step: str, cost: Cost, model: str) -> bool:
+    def _must_wait(self, step: str, cost: Cost, model: str, calls: int) -> bool:
         """Whether the call fits only once others have settled; raise BudgetRefused when it cannot."""
         limits = self.limits
-        if limits.calls is not None and self.calls + 1 > limits.calls:
+        if limits.calls is not None and self.calls + calls > limits.calls:
             raise self._refusal(step, "calls", f"all {limits.calls} calls are used up")
         if limits.seconds is not None and asyncio.get_running_loop().time() >= self.began + limits.seconds:
             raise self._refusal(step, "seconds", f"the {limits.seconds:g} seconds are used up")

@@ -26,7 +26,7 @@ Models: TypeAlias = "ModelResolver | Mapping[str, ChatModel] | ChatModel"
 class Result:
     """What a run gave, and what it took.
 
-    `value` is typed (None in the result of a failed run). `calls` counts calls of models and tools. `usd` is the cost
+    `value` is typed (None in the result of a failed run). `calls` counts calls of models. `usd` is the cost
     of the calls whose model has a price; `unpriced_calls` is how many had none. `seconds` is wall time.
     """
 

@@ -54,7 +54,7 @@ async def _call(step: Step, tool: Tool[Any], inputs: Mapping[str, object], until
     if function is None and stand_in is None:
         raise step.failed(f'the host does not grant "{tool.granted_as}"')
     loop = asyncio.get_running_loop()
-    reservation = await step.meter.reserve(step.address, Cost(), until=until)
+    reservation = await step.meter.reserve(step.address, Cost(), until=until, calls=0)
     began = loop.time()
     ends = [began + (tool.timeout or sizes.TOOL_SECONDS), until, step.meter.deadline]
     seconds = min(end for end in ends if end is not None) - began
