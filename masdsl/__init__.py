@@ -36,8 +36,7 @@ if TYPE_CHECKING:
     from masdsl.diagnostics.render import render_text as render_text
     from masdsl.node import Span as Span
     from masdsl.source import Source as Source
-
-__version__ = "0.1.0"
+    from masdsl.version import __version__ as __version__
 
 _HOMES = {
     "Config": "config",
@@ -52,6 +51,7 @@ _HOMES = {
     "Source": "source",
     "Span": "node",
     "UnknownCode": "diagnostics.catalogue",
+    "__version__": "version",
     "build": "api",
     "check": "api",
     "explain": "diagnostics.catalogue",
@@ -63,7 +63,7 @@ _HOMES = {
     "run": "api",
 }
 
-__all__ = ["__version__", *_HOMES]
+__all__ = [*_HOMES]
 
 
 def __getattr__(name: str) -> Any:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, TypeAlias
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from masdsl.config import DEFAULT, Config, load_config
 from masdsl.diagnostics.base import Finding, Findings
@@ -12,6 +13,10 @@ from masdsl.source import Source
 if TYPE_CHECKING:
     from masdsl.check.program import Program
     from masdsl.emit import PyModule
+    from masdsl.runtime import Program as CompiledProgram
+    from masdsl.runtime import Result
+    from masdsl.runtime.program import Models
+    from masdsl.runtime.tool import ToolFunction
 
 Location: TypeAlias = "str | os.PathLike[str] | Source"
 """Where a program is: the path of a file, or a `Source` that holds its text. A string is always a path."""
@@ -88,3 +93,151 @@ def _check(program: Location, config: Config | None, findings: Findings) -> tupl
         return check_source(program, config, findings), config
     checked = check_file(os.fspath(program), findings, config)
     return checked.program, checked.config
+
+
+# ---------------------------------------------------------------- running
+
+
+class LoadedFlow:
+    """A flow of a loaded program, as a function of its inputs.
+
+    Call it with the inputs by position or by name and await the value, which has the declared type (a record is an
+    object with its fields as attributes, a word of an enum compares equal to its text). `sync` does the same from code
+    that is not asynchronous; `run` and `run_sync` return a `Result`, which also says what it cost. `inspect.signature`
+    shows the inputs.
+
+    Every form raises `masdsl.runtime.InputError` for wrong inputs, before anything is called, and
+    `masdsl.runtime.RunFailed` (`BudgetExceeded` for lack of budget) for a run without a value.
+    """
+
+    def __init__(self, program: LoadedProgram, name: str, key: str, function: Callable[..., Any]) -> None:
+        from inspect import signature
+
+        self._program = program
+        self._key = key
+        self.__name__ = name
+        self.__doc__ = function.__doc__ or f"The flow `{name}`."
+        declared = signature(function)
+        inputs = list(declared.parameters.values())[1:]  # the first one is the frame
+        self.__signature__ = declared.replace(parameters=inputs)
+        self.__annotations__ = {**{one.name: one.annotation for one in inputs}, "return": declared.return_annotation}
+
+    def __repr__(self) -> str:
+        return f"<flow {self.__name__}{self.__signature__}>"
+
+    async def __call__(self, *args: Any, **inputs: Any) -> Any:
+        """Run the flow and return its value."""
+        return (await self.run(*args, **inputs)).value
+
+    def sync(self, *args: Any, **inputs: Any) -> Any:
+        """Run the flow and return its value, from code that is not asynchronous."""
+        return self.run_sync(*args, **inputs).value
+
+    async def run(self, *args: Any, **inputs: Any) -> Result:
+        """Run the flow and return its value together with what it took."""
+        return await self._program.compiled.run(self._key, self._bound(args, inputs), **self._program.options())
+
+    def run_sync(self, *args: Any, **inputs: Any) -> Result:
+        """Do what `run` does, from code that is not asynchronous."""
+        return self._program.compiled.run_sync(self._key, self._bound(args, inputs), **self._program.options())
+
+    def _bound(self, args: tuple[Any, ...], inputs: dict[str, Any]) -> dict[str, Any]:
+        from masdsl.runtime import InputError
+
+        names = list(self.__signature__.parameters)
+        if len(args) > len(names):
+            raise InputError(f"flow `{self.__name__}` takes {len(names)} inputs, not {len(args)}")
+        by_position = dict(zip(names, args, strict=False))
+        twice = [name for name in inputs if name in by_position]
+        if twice:
+            raise InputError(f"flow `{self.__name__}` got the input `{twice[0]}` twice")
+        return {**by_position, **inputs}
+
+
+class LoadedProgram:
+    """A program that is ready to run. Each of its flows is an attribute, and an entry of `flows`.
+
+    `checked` is the program as the checker sees it, `compiled` as the runtime does, `config` the configuration in
+    force.
+    """
+
+    def __init__(
+        self, checked: Program, config: Config, models: Models | None, tools: Mapping[str, ToolFunction] | None
+    ) -> None:
+        from masdsl.pipeline import build as build_checked
+        from masdsl.pipeline import load as load_built
+
+        self.checked = checked
+        self.config = config
+        self.compiled: CompiledProgram = load_built(build_checked(checked))
+        self._models = models
+        self._tools = tools
+        self.flows: dict[str, LoadedFlow] = {
+            flow.name: LoadedFlow(self, flow.name, key, function)
+            for flow, (key, function) in zip(checked.flows, self.compiled.flows.items(), strict=True)
+            if not flow.module and not flow.statics
+        }
+
+    def __repr__(self) -> str:
+        return f"<program {self.compiled.name}: {', '.join(self.flows)}>"
+
+    def __getattr__(self, name: str) -> LoadedFlow:
+        flows: dict[str, LoadedFlow] = self.__dict__.get("flows", {})
+        if name not in flows:
+            raise AttributeError(f"the program has no flow {name!r}; it has {', '.join(flows) or 'none'}")
+        return flows[name]
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *self.flows})
+
+    def options(self) -> dict[str, Any]:
+        """Return what every run of the program is given: where models come from, and the host's tools.
+
+        Raises `masdsl.runtime.StepFailed` for a tool of the configuration that cannot be imported.
+        """
+        from masdsl.runtime.granted import configured_tools
+        from masdsl.runtime.models.registry import resolver
+
+        tools = configured_tools(self.compiled.tools.values(), self.config) if self._tools is None else self._tools
+        return {"models": resolver(self.config) if self._models is None else self._models, "tools": tools}
+
+
+def load(
+    program: Location,
+    *,
+    config: Config | None = None,
+    models: Models | None = None,
+    tools: Mapping[str, ToolFunction] | None = None,
+) -> LoadedProgram:
+    """Compile a program in memory and return it, ready to run.
+
+    `models` is where models come from (a resolver, models by tier, or one model for all agents) and `tools` are the
+    host's functions by the names that it grants; the configuration says both where they are left out. No file is
+    written.
+
+    Raises:
+        ProgramError: the program has errors.
+    """
+    findings = Findings()
+    checked, used = _check(program, config, findings)
+    if checked is None or not findings.ok:
+        raise ProgramError(findings.sorted())
+    return LoadedProgram(checked, used, models, tools)
+
+
+def run(program: Location, inputs: Mapping[str, Any] | None = None, *, flow: str = "main", **options: Any) -> Result:
+    """Load a program, run one of its flows and return its value together with what it took.
+
+    `inputs` are by name; `options` are those of `load`. For code that is not asynchronous; otherwise use `load`.
+
+    Raises:
+        ProgramError: the program has errors.
+        masdsl.runtime.InputError: there is no such flow, or the inputs do not fit it.
+        masdsl.runtime.RunFailed: the run gave no value (BudgetExceeded: for lack of budget).
+    """
+    loaded = load(program, **options)
+    if flow not in loaded.flows:
+        from masdsl.runtime import InputError
+
+        raise InputError(f"the program has no flow `{flow}`; it has {', '.join(loaded.flows) or 'none'}")
+    return loaded.flows[flow].run_sync(**(inputs or {}))

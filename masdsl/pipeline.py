@@ -17,6 +17,7 @@ from masdsl.source import Source
 if TYPE_CHECKING:
     from masdsl.check.program import Program
     from masdsl.emit import PyModule
+    from masdsl.runtime import Program as CompiledProgram
 
 
 class Checked(NamedTuple):
@@ -58,12 +59,21 @@ def check_source(source: Source, config: Config, findings: Findings) -> Program 
 
 def build(program: Program) -> PyModule:
     """Compile a checked program to Python text, and verify that text independently of how it was made."""
+    from masdsl.check.bounds import bound_calls
     from masdsl.emit import emit, verify
     from masdsl.lower import lower
+    from masdsl.version import __version__
 
-    module = emit(lower(program))
+    module = emit(lower(program), header=bound_calls(program).headline, version=__version__)
     verify(module.text)
     return module
+
+
+def load(module: PyModule) -> CompiledProgram:
+    """Make a compiled program of its text, in memory; its functions have the positions of the `.mas` file."""
+    from masdsl.runtime.loader import load_module
+
+    return load_module(module.text, module.name).PROGRAM
 
 
 def format_source(source: Source, findings: Findings) -> str | None:

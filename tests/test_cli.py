@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,8 @@ def test_without_a_command_it_lists_them(mas) -> None:  # type: ignore[no-untype
 
 def test_version(mas) -> None:  # type: ignore[no-untyped-def]
     assert mas("--version") == (0, f"masdsl {__version__}\n", "")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project.get("version", __version__) == __version__
 
 
 @pytest.mark.parametrize(

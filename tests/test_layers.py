@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "masdsl"
 
 # room -> the rooms that it may import. A room may always import itself.
-BASE = {"node", "source", "limits", "sizes", "resources"}
+BASE = {"node", "source", "limits", "sizes", "resources", "version"}
 FRONT = BASE | {"reading", "diagnostics"}
 COMPILER = FRONT | {"config", "syntax", "check", "lower", "emit"}
 ALLOWED: dict[str, set[str]] = {
@@ -28,6 +28,7 @@ ALLOWED: dict[str, set[str]] = {
     "limits": set(),
     "sizes": {"limits"},
     "resources": set(),
+    "version": set(),
     "source": {"node"},
     "diagnostics": BASE,
     "reading": BASE | {"diagnostics"},

@@ -143,6 +143,7 @@ class FailedInTest(Diagnostic):
     test: str
     step: str
     reason: str
+    where: tuple[Label, ...]
 
     def title(self) -> str:
         return f"test `{self.test}`: the program failed at `{self.step}`"
@@ -152,6 +153,9 @@ class FailedInTest(Diagnostic):
 
     def help(self) -> str:
         return "give the step a fallback with `else`, or give the test other replies"
+
+    def labels(self) -> tuple[Label, ...]:
+        return self.where
 
 
 class NotGiven(Diagnostic):
