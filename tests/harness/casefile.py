@@ -11,7 +11,7 @@ A case is a Markdown file of sections, each under a heading in capitals:
     FORMATTED   the canonical text
     BOUNDS      the worst case of every flow
     PYTHON      the generated module
-    RUN         the tests of the program: outcome, and the steps that ran
+    RUN         how the tests of the program end, and why one fails
 
 A section that a case does not have is not compared, so a case is as short as what it is about. `pytest --update`
 rewrites every section that is there but META, SOURCE and EXPECTED.
@@ -33,7 +33,7 @@ from masdsl.node import Node
 from masdsl.source import Source
 from masdsl.syntax.parse import parse_program
 from tests.harness.markdown import Block, blocks
-from tests.harness.programs import write
+from tests.harness.programs import compiled, run_report, write
 
 BY_HAND = ("META", "SOURCE", "EXPECTED")
 _HEADING = re.compile(r"^# ([A-Z]+)$")
@@ -129,7 +129,7 @@ class Outcome:
     @cached_property
     def python(self) -> str:
         """The generated module."""
-        return pipeline.build(self.program).text
+        return compiled(self.program)
 
     def local(self, text: str) -> str:
         """Return text without this machine's paths."""
@@ -169,9 +169,7 @@ def _python(outcome: Outcome) -> str:
 
 
 def _run(outcome: Outcome) -> str:
-    from tests.harness.programs import run_report
-
-    return _block("text", outcome.local(run_report(outcome.path)))
+    return _block("text", outcome.local(run_report(outcome.source, outcome.program)))
 
 
 GENERATED: dict[str, Callable[[Outcome], str]] = {

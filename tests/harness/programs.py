@@ -5,6 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from masdsl import pipeline
+from masdsl.check.program import Program
+from masdsl.diagnostics.base import Finding
+from masdsl.diagnostics.render import render_text
+from masdsl.source import Source
+from masdsl.testing import run_tests
+
 
 def write(folder: Path, text: str, files: Mapping[str, str] | None = None, config: str | None = None) -> Path:
     """Write a program, the files beside it and its configuration into a folder; return the program's path.
@@ -18,3 +25,23 @@ def write(folder: Path, text: str, files: Mapping[str, str] | None = None, confi
     path = folder / "program.mas"
     path.write_text(text, encoding="utf-8")
     return path
+
+
+def failing_tests(source: Source, program: Program) -> str:
+    """Return what `mas test` says about the tests of a program that fail; nothing where all pass."""
+    failures = [failure for outcome in run_tests(program) for failure in outcome.failures]
+    return render_text([Finding(source, failure) for failure in failures]) if failures else ""
+
+
+def run_report(source: Source, program: Program) -> str:
+    """Return how each test of a program ended: its calls, and why it failed."""
+    lines = []
+    for outcome in run_tests(program):
+        lines.append(f"{'passed' if outcome.passed else 'FAILED'}  {outcome.test.title}  ({outcome.calls} calls)")
+        lines += [render_text([Finding(source, failure)]) for failure in outcome.failures]
+    return "\n".join(lines)
+
+
+def compiled(program: Program) -> str:
+    """Return the text of the module that a program compiles to."""
+    return pipeline.build(program).text
