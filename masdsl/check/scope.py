@@ -66,9 +66,9 @@ class ModuleScope:
         for comment in reversed(self.comments):
             if comment.span.start > node.span.start:
                 continue
-            if not comment.text.startswith("#") or self.source.position(comment.span.start).line != line - 1:
+            if not comment.text.startswith("##") or self.source.position(comment.span.start).line != line - 1:
                 break
-            texts.append(comment.text[1:].strip())
+            texts.append(comment.text[2:].strip())
             line -= 1
         return "\n".join(reversed(texts))
 
