@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from masdsl.diagnostics.base import ERROR, WARNING, Diagnostic, Findings
+from masdsl.diagnostics.base import ERROR, WARNING, Diagnostic, Finding, Findings
 from masdsl.diagnostics.catalogue import (
     RANGES,
     Example,
@@ -52,9 +52,21 @@ def check(example: Example, folder: Path) -> tuple[list[str], str]:
         (folder / name).write_text(text, encoding="utf-8")
     program = folder / "program.mas"
     program.write_text(example.program, encoding="utf-8")
+    shown = findings_of(program)
+    return [finding.diagnostic.code for finding in shown], render_short(shown)
+
+
+def findings_of(path: Path) -> tuple[Finding, ...]:
+    """What checking a program finds and, where it has tests, running these."""
     findings = Findings()
-    check_file(str(program), findings)
-    return [finding.diagnostic.code for finding in findings.sorted()], render_short(findings.sorted())
+    source, program, _ = check_file(str(path), findings)
+    if source is not None and program is not None and program.tests:
+        from masdsl.testing import run_tests
+
+        for outcome in run_tests(program):
+            for failure in outcome.failures:
+                findings.add(source, failure)
+    return findings.sorted()
 
 
 @pytest.mark.parametrize("code", codes_with("bad"))
@@ -91,9 +103,7 @@ def test_what_is_said_about_the_bad_program_follows_the_house_style(code: str, t
     example = page(CODES[code]).bad
     assert example is not None
     check(example, tmp_path)
-    findings = Findings()
-    check_file(str(tmp_path / "program.mas"), findings)
-    for source, diagnostic in findings.sorted():
+    for source, diagnostic in findings_of(tmp_path / "program.mas"):
         title, help_text = diagnostic.title(), diagnostic.help()
         assert title and not title.endswith(".") and "\n" not in title, title
         assert not re.search(r"\binvalid\b", title + help_text, re.IGNORECASE), (
@@ -124,14 +134,13 @@ def test_codes_are_unique_and_stand_in_the_file_of_their_range() -> None:
 
 def test_diagnostics_are_defined_nowhere_else() -> None:
     package = DIAGNOSTICS.parent
-    names = {kind.__name__ for kind in CODES.values()}
     for path in package.rglob("*.py"):
         if path.parent == DIAGNOSTICS:
             continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ClassDef):
                 bases = {base.id for base in node.bases if isinstance(base, ast.Name)}
-                assert not bases & {*names, "Diagnostic"}, f"{path}: {node.name} belongs in masdsl/diagnostics"
+                assert not bases & {"Diagnostic", "Lint"}, f"{path}: {node.name} belongs in masdsl/diagnostics"
 
 
 def test_every_code_is_raised_somewhere() -> None:
