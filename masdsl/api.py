@@ -164,12 +164,11 @@ class LoadedProgram:
     def __init__(
         self, checked: Program, config: Config, models: Models | None, tools: Mapping[str, ToolFunction] | None
     ) -> None:
-        from masdsl.pipeline import build as build_checked
-        from masdsl.pipeline import load as load_built
+        from masdsl.pipeline import load as load_checked
 
         self.checked = checked
         self.config = config
-        self.compiled: CompiledProgram = load_built(build_checked(checked))
+        self.compiled: CompiledProgram = load_checked(checked)
         self._models = models
         self._tools = tools
         self.flows: dict[str, LoadedFlow] = {

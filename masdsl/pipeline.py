@@ -59,21 +59,29 @@ def check_source(source: Source, config: Config, findings: Findings) -> Program 
 
 def build(program: Program) -> PyModule:
     """Compile a checked program to Python text, and verify that text independently of how it was made."""
-    from masdsl.check.bounds import bound_calls
-    from masdsl.emit import emit, verify
-    from masdsl.lower import lower
-    from masdsl.version import __version__
+    from masdsl.verify import verify
 
-    module = emit(lower(program), header=bound_calls(program).headline, version=__version__)
+    module = _python(program)
     verify(module.text)
     return module
 
 
-def load(module: PyModule) -> CompiledProgram:
-    """Make a compiled program of its text, in memory; its functions have the positions of the `.mas` file."""
+def load(program: Program) -> CompiledProgram:
+    """Compile a checked program in memory; tracebacks and debuggers show the lines of its `.mas` files."""
     from masdsl.runtime.loader import load_module
 
-    return load_module(module.text, module.name).PROGRAM
+    sources = {module.name: module.source for module in program.modules}
+    compiled: CompiledProgram = load_module(_python(program).text, sources).PROGRAM  # verified by the loader
+    return compiled
+
+
+def _python(program: Program) -> PyModule:
+    from masdsl.check.bounds import bound_calls
+    from masdsl.emit import emit
+    from masdsl.lower import lower
+    from masdsl.version import __version__
+
+    return emit(lower(program), header=bound_calls(program).headline, version=__version__)
 
 
 def format_source(source: Source, findings: Findings) -> str | None:

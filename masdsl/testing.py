@@ -16,7 +16,7 @@ from masdsl.check.types import Bool, Record, Type
 from masdsl.diagnostics.base import Diagnostic, Label
 from masdsl.diagnostics.run import ExpectationFailed, FailedInTest, NotGiven
 from masdsl.node import Node
-from masdsl.pipeline import build, load
+from masdsl.pipeline import load
 from masdsl.runtime import Program as CompiledProgram
 from masdsl.runtime import RawReply, Result, RunFailed, StepFailed
 from masdsl.runtime.replies import Fault, parse_reply
@@ -49,7 +49,7 @@ def run_tests(program: Program, wanted: Callable[[Test], bool] = lambda test: Tr
         return
     flows = _flows(program, tests)
     tools = tuple(tool.replace(granted_as=tool.key) for tool in program.tools)  # two may stand for one host's function
-    compiled = load(build(program.replace(flows=(*program.flows, *flows), tests=(), tools=tools)))
+    compiled = load(program.replace(flows=(*program.flows, *flows), tests=(), tools=tools))
     for test, flow in zip(tests, flows, strict=True):
         yield _TestRun(program, test).outcome(compiled, flow.key)
 
