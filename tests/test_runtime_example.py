@@ -57,8 +57,8 @@ def test_the_example_runs() -> None:
     assert result.ran("main.match.code.answer.refine.slice.code") == 1
     assert result.ran("main.facts.search") == 1
     assert result.ran("main.if.answer") == 0
-    # 2 researcher + 1 search + 1 sorter + 3 drafts + 2 run_tests + 1 reviewer + 1 coder + 1 grader
-    assert result.calls == 12
+    # 2 researcher + 1 sorter + 3 drafts + 1 reviewer + 1 coder + 1 grader; tools count as none
+    assert result.calls == 9
     asked = [request.step for request in model.requests]
     assert "main.match.code.answer.refine.slice.code[0]" in asked
     assert {"main.match.code.answer.drafts[0]", "main.match.code.answer.drafts[2]"} <= set(asked)
@@ -96,7 +96,7 @@ def test_a_failure_without_fallback_ends_the_run_and_keeps_what_was_done() -> No
         run(example.PROGRAM.run(inputs={"task": "write f"}, models=model, tools=TOOLS))
     assert caught.value.step == "main.match.code.answer.drafts[2]"
     assert caught.value.result.value is None
-    assert caught.value.result.calls == 7  # sorter, researcher twice, search, three drafts: all of them count
+    assert caught.value.result.calls == 6  # sorter, researcher twice, three drafts: all of them count
 
 
 def test_type_checkers_accept_the_example(root: Path) -> None:

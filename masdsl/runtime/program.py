@@ -106,7 +106,7 @@ class Program:
             tools: the host's functions by the names under which they are granted; the configuration when left out.
             on_event: called for every event, in order, while the program runs.
             budget: a further budget, besides the program's own.
-            stand_ins: answers of agents and tools by name, for tests.
+            stand_ins: answers of agents by name, for tests.
             seed: the seed of every model's sampling follows from it.
 
         Raises:
@@ -128,10 +128,9 @@ class Program:
         scope = Scope()
         root = Run(session, meter, scope, flow, ())
         try:
-            if tools is None and not stand_ins:
+            if tools is None:
                 session.tools = self._configured_tools()
-            if not stand_ins:
-                self._check_grants(session.tools)
+            self._check_grants(session.tools)
             value = await scope.run(run_flow(root, flow, function, values))
         except BudgetRefused as failure:
             raise BudgetExceeded(failure.step, failure.reason, _result(session, None)) from failure

@@ -25,14 +25,14 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 StandIn: TypeAlias = Callable[[Mapping[str, Any]], Any]
-"""Takes the place of an agent or tool in a test: gets the inputs as JSON data, once for each attempt.
+"""Takes the place of an agent's model in a test: gets the agent's inputs as JSON data, once for each attempt.
 
-It returns the value, or `RawReply`, or raises `StepFailed`, which fails the attempt.
+It returns the value, or `RawReply`, or raises `StepFailed`, which fails the step.
 """
 
 
 class RawReply(NamedTuple):
-    """What a stand-in returns for an agent to have a model's words read as a reply."""
+    """What a stand-in returns to have a model's words read as a reply."""
 
     text: str
 

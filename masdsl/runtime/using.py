@@ -49,9 +49,8 @@ async def use_tool(step: Step, tool: Tool[Any], inputs: Mapping[str, object], un
 
 
 async def _call(step: Step, tool: Tool[Any], inputs: Mapping[str, object], until: float | None) -> Any:
-    stand_in = step.session.stand_ins.get(tool.name)
     function = step.session.tools.get(tool.granted_as)
-    if function is None and stand_in is None:
+    if function is None:
         raise step.failed(f'the host does not grant "{tool.granted_as}"')
     loop = asyncio.get_running_loop()
     reservation = await step.meter.reserve(step.address, Cost(), until=until, calls=0)
@@ -65,10 +64,7 @@ async def _call(step: Step, tool: Tool[Any], inputs: Mapping[str, object], until
     detail = ""
     try:
         try:
-            if stand_in is not None:
-                result = stand_in({name: plain(value) for name, value in inputs.items()})
-            elif function is not None:
-                result = await bounded(call_function(function, inputs), seconds)
+            result = await bounded(call_function(function, inputs), seconds)
         except TimeoutError:
             detail = f"no result within {seconds:g} s"
         except StepFailed as failure:
