@@ -1,0 +1,107 @@
+"""Types of the language as Python annotations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from masdsl.check.types import Bool, Enum, Float, Int, List, Nothing, Optional, Record, Text, Type
+from masdsl.emit.layout import Affix, Atom, Bracket, Piece
+from masdsl.lower import ir
+from masdsl.lower.names import field_names, word_names
+from masdsl.lower.variables import same_class
+
+LONGEST = 90
+"""A longer annotation gets an alias for what is in its list."""
+
+
+class Types:
+    """Writes types. `used` collects the names that have to be imported; `aliases` are to stand before their use."""
+
+    def __init__(self, classes: Sequence[ir.Class], used: set[str], taken: set[str]) -> None:
+        self.used = used
+        self.aliases: dict[str, Piece] = {}
+        self._taken = taken
+        self._alias_of: dict[Type, str] = {}
+        self._classes: Mapping[Type, str] = {same_class(entry.type): entry.name for entry in classes}
+        self._fields: dict[Record, dict[str, str]] = {}
+        self._words: dict[Enum, dict[str, str]] = {}
+
+    def class_of(self, kind: Record | Enum) -> str:
+        """Return the name of the class of a record or an enum."""
+        return self._classes[same_class(kind)]
+
+    def field(self, kind: Type, name: str) -> str:
+        """Return the attribute of a field of a record."""
+        assert isinstance(kind, Record)
+        if kind not in self._fields:
+            self._fields[kind] = field_names(field for field, _ in kind.fields)
+        return self._fields[kind][name]
+
+    def word(self, kind: Enum, word: str) -> str:
+        """Return a word of an enum, as an expression."""
+        if kind not in self._words:
+            self._words[kind] = word_names(kind.words)
+        return f"{self.class_of(kind)}.{self._words[kind][word]}"
+
+    def bare(self, kind: Type) -> str:
+        """Return a type without sizes, for type checkers."""
+        match kind:
+            case Text():
+                return "str"
+            case Int():
+                return "int"
+            case Float():
+                return "float"
+            case Bool():
+                return "bool"
+            case Nothing():
+                return "None"
+            case Enum() | Record():
+                return self.class_of(kind)
+            case List():
+                return f"list[{self.bare(kind.element)}]"
+            case Optional():
+                return f"{self.bare(kind.inner)} | None"
+            case _:
+                raise AssertionError(f"{kind} is no type of a value")
+
+    def result(self, kinds: Sequence[Type]) -> str:
+        """Return the type of what a helper gives: nothing, a value, or a tuple."""
+        if not kinds:
+            return "None"
+        return self.bare(kinds[0]) if len(kinds) == 1 else f"tuple[{', '.join(map(self.bare, kinds))}]"
+
+    def sized(self, kind: Type, alias: str | None = None) -> Piece:
+        """Return a type with its sizes, for the runtime; `alias` is a field's name where Python has another for it."""
+        piece = self._sized(kind)
+        if alias is None:
+            return piece
+        self.used |= {"Annotated", "Alias"}
+        return Bracket("Annotated[", [("", piece), ("", Atom(f'Alias("{alias}")'))], "]")
+
+    def _sized(self, kind: Type) -> Piece:
+        match kind:
+            case Text():
+                self.used |= {"Annotated", "Tokens"}
+                return Atom(f"Annotated[str, Tokens({kind.cap})]")
+            case List():
+                self.used |= {"Annotated", "Items"}
+                element = self._sized(kind.element)
+                if len(element.flat) > LONGEST:
+                    element = Atom(self._alias(kind.element, element))
+                items = Atom(f"Items({kind.low}, {kind.high})")
+                return Bracket("Annotated[", [("", Atom(f"list[{element.flat}]")), ("", items)], "]")
+            case Optional():
+                return Affix("", self._sized(kind.inner), " | None")
+            case _:
+                return Atom(self.bare(kind))
+
+    def _alias(self, kind: Type, piece: Piece) -> str:
+        if kind not in self._alias_of:
+            name = "Nested"
+            while name in self._taken:
+                name = f"{name}_"
+            self._taken.add(name)
+            self._alias_of[kind] = name
+            self.aliases[name] = piece
+        return self._alias_of[kind]

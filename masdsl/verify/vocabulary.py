@@ -1,0 +1,40 @@
+"""The names that generated code may import, and those that mean one thing in the whole file."""
+
+from __future__ import annotations
+
+from typing import Final
+
+TYPING: Final = frozenset({"Annotated", "Final"})
+FUNCTIONS: Final = frozenset(
+    {
+        *(
+            "abs_",
+            "all_",
+            "any_",
+            "contains",
+            "count",
+            "divide",
+            "ends_with",
+            "first",
+            "float_",
+            "floor",
+            "int_",
+            "item",
+        ),
+        *("join", "last", "len_", "lines", "lower", "majority", "max_", "min_", "minus", "mod", "negative", "number"),
+        *("otherwise", "plus", "present", "range_", "reverse", "round_", "slice_", "sort", "split", "starts_with"),
+        *("sum_", "text", "times", "trim", "unique", "upper"),
+    }
+)
+"""What a function may compute with: pure, total, bounded."""
+OTHERS: Final = frozenset(
+    {
+        *("Agent", "Alias", "Enum", "Items", "Limits", "Model", "Program", "Record", "Run", "Started", "StepFailed"),
+        *("Tokens", "Tool", "flow"),
+    }
+)
+PLAIN_TYPES: Final = frozenset({"str", "int", "float", "bool"})
+LIMITS: Final = frozenset({"calls", "tokens", "usd", "seconds"})
+FRAME_CALLS: Final = frozenset({"call", "sample", "map", "sample_in_order", "map_in_order"})
+RESERVED: Final = frozenset({"AssertionError", "list", "tuple", "PROGRAM", *PLAIN_TYPES})
+"""Names that mean one thing in every file, besides those that it imports."""
