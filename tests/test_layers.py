@@ -20,13 +20,14 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "masdsl"
 
 # room -> the rooms that it may import. A room may always import itself.
-BASE = {"node", "source", "limits", "sizes", "resources", "version"}
+BASE = {"node", "source", "limits", "sizes", "resources", "verify", "version"}
 FRONT = BASE | {"reading", "diagnostics"}
 COMPILER = FRONT | {"config", "syntax", "check", "lower", "emit"}
 ALLOWED: dict[str, set[str]] = {
     "node": set(),
     "limits": set(),
     "sizes": {"limits"},
+    "verify": {"limits"},
     "resources": set(),
     "version": set(),
     "source": {"node"},

@@ -42,6 +42,7 @@ from masdsl.runtime.builtins import (
     mod,
     negative,
     number,
+    otherwise,
     plus,
     present,
     range_,
@@ -63,7 +64,7 @@ from masdsl.runtime.failures import BudgetExceeded, BudgetRefused, InputError, R
 from masdsl.runtime.meter import Limits
 from masdsl.runtime.program import Program, Result
 from masdsl.runtime.run import Run, flow
-from masdsl.runtime.session import RawReply
+from masdsl.runtime.session import RawReply, Started
 from masdsl.runtime.shapes import Alias, Enum, Items, Record, Tokens
 from masdsl.runtime.tool import Tool
 
@@ -85,6 +86,7 @@ __all__ = [
     "Run",
     "RunFailed",
     "ShapeError",
+    "Started",
     "StepFailed",
     "Tokens",
     "Tool",
@@ -113,6 +115,7 @@ __all__ = [
     "mod",
     "negative",
     "number",
+    "otherwise",
     "plus",
     "present",
     "range_",

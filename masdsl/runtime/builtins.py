@@ -95,6 +95,11 @@ def present(value: T | None) -> T:
     return value
 
 
+def otherwise(value: T | None, default: T) -> T:
+    """`a else b` of two values: the first if it is there."""
+    return default if value is None else value
+
+
 def _number(value: Any) -> Any:
     if isinstance(value, int):
         return saturate(value)
@@ -200,13 +205,17 @@ def number(text: str) -> float | None:
 
 
 _DIGITS = re.compile(
-    r"(?<![\w.,])-?(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]{1,300})(?:\.[0-9]{1,300})?(?:[eE][+-]?[0-9]{1,2}(?![0-9]))?"
+    r"(?<![\w.])-?(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,300})(?![0-9])(?:\.[0-9]{1,300}(?![0-9]))?(?:[eE][+-]?[0-9]{1,2}(?![0-9]))?"
 )
 
 
-def abs_(value: Any) -> Any:
+@overload
+def abs_(value: int) -> int: ...
+@overload
+def abs_(value: float) -> float: ...
+def abs_(value: float) -> float:
     """Without sign."""
-    return _number(abs(value))
+    return _number(abs(value))  # type: ignore[no-any-return]
 
 
 def round_(value: float) -> int:

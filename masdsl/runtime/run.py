@@ -68,6 +68,7 @@ class Run:
         Names of steps are relative to the frame and may have dots: `if.answer`. Raises StepFailed where the callee
         gives no value and declares no default.
         """
+        await self._session.let_started_begin()
         path = f"{self.path}.{step}"
         if isinstance(callee, Agent):
             return await self._agent(self._step(path, "agent", callee.name), callee, inputs)
@@ -81,6 +82,7 @@ class Run:
         Whatever may fail in it and has a fallback must be caught inside the coroutine: a failure that leaves it ends
         the flow.
         """
+        self._session.note_start()
         return self._scope.start(coroutine)
 
     async def sample(
@@ -108,6 +110,32 @@ class Run:
             return lambda run: function(run, item, *args, **inputs)
 
         return await self._together([with_item(item) for item in items])
+
+    async def sample_in_order(
+        self,
+        count: int,
+        function: Callable[Concatenate[Run, P], Coroutine[Any, Any, T]],
+        /,
+        *args: P.args,
+        **inputs: P.kwargs,
+    ) -> list[T]:
+        """Like `sample`, but one after the other: for steps that change the world."""
+        return await self._in_order([lambda run: function(run, *args, **inputs)] * count)
+
+    async def map_in_order(
+        self,
+        items: Sequence[S],
+        function: Callable[Concatenate[Run, S, P], Coroutine[Any, Any, T]],
+        /,
+        *args: P.args,
+        **inputs: P.kwargs,
+    ) -> list[T]:
+        """Like `map`, but one after the other: for steps that change the world."""
+
+        def with_item(item: S) -> Callable[[Run], Coroutine[Any, Any, T]]:
+            return lambda run: function(run, item, *args, **inputs)
+
+        return await self._in_order([with_item(item) for item in items])
 
     # ------------------------------------------------------------ frames
 
@@ -160,6 +188,13 @@ class Run:
         if failures:
             raise next((failure for failure in failures if not isinstance(failure, Stopped)), failures[0])
         return [await task for task in tasks]
+
+    async def _in_order(self, functions: Sequence[Callable[[Run], Coroutine[Any, Any, T]]]) -> list[T]:
+        values: list[T] = []
+        for index, function in enumerate(functions):
+            frame = Run(self._session, self._meter, self._scope, self.path, (*self.indices, index))
+            values.append(await function(frame))
+        return values
 
     async def _agent(self, step: Step, agent: Agent[Any], inputs: Mapping[str, object]) -> Any:
         complete = agent.parameters.complete(inputs)

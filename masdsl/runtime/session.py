@@ -58,6 +58,7 @@ class Session:
         self.stand_ins = stand_ins
         self.seed = seed
         self.events: list[Event] = []
+        self._just_started_by: set[asyncio.Task[Any] | None] = set()
         self.unpriced_calls = 0
         self._resolve = models
         self._models: dict[tuple[str, bool], ChatModel] = {}
@@ -67,6 +68,17 @@ class Session:
     def now(self) -> float:
         """Seconds since the run began."""
         return asyncio.get_running_loop().time() - self.meter.began
+
+    def note_start(self) -> None:
+        """Remember that the current task has started another one, which has not begun yet."""
+        self._just_started_by.add(asyncio.current_task())
+
+    async def let_started_begin(self) -> None:
+        """Let the tasks that the current one has started begin before it goes on: steps begin in source order."""
+        task = asyncio.current_task()
+        if task in self._just_started_by:
+            self._just_started_by.discard(task)
+            await asyncio.sleep(0)
 
     def model_of(self, agent: Agent[Any]) -> ChatModel:
         """Return the model that an agent is assigned to; raise ModelError where there is none."""
