@@ -37,11 +37,16 @@ class _Until(Exception):
 
 
 class Interpreter:
-    """Runs flows of a program; `calls` records (callee, inputs) of every agent and tool, in order."""
+    """Runs flows of a program.
+
+    `calls` records (callee, inputs) of every agent and tool, in order; `failed_flows` counts flows that failed, caught
+    or not: beside such a failure the compiled program may begin steps that one after the other would not be reached.
+    """
 
     def __init__(self, program: p.Program, world: World) -> None:
         self.world = world
         self.calls: list[tuple[str, dict[str, Any]]] = []
+        self.failed_flows = 0
         self.flows = {flow.key: flow for flow in program.flows}
         self.leaves: dict[str, p.Agent | p.Tool] = {item.key: item for item in (*program.agents, *program.tools)}
 
@@ -55,6 +60,7 @@ class Interpreter:
         except _Return as result:
             return fitted(result.value, flow.returns)
         except StepFailure:
+            self.failed_flows += 1
             if flow.has_default:
                 return plain(flow.default)
             raise
