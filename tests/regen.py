@@ -1,7 +1,8 @@
 """Rewrites everything in the repository that is computed from something else: `python -m tests.regen [--check]`.
 
-Generated parts stand between comments that name this command. `--check` changes nothing, prints what would change and
-exits 1 if something would.
+Generated parts stand between comments that name this command; in the examples' pages they are what quoted commands
+print. `--check` changes nothing, prints what would change and exits 1 if something would. `--runs` also runs the quoted
+`mas run`, with the real model.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from masdsl.source import Source
 from masdsl.syntax.grammar import keywords, reserved_words
 from masdsl.syntax.parse import parse_binding, parse_patch, parse_program
 from masdsl.syntax.print import format_document
+from tests.harness.sessions import is_run, requoted, run
 
 ROOT = Path(__file__).resolve().parent.parent
 COLUMNS = 8
@@ -99,20 +101,30 @@ def _formatted(text: str) -> str:
     return _BLOCK.sub(block, text)
 
 
-def changes() -> Iterator[tuple[Path, str, str]]:
+def changes(runs: bool) -> Iterator[tuple[Path, str, str]]:
     """Yield (file, text as it is, text as it should be) for every file with generated parts."""
     for path in (ROOT / "grammar" / "spec.md", ROOT / "README.md"):
         text = path.read_text(encoding="utf-8")
         yield path, text, _formatted(_filled(text))
+    for path in sorted((ROOT / "examples").glob("*/README.md")):
+        text = path.read_text(encoding="utf-8")
+        folder = path.parent
+
+        def printed(command: str, old: str, folder: Path = folder) -> str:
+            return old if is_run(command) and not runs else run(command, folder)[1]
+
+        yield path, text, requoted(text, printed)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Write what is out of date, or with `--check` only say so; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="change nothing; exit 1 if something is out of date")
-    check = parser.parse_args(arguments).check
+    parser.add_argument("--runs", action="store_true", help="also run what the examples' pages quote of the real model")
+    options = parser.parse_args(arguments)
+    check: bool = options.check
     stale = False
-    for path, old, new in changes():
+    for path, old, new in changes(options.runs):
         if old != new:
             stale = True
             name = str(path.relative_to(ROOT))

@@ -7,62 +7,32 @@ what follows is what they print. Where the real model answers, only the answer's
 from __future__ import annotations
 
 import json
-import re
-import shlex
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
 from masdsl.cli import main
 from tests.harness.markdown import blocks
+from tests.harness.sessions import Quote, is_run, quotes, run
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = sorted(path for path in (ROOT / "examples").iterdir() if path.is_dir())
 PROGRAMS = [folder / f"{folder.name}.mas" for folder in EXAMPLES] + sorted((ROOT / "stdlib").glob("*.mas"))
 
 
-class Quote(NamedTuple):
-    """A command that a page quotes, with what it says that the command prints."""
-
-    page: Path
-    line: int
-    command: str
-    output: str
-
-
-def _quotes() -> list[Quote]:
-    found = []
-    for folder in EXAMPLES:
-        page = folder / "README.md"
-        for block in blocks(page.read_text(encoding="utf-8")):
-            if block.language == "console":
-                for session in re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]:
-                    command, _, output = session.partition("\n")
-                    found.append(Quote(page, block.line, command, output.rstrip("\n")))
-    return found
-
-
-QUOTES = _quotes()
-RUNS = [quote for quote in QUOTES if quote.command.startswith("mas run ")]
-OTHERS = [quote for quote in QUOTES if quote not in RUNS]
+QUOTES = [quote for folder in EXAMPLES for quote in quotes(folder / "README.md")]
+RUNS = [quote for quote in QUOTES if is_run(quote.command)]
+OTHERS = [quote for quote in QUOTES if not is_run(quote.command)]
 
 
 def _name(value: object) -> str:
     return f"{value.page.parent.name}: {value.command}" if isinstance(value, Quote) else getattr(value, "stem", "")
 
 
-def _printed(command: str, capsys: pytest.CaptureFixture[str]) -> str:
-    program, *arguments = shlex.split(command)
-    assert program == "mas"
-    code = main(arguments)
-    captured = capsys.readouterr()
-    assert code == 0, captured.out + captured.err
-    return captured.out.rstrip("\n")
-
-
-def _without_times(text: str) -> str:
-    return re.sub(r"\d+(\.\d+)? (s|ms)\b", "# s", text)
+def _printed(quote: Quote) -> str:
+    code, output = run(quote.command, quote.page.parent)
+    assert code == 0, output
+    return output
 
 
 def test_there_are_eight_examples_with_a_page_each() -> None:
@@ -86,21 +56,15 @@ def test_the_tests_of_a_program_pass(program: Path, capsys: pytest.CaptureFixtur
 
 
 @pytest.mark.parametrize("quote", OTHERS, ids=_name)
-def test_pages_quote_what_is_printed(
-    quote: Quote, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(quote.page.parent)
-    assert _without_times(_printed(quote.command, capsys)) == _without_times(quote.output)
+def test_pages_quote_what_is_printed(quote: Quote) -> None:
+    assert _printed(quote) == quote.output, "if this is right, run: python -m tests.regen"
 
 
 @pytest.mark.slow
 @pytest.mark.local_model
 @pytest.mark.parametrize("quote", RUNS, ids=_name)
-def test_the_real_model_gives_an_answer_of_the_quoted_type(
-    quote: Quote, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(quote.page.parent)
-    assert _shape(_printed(quote.command, capsys)) == _shape(quote.output)
+def test_the_real_model_gives_an_answer_of_the_quoted_type(quote: Quote) -> None:
+    assert _shape(_printed(quote)) == _shape(quote.output)
 
 
 def _shape(answer: str) -> object:
