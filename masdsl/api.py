@@ -194,11 +194,16 @@ class LoadedProgram:
 
         Raises `masdsl.runtime.StepFailed` for a tool of the configuration that cannot be imported.
         """
-        from masdsl.runtime.granted import configured_tools
-        from masdsl.runtime.models.registry import resolver
+        models, tools = self._models, self._tools
+        if models is None:
+            from masdsl.runtime.models.registry import resolver
 
-        tools = configured_tools(self.compiled.tools.values(), self.config) if self._tools is None else self._tools
-        return {"models": resolver(self.config) if self._models is None else self._models, "tools": tools}
+            models = resolver(self.config)
+        if tools is None:
+            from masdsl.runtime.granted import configured_tools
+
+            tools = configured_tools(self.compiled.tools.values(), self.config)
+        return {"models": models, "tools": tools}
 
 
 def load(

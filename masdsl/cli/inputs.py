@@ -6,7 +6,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from masdsl.check.context import signature
 from masdsl.check.program import Flow
 from masdsl.check.relations import show
 from masdsl.check.types import Bool, Enum, Float, Int, Optional, Text, Type
@@ -46,8 +45,16 @@ def read_inputs(words: Sequence[str], flow: Flow) -> dict[str, Any]:
 
 
 def describe(flow: Flow) -> str:
-    """Return a flow's signature as the language writes it."""
-    return signature(flow.name, flow.params, flow.returns)
+    """Return a flow's signature as the language writes it, with the defaults of its parameters."""
+    from masdsl.testing_values import plain_constant
+    from masdsl.testing_values import show as show_value
+
+    shown = ", ".join(
+        f"{param.name}: {show(param.type)}"
+        + (f" = {show_value(plain_constant(param.default), param.type)}" if param.optional else "")
+        for param in flow.params
+    )
+    return f"{flow.name}({shown}) -> {show(flow.returns)}"
 
 
 def _advice(flow: Flow) -> str:

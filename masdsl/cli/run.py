@@ -33,8 +33,8 @@ def run(arguments: Sequence[str]) -> int:
     findings = Findings()
     config = _configured(options, findings)
     loaded = guarded(options.program, findings, _load, options, config, findings)
-    print_findings(findings.sorted(), stream=sys.stderr)
     if loaded is None or not findings.ok:
+        print_findings(findings.sorted(), stream=sys.stderr)
         return exit_code(findings.sorted())
     flow = _chosen(loaded.checked, options.flow)
     inputs = read_inputs(options.inputs, flow)
