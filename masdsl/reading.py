@@ -21,7 +21,7 @@ HIDDEN_RANGES = (
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
 """Characters that no source text may hold, as a part of a character class: controls but for tab and line feed, format
-characters (bidirectional controls, zero-width ones, tags), variation selectors but for those of text and emoji, line and
+characters (bidirectional controls, zero-width ones, tags), variation selectors but those of text and emoji, line and
 paragraph separators, lone surrogates."""
 
 

@@ -16,6 +16,7 @@ from masdsl.diagnostics.syntax import (
     UnknownEscape,
 )
 from masdsl.node import Span
+from masdsl.syntax.foreign import STATEMENTS
 
 _SHORTER = "split it into several steps or declarations"
 
@@ -75,6 +76,7 @@ FAULTS: Final[dict[str, Callable[[Span, str], Diagnostic]]] = {
     "mark": lambda span, text: OtherLanguage("such sign", f"write `{text}`", text, span=span),
     "blank": _blank,
     "letter": _letter,
+    "await": lambda span, text: OtherLanguage(text, STATEMENTS[text], "", span=span),
     "fence": _fence,
     # builder
     "depth": _limit("the expression has too many levels", limits.EXPRESSION_DEPTH, "bind a part of it to a name first"),

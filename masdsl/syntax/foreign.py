@@ -52,7 +52,7 @@ STATEMENTS: dict[str, str] = {
 }
 """Words at the beginning of a statement."""
 
-DROPPED = frozenset({"let", "var", "const", "val", "await", "async", "break", "continue", "pass", "parallel"})
+DROPPED = frozenset({"let", "var", "const", "val", "async", "break", "continue", "pass", "parallel"})
 """Those without which the statement is right."""
 
 DECLARATIONS: dict[str, tuple[str, str]] = {
@@ -88,7 +88,6 @@ OPERATORS: dict[str, str] = {
     "lambda": "there are no functions as values: write the expression itself",
     "then": "leave it out, and put the block between `{` and `}`",
     "do": "leave it out, and put the block between `{` and `}`",
-    "await": _WAIT,
     "new": "leave it out: `Review(ok: true)` makes a record",
     "return": "`else` and `=` want a value: move the `return` to a line of its own",
 }

@@ -48,6 +48,7 @@ def special_changes(recovery: Recovery, machine: Machine, at: int) -> Iterator[C
     for changes in (
         _strays,
         _missing_braces,
+        _missing,
         _reserved,
         _spelling,
         _values,
@@ -55,7 +56,6 @@ def special_changes(recovery: Recovery, machine: Machine, at: int) -> Iterator[C
         _words,
         _labels,
         _declarations,
-        _missing,
     ):
         yield from changes(recovery, machine, at)
 
@@ -225,8 +225,9 @@ def _marks(recovery: Recovery, machine: Machine, at: int) -> Iterator[Change]:
         yield Change(other("||", "or", wide), at, remove=2, insert=(("OR", "or"),))
     if kind == "DOT" and pair and tokens.kinds[at + 1] == "INT":
         yield Change(other(pair, f"0{pair}", wide), at, remove=2, insert=(("FLOAT", f"0{pair}"),))
-    if last_pair == ":=" and _sole(machine, at - 1):
-        yield Change(other(":=", "=", whole), at - 1, remove=2, insert=(("EQUAL", "="),), drop=1)
+    if last_pair == ":=" and before == "COLON" and at > 1 and _sole(machine, at - 1):
+        insert = (("NAME", tokens.texts[at - 2]), ("EQUAL", "="))
+        yield Change(other(":=", "=", whole), at - 2, remove=3, insert=insert, drop=2)
     if last_pair in ("===", "!=="):
         yield Change(other(last_pair, last_pair[:2], whole), at, remove=1)
     if last_pair == "<>":
@@ -271,7 +272,7 @@ def _nearest_word(recovery: Recovery, machine: Machine, at: int, drop: int) -> I
         recovery.spelled[kind]: kind for kind in recovery.expected(machine, drop) if kind in STATEMENTS | DECLARATIONS
     }
     word = machine.tokens.texts[at]
-    near = nearest(word, sorted(words))
+    near = nearest(word, sorted(words)) if len(word) > 2 else None
     if near:
         place = machine.tokens.span(at)
         report = Unexpected(
@@ -286,16 +287,17 @@ def _labels(recovery: Recovery, machine: Machine, at: int) -> Iterator[Change]:
     if not (at > 1 and tokens.kinds[at - 1] == "COLON" and _sole(machine, at - 1) and machine.accepts(["LOOP"])):
         return
     span = tokens.span(at - 1)
+    name = ("NAME", tokens.texts[at - 2])
     for number in range(at, min(at + 10, len(tokens.kinds))):
         if tokens.kinds[number] == "EQUAL":
             place = Span(tokens.ends[at - 2], tokens.ends[number - 1])
             report = OtherLanguage("type of a step", "leave it out: the type follows from the value", "", span=place)
-            yield Change(report, at - 1, remove=number - at + 1, drop=1)
+            yield Change(report, at - 2, remove=number - at + 2, insert=(name,), drop=2)
             break
         if begins_line(machine, number):
             break
     report = OtherLanguage(":` before a value", "write `=`", "=", span=span)
-    yield Change(report, at - 1, remove=1, insert=(("EQUAL", "="),), drop=1)
+    yield Change(report, at - 2, remove=2, insert=(name, ("EQUAL", "=")), drop=2)
 
 
 def _declarations(recovery: Recovery, machine: Machine, at: int) -> Iterator[Change]:
@@ -337,6 +339,8 @@ def another_language(recovery: Recovery, machine: Machine, at: int) -> Diagnosti
         return OtherLanguage(word, foreign.STATEMENTS[word], None, span=tokens.span(at - 1))
     if kind == "COLON" and machine.accepts(["LBRACE"]):
         return OtherLanguage(":` before a block", "put the block between `{` and `}`", None, span=span)
+    if kind == "FOR" and not begins_line(machine, at):
+        return recovery.unexpected(machine, at, hint=foreign.OPERATORS["for"])
     hint = _hint(machine, at, kind, before)
     return recovery.unexpected(machine, at, hint=hint) if hint else None
 

@@ -52,9 +52,11 @@ class Tokens(NamedTuple):
             del column[length:]
 
     def replace(self, at: int, end: int, insert: Sequence[tuple[str, str]], span: Span) -> None:
-        """Replace the tokens from `at` to before `end` by others, pairs of kind and text, that all stand at `span`."""
+        """Replace the tokens from `at` to before `end` by pairs of kind and text; at `span` if their number changes."""
         self.kinds[at:end] = [kind for kind, _ in insert]
         self.texts[at:end] = [text for _, text in insert]
+        if len(insert) == end - at:
+            return  # each stays where the one before it was
         self.starts[at:end] = [span.start] * len(insert)
         self.ends[at:end] = [span.end] * len(insert)
 
@@ -80,8 +82,11 @@ def tokenize(source: Source, language: Language, complain: Complain) -> Tokens:
     scan = language.token.match
     foreign_comments = "//" in text or "/*" in text
     slips: Slips | None = None
-    at = 0
-    stop = len(text)
+    at, stop = 0, len(text)
+    if "```" in text:
+        from masdsl.syntax.slips import fenced
+
+        at, stop = fenced(text, complain)
     while match := scan(text, at, stop):
         group = match.lastgroup or ""
         first, last = match.span(group)
@@ -113,9 +118,13 @@ def tokenize(source: Source, language: Language, complain: Complain) -> Tokens:
         starts.append(first)
         ends.append(last)
     tokens.add(END, "", stop, stop)
-    if len(kinds) > limits.TOKENS:
+    if len(kinds) > limits.TOKENS + 1:
         complain("tokens", tokens.span(limits.TOKENS), "")
         _end_at(tokens, limits.TOKENS)
+    if "await" in texts:
+        from masdsl.syntax.slips import without_await
+
+        without_await(tokens, complain)
     if kinds.count("LBRACE") > limits.BLOCK_DEPTH or kinds.count("LPAR") + kinds.count("LSQB") > limits.BRACKET_DEPTH:
         _limit_depth(tokens, complain)
     return tokens

@@ -297,8 +297,9 @@ def _panic(machine: Machine, at: int, *, stuck: bool) -> int | None:
                     return _resume(machine, place, begin, number)
         elif _may_begin(machine, number, depth):
             drop = len(machine.states) - 1 - inner
-            ahead = kinds[number : number + ENOUGH]
-            if machine.accepts(ahead, drop) == len(ahead):
+            looks = kinds[number + 1] in ("EQUAL", "APPEND", "COLON", "LBRACE", "BAR")
+            enough = ENOUGH if not begins_line(machine, number) else 2 if looks else 1
+            if machine.accepts(kinds[number : number + enough], drop) == enough:
                 return _resume(machine, inner, begin, number)
         elif kind == "LBRACE":
             head = _stand_in(machine, inner, first, at, number)
@@ -343,7 +344,7 @@ def _may_begin(machine: Machine, number: int, depth: int) -> bool:
     following = kinds[number + 1]
     if following in ("EQUAL", "APPEND", "LBRACE", "BAR") or (following == "COLON" and kinds[number + 2] in BLOCKS):
         return begins_line(machine, number)
-    return False
+    return depth == 0 and begins_line(machine, number)  # a faulty statement, to be reported as such
 
 
 def _close(machine: Machine, places: list[int], number: int) -> int | None:

@@ -17,6 +17,7 @@ _QUOTED = re.compile(
 )
 _FENCE = re.compile(r"^[ \t]*```[^\n]*$", re.MULTILINE)
 _DECLARATION = re.compile(r"^(?:agent|flow|tool|type|test|use)\s+[\w\"]", re.MULTILINE)
+_HEADER = re.compile(r"^[ \t]*(?:mas|bind|patch)[ \t]+[0-9]", re.MULTILINE)
 _RUN = re.compile(r"\w+")
 _OPERATORS = {"&": ("AND", "and"), "!": ("NOT", "not"), "%": ("SLASH", "/")}
 _FOREIGN = "аеорсухіјѕԁһԛԝαορνυικτηАВЕКМНОРСТХІЈЅΑΒΕΖΗΙΚΜΝΟΡΤΥΧ"
@@ -47,7 +48,6 @@ class Slips:
         self.tokens = tokens
         self.complain = complain
         self.marks = language.lexicon.marks
-        self.first_fence: int | None = None
         self.first_blank = True
         self.may_resume = True
 
@@ -134,18 +134,10 @@ class Slips:
         return len(self.text) if end < 0 else end
 
     def _fence(self, at: int, stop: int) -> tuple[int, int]:
-        """A line with three backquotes. The first one may open the program, or, if it has begun, close it."""
-        line = _FENCE.search(self.text, self.text.rfind("\n", 0, at) + 1)
-        end = line.end() if line else min(at + 3, stop)
-        if "MAS" not in self.tokens.kinds and self.first_fence is None:
-            self.first_fence = end
-            closing = _FENCE.search(self.text, end)
-            if closing is None:
-                self.complain("fence", Span(at, end), f"{end}:{stop}")
-            self.tokens.cut(0)
-            return end, stop
-        opened = self.first_fence or 0
-        self.complain("fence", Span(at, end), f"{opened}:{at}")
+        """A line with three backquotes after the program: it ends there."""
+        line = _FENCE.match(self.text, self.text.rfind("\n", 0, at) + 1)
+        end = line.end() if line else at + 3
+        self.complain("fence", Span(at, end), f"0:{at}")
         return at, at
 
     # -- words and operators
@@ -159,7 +151,8 @@ class Slips:
 
     def _foreign_word(self, at: int) -> int:
         """A name with letters that are not ASCII, which may have begun in the token before."""
-        if self.tokens.ends and self.tokens.ends[-1] == at and _RUN.fullmatch(self.tokens.texts[-1]):
+        ends = self.tokens.ends
+        if ends and ends[-1] == at and _RUN.fullmatch(self.text, self.tokens.starts[-1], at):
             at = self.tokens.starts[-1]
             self.tokens.cut(len(self.tokens.kinds) - 1)
         run = _RUN.match(self.text, at)
@@ -191,6 +184,28 @@ class Slips:
         else:
             self.tokens.add(STRAY, letter, at, at + 1)
         return at + 1
+
+
+def fenced(text: str, complain: Complain) -> tuple[int, int]:
+    """Where the program is in a text with three backquotes: between the fences, if it begins behind the first."""
+    opening = _FENCE.search(text)
+    if opening is None or _HEADER.search(text, 0, opening.start()):
+        return 0, len(text)
+    stop = len(text)
+    for closing in _FENCE.finditer(text, opening.end()):
+        if text.count('"""', opening.end(), closing.start()) % 2 == 0:  # not in a prompt
+            stop = closing.start()
+            break
+    complain("fence", Span(*opening.span()), f"{opening.end()}:{stop}")
+    return opening.end(), stop
+
+
+def without_await(tokens: Tokens, complain: Complain) -> None:
+    """Drop the word `await` where it stands before a call."""
+    for at in range(len(tokens.kinds) - 3, -1, -1):
+        if tokens.texts[at] == "await" and tokens.kinds[at + 1 : at + 3] == ["NAME", "LPAR"]:
+            complain("await", tokens.span(at), "await")
+            tokens.replace(at, at + 1, (), Span(0, 0))
 
 
 def fold(word: str) -> str | None:
