@@ -3,8 +3,8 @@
 Edit example.mas, not this file, then run `mas build example.mas`.
 Worst case: 43 calls.
 
-(Written by hand: it shows every form that generated code may take, and `test_runtime_example.py` runs it. The program it
-stands for is quoted there.)
+(Written by hand: it shows every form that generated code may take, and `test_runtime_example.py` runs it. The program
+it stands for is quoted there.)
 """
 
 from typing import Annotated, Final

@@ -334,8 +334,8 @@ class Maker:
 class EveryRun:
     """All numbers of calls that the runs of a program can have, found by trying every run one by one.
 
-    Numbers are sets; a block's outcome is "behind", "out" (of the loop) or "back" (from the flow). A budget cuts a run off:
-    then it counts what the budget allows, which says nothing about the least.
+    Numbers are sets; a block's outcome is "behind", "out" (of the loop) or "back" (from the flow). A budget cuts a run
+    off: then it counts what the budget allows, which says nothing about the least.
     """
 
     def __init__(self, program: Program) -> None:

@@ -1,4 +1,7 @@
-"""The checker: what types names get, which programs are refused. Codes have their own examples (`test_catalogue.py`)."""
+"""The checker: what types names get, which programs are refused.
+
+Codes have their own examples (`test_catalogue.py`).
+"""
 
 from __future__ import annotations
 

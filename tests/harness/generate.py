@@ -1,7 +1,7 @@
 """Random well-typed programs, in the manner of Csmith: every choice is made among what the types allow.
 
-`program(random)` returns a text that checks without errors. It draws from a `random.Random`, so that hypothesis can shrink it
-(`strategies.randoms(use_true_random=False)`) and a seed can repeat it.
+`program(random)` returns a text that checks without errors. It draws from a `random.Random`, so that hypothesis can
+shrink it (`strategies.randoms(use_true_random=False)`) and a seed can repeat it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """An event loop whose time is not the wall's: it jumps to the next timer as soon as nothing else is left to do.
 
 Tests of timeouts, pauses and orders then take no time and always give the same result. While a function runs in a
-thread (`masdsl.runtime.threads`), the loop waits for it a little in real time before it jumps: long enough for any function
-that a test means to end, while one that is meant to hang does not hold the test up.
+thread (`masdsl.runtime.threads`), the loop waits for it a little in real time before it jumps: long enough for any
+function that a test means to end, while one that is meant to hang does not hold the test up.
 """
 
 from __future__ import annotations
