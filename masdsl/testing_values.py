@@ -88,7 +88,7 @@ class Evaluator:
 
     def observations(self, condition: Expr) -> tuple[Label, ...]:
         """Return what a reader needs to see why a condition does not hold: the values on both sides."""
-        parts = {part.span: part for part in _parts(condition) if not isinstance(part, Const)}
+        parts = {part.span: part for part in _parts(condition) if not _is_constant(part)}
         return tuple(Label(span, f"is {show(self.value(part), part.type)}") for span, part in parts.items())
 
 
@@ -106,6 +106,20 @@ def _parts(condition: Expr) -> Iterator[Expr]:
             yield from condition.arguments
         case _:
             yield condition
+
+
+def _is_constant(expr: Expr) -> bool:
+    match expr:
+        case Const():
+            return True
+        case MakeList():
+            return all(map(_is_constant, expr.items))
+        case MakeRecord():
+            return all(map(_is_constant, expr.values))
+        case Unary():
+            return _is_constant(expr.operand)
+        case _:
+            return False
 
 
 def _binary(op: str, left: Any, right: Any) -> Any:
