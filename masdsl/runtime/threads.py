@@ -25,7 +25,7 @@ async def in_thread(function: Callable[[], T]) -> T:
     outcome: asyncio.Future[T] = loop.create_future()
     context = copy_context()
 
-    def give(value: T | None, error: BaseException | None) -> None:
+    def give(value: T | None, error: Exception | None) -> None:
         if outcome.done():
             return
         if error is not None:
@@ -35,13 +35,15 @@ async def in_thread(function: Callable[[], T]) -> T:
 
     def work() -> None:
         value: T | None = None
-        error: BaseException | None = None
+        error: Exception | None = None
         try:
             value = context.run(function)
-        except StopIteration as stop:  # a future refuses it, and a coroutine would swallow it
-            error = RuntimeError(f"the function raised StopIteration({stop.value!r})")
-        except BaseException as raised:
+        except Exception as raised:
             error = raised
+        except BaseException as raised:  # must not end the program, nor its loop
+            error = RuntimeError(f"{type(raised).__name__}: {raised}")
+        if isinstance(error, StopIteration):  # a future refuses it
+            error = RuntimeError(f"the function raised StopIteration({error.value!r})")
         try:
             loop.call_soon_threadsafe(give, value, error)
         except RuntimeError:  # the loop has closed meanwhile: nobody waits for the value
