@@ -28,7 +28,7 @@ def check_parsed(parsed: Parsed, *, config: Config, read_module: ModuleReader, f
     """
     loader = ModuleLoader(read_module, findings)
     scope = loader.scope(parsed)
-    context = Context(config, findings, loader.modules)
+    context = Context(config, findings, loader.modules, instance)
     frame = Frame(scope, context)
     for declared in scope.own():
         _declare(frame, declared)

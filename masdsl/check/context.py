@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple, TypeAlias
 
 from masdsl.check.program import Agent, Flow, Param, Tool
@@ -12,6 +12,7 @@ from masdsl.check.types import Enum, Record, Type
 from masdsl.config import Config
 from masdsl.diagnostics.base import Diagnostic, Findings
 from masdsl.node import Span
+from masdsl.source import Source
 
 
 class Callee(NamedTuple):
@@ -36,15 +37,21 @@ def signature(name: str, params: tuple[Param, ...], returns: Type) -> str:
 
 
 Statics: TypeAlias = Mapping[str, "Type | int"]
+Instantiate: TypeAlias = "Callable[[Context, Declared, Statics, dict[str, Callee], Span, Source], Flow | None]"
+"""Gives the checked flow for static arguments (`flows.instance`). It is handed in: bodies hold calls, and calls of flows
+need bodies, so one of the two has to know the other by its type alone."""
 
 
 class Context:
     """The state of one check: configuration, findings and the tables that grow while declarations are reached."""
 
-    def __init__(self, config: Config, findings: Findings, loaded: tuple[ModuleScope, ...]) -> None:
+    def __init__(
+        self, config: Config, findings: Findings, loaded: tuple[ModuleScope, ...], instantiate: Instantiate
+    ) -> None:
         self.config = config
         self.findings = findings
         self.loaded = loaded
+        self.instantiate = instantiate
         self.types: dict[int, Enum | Record] = {}
         self.tools: dict[int, Tool] = {}
         self.agents: dict[int, Agent] = {}

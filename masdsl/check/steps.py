@@ -265,8 +265,6 @@ def _learn_int(name: str, number: int, statics: dict[str, Type | int]) -> None:
 def _instance(
     frame: Frame, declared: Declared, statics: Statics, callees: dict[str, Callee], node: ast.Call
 ) -> Callee | None:
-    from masdsl.check.flows import instance  # flows checks bodies, whose calls come back here
-
     flow = declared.node
     assert isinstance(flow, ast.Flow)
     home = Frame(declared.home, frame.context)
@@ -280,7 +278,7 @@ def _instance(
                 expected = f"agent({shown}) -> {show(resolve(home, param.type.returns))}"
                 frame.report(BadAgentArgument(param.name.text, expected, fault, span=node.span))
                 return None
-    made = instance(frame.context, declared, statics, callees, node.span, frame.scope.source)
+    made = frame.context.instantiate(frame.context, declared, statics, callees, node.span, frame.scope.source)
     return None if made is None else Callee("flow", made.key, flow.name.text, made.params, made.returns)
 
 
