@@ -211,9 +211,7 @@ def _result(session: Session, value: Any) -> Result:
 
 def _resolver(models: Models | None) -> ModelResolver:
     if models is None:
-        from masdsl.runtime.models.registry import default_resolver
-
-        return default_resolver()
+        return _ConfiguredModels()
     if isinstance(models, Mapping):
         by_name = models
 
@@ -230,13 +228,32 @@ def _resolver(models: Models | None) -> ModelResolver:
     return resolver  # type: ignore[no-any-return]
 
 
+class _ConfiguredModels:
+    """The models of the configuration, which is read when the first one is asked for."""
+
+    _inner: ModelResolver | None = None
+
+    def __call__(self, name: str, *, tier: bool) -> ChatModel:
+        if self._inner is None:
+            from masdsl.runtime.models.registry import default_resolver
+
+            self._inner = default_resolver()
+        return self._inner(name, tier=tier)
+
+
 def run_coroutine(start: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
     """Run a coroutine to its end, in a thread of its own where this one has a running loop."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
+    if not _has_running_loop():
         return asyncio.run(start())
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(lambda: asyncio.run(start())).result()
+
+
+def _has_running_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

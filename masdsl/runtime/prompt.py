@@ -137,6 +137,8 @@ def _printed(value: Any) -> str:
         return ""
     if isinstance(value, dict | list):
         return json.dumps(value, ensure_ascii=False)
+    if not isinstance(value, str | int | float):
+        raise TypeError("a prompt shows plain values only")
     return scalar_text(value)
 
 
