@@ -1,8 +1,8 @@
 """How many calls a program makes: at least, at worst, and where.
 
-A call is one request to a model (`masdsl/sizes.py`). An agent makes 1 + its retries; with tools and `steps s` it asks its
-model up to s + 1 times, each with its retries. A tool makes none. Statements add, loops and samples multiply, branches
-take the cheaper and the dearer one, the options of a fallback add up at worst: a failed attempt is paid for.
+A call is one request to a model (`masdsl/sizes.py`). An agent makes 1 + its retries; with tools and `steps s` it asks
+its model up to s + 1 times, each with its retries. A tool makes none. Statements add, loops and samples multiply,
+branches take the cheaper and the dearer one, the options of a fallback add up at worst: a failed attempt is paid for.
 
 The least is over the runs in which no call is refused by a budget, so a budget below it can never be enough. The most
 is over all runs. Integers are exact, however large.

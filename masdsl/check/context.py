@@ -38,8 +38,8 @@ def signature(name: str, params: tuple[Param, ...], returns: Type) -> str:
 
 Statics: TypeAlias = Mapping[str, "Type | int"]
 Instantiate: TypeAlias = "Callable[[Context, Declared, Statics, dict[str, Callee], Span, Source], Flow | None]"
-"""Gives the checked flow for static arguments (`flows.instance`). It is handed in: bodies hold calls, and calls of flows
-need bodies, so one of the two has to know the other by its type alone."""
+"""Gives the checked flow for static arguments (`flows.instance`). It is handed in: bodies hold calls, and calls need
+bodies, so one of the two has to know the other by its type alone."""
 
 
 class Context:

@@ -301,8 +301,8 @@ class Tool(Node):
 class Agent(Node):
     """A declared agent.
 
-    `prompt` is Jinja2 text, verified; `unmentioned` are the parameters that the runtime appends to it. `model` is a tier's
-    name, or a model's when `is_model_name`; None is a role still to be assigned.
+    `prompt` is Jinja2 text, verified; `unmentioned` are the parameters that the runtime appends to it. `model` is a
+    tier's name, or a model's when `is_model_name`; None is a role still to be assigned.
     """
 
     key: str
@@ -356,8 +356,8 @@ class Given(Node):
 class Test(Node):
     """A test. `expects` are evaluated after the body, with its names in scope.
 
-    There, the measures of the run are Locals `calls tokens usd seconds`, and `ran(main.refine.code)` is the Builtin `ran`
-    of one Const text: how often a step ran.
+    There, the measures of the run are Locals `calls tokens usd seconds`, and `ran(main.refine.code)` is the Builtin
+    `ran` of one Const text: how often a step ran.
     """
 
     title: str
