@@ -238,6 +238,7 @@ def test_the_configuration_grants_functions(tmp_path: Path, monkeypatch: pytest.
     ("config", "reason"),
     [
         ("", 'the host does not grant "my.double"'),
+        ("[tols]\n", "mas.toml:1:.*tols"),
         ('[tools]\n"my.double" = "no_such_module:f"\n', "cannot be imported: ModuleNotFoundError"),
         ('[tools]\n"my.double" = "json:__doc__"\n', "is a str, not a function"),
         ('[tools]\n"my.double" = "json:nothing"\n', "cannot be imported: AttributeError"),
@@ -250,3 +251,25 @@ def test_what_it_does_not_grant_fails_before_anything_is_paid(
     (tmp_path / "mas.toml").write_text(config)
     with pytest.raises(RunFailed, match=f"^tool double: .*{reason}"):
         TOOLED.run_sync("doubles", {"n": 4})
+
+
+def test_a_faulty_configuration_fails_the_first_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mas.toml").write_text("[tiers]\nfast = 5\n")
+    with pytest.raises(RunFailed, match=r"^main\.said: mas\.toml:2:"):
+        PROGRAM.run_sync(inputs={"text": "x"})
+
+
+class Counted(ScriptedModel):
+    closed = 0
+
+    async def close(self) -> None:
+        self.closed += 1
+
+
+def test_models_are_closed_at_the_end_of_a_run() -> None:
+    model = Counted({"*": "x"})
+    run(PROGRAM.run(inputs={"text": "x"}, models=model))
+    assert model.closed == 1
+    run(PROGRAM.run("print", {"x": "x"}, models=model))
+    assert model.closed == 1  # it was not used

@@ -14,6 +14,21 @@ from masdsl.runtime.failures import StepFailed
 from masdsl.runtime.tool import Tool, ToolFunction
 
 
+class ConfigFault(Exception):
+    """The configuration has a mistake; the text says which and where."""
+
+
+def current_config() -> Config:
+    """Return the configuration for the working folder. Raises ConfigFault."""
+    findings = Findings()
+    config = load_config(os.getcwd(), findings)
+    if not findings.ok:
+        from masdsl.diagnostics.render import render_short
+
+        raise ConfigFault(render_short(findings.sorted()[:1]).strip())
+    return config
+
+
 class ToolMissing(Exception):
     """What a configuration names as a tool cannot be imported, or is no function; the text says why."""
 
@@ -22,10 +37,10 @@ def configured_tools(tools: Iterable[Tool[Any]], config: Config | None = None) -
     """Return the granted functions of those tools that the configuration grants.
 
     Without `config`, the nearest `mas.toml` upwards from the working folder counts. Raises StepFailed for a function
-    that cannot be imported.
+    that cannot be imported, ConfigFault.
     """
     if config is None:
-        config = load_config(os.getcwd(), Findings())
+        config = current_config()
     granted: dict[str, ToolFunction] = {}
     for tool in tools:
         target = config.tools.get(tool.granted_as)

@@ -115,7 +115,6 @@ class Program:
         """
         function = self._flow(flow)
         values = _inputs(flow, flow_shape(function), inputs or {})
-        opened = models is None
         session = Session(
             limits=self.budget,
             models=_resolver(models),
@@ -137,10 +136,9 @@ class Program:
         except StepFailed as failure:
             raise RunFailed(failure.step, failure.reason, _result(session, None)) from failure
         finally:
-            if opened:
-                for model in session.opened_models():
-                    with suppress(ModelError, OSError):
-                        await model.close()
+            for model in session.opened_models():
+                with suppress(ModelError, OSError):
+                    await model.close()
         return _result(session, value)
 
     def run_sync(self, flow: str = "main", inputs: Mapping[str, object] | None = None, **options: Any) -> Result:
@@ -167,9 +165,12 @@ class Program:
     def _configured_tools(self) -> dict[str, ToolFunction]:
         if not self.tools:
             return {}
-        from masdsl.runtime.granted import configured_tools
+        from masdsl.runtime.granted import ConfigFault, configured_tools
 
-        return configured_tools(self.tools.values())
+        try:
+            return configured_tools(self.tools.values())
+        except ConfigFault as fault:
+            raise StepFailed(f"tool {next(iter(self.tools))}", str(fault)) from None
 
     def _check_grants(self, granted: Mapping[str, ToolFunction]) -> None:
         """Refuse to begin, before anything is paid, when a tool is not granted."""
@@ -235,9 +236,15 @@ class _ConfiguredModels:
 
     def __call__(self, name: str, *, tier: bool) -> ChatModel:
         if self._inner is None:
-            from masdsl.runtime.models.registry import default_resolver
+            from masdsl.runtime.granted import ConfigFault, current_config
 
-            self._inner = default_resolver()
+            try:
+                config = current_config()
+            except ConfigFault as fault:
+                raise ModelError("unavailable", str(fault)) from None
+            from masdsl.runtime.models.registry import resolver
+
+            self._inner = resolver(config)
         return self._inner(name, tier=tier)
 
 
