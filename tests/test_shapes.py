@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from masdsl.runtime import Alias, Enum, Items, Record, ShapeError, Tokens
+from masdsl.runtime.formats import reply_tokens, schema, spell
 from masdsl.runtime.shapes import (
     BoolShape,
     EnumShape,
@@ -29,10 +30,7 @@ from masdsl.runtime.shapes import (
     expected,
     fit,
     plain,
-    reply_tokens,
-    schema,
     shape_of,
-    spell,
 )
 
 

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar, final, overload
 
 from masdsl import sizes
+from masdsl.runtime.formats import is_free_text, object_tokens, reply_tokens, schema
 from masdsl.runtime.prompt import Prompt, output_contract
-from masdsl.runtime.shapes import Shape, TextShape, fit, object_tokens, reply_tokens, schema, shape_of
+from masdsl.runtime.shapes import Shape, fit, shape_of
 
 if TYPE_CHECKING:
     from masdsl.runtime.tool import Tool
@@ -164,7 +165,7 @@ class Agent(Generic[T_co]):
         self.default = default if default is MISSING else fit(default, self.returns).value
         self.max_tokens = max(max_tokens, 1) if max_tokens is not None else self._longest_reply()
         self.contract = output_contract(self.returns)
-        self.schema = None if isinstance(self.returns, TextShape) else schema(self.returns)
+        self.schema = None if is_free_text(self.returns) else schema(self.returns)
 
     def _longest_reply(self) -> int:
         """Return the size of the largest reply that the type, or the use of a tool, may need."""

@@ -14,7 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from masdsl.runtime.shapes import EnumShape, ListShape, OptionalShape, RecordShape, Shape, TextShape, expected, spell
+from masdsl.runtime.formats import spell
+from masdsl.runtime.shapes import EnumShape, ListShape, OptionalShape, RecordShape, Shape, TextShape, expected
 from masdsl.runtime.text import scalar_text, section
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from masdsl.runtime.failures import ShapeError
+from masdsl.runtime.formats import spell
 from masdsl.runtime.loose import Bare, Found, Node, find_json, read_exact
 from masdsl.runtime.mend import Mender, Mismatch, answer_in, is_null_word, scalar_reader
 from masdsl.runtime.shapes import (
@@ -32,7 +33,6 @@ from masdsl.runtime.shapes import (
     TextShape,
     expected,
     fit,
-    spell,
 )
 from masdsl.runtime.text import brief, clean
 from masdsl.runtime.words import Several, bare, find_value, normal, unwrapped

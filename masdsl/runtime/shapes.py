@@ -7,9 +7,9 @@ Generated code states types as annotations, which type checkers read as well:
     Annotated[list[int], Items(1, 8)]               one to eight items; a bare `list` may have up to 10,000
     int | None                                      optional
 
-`shape_of` reads them once; a shape then gives the JSON schema that models are held to (`schema`), the words that
-describe it to them (`spell`), and the way from plain data to typed values and back (`fit`, `plain`). Replies, which are
-rarely exact, are read by `masdsl.runtime.replies`.
+`shape_of` reads them once; `fit` and `plain` are the ways from plain data to typed values and back. What models are
+told about a shape is in `masdsl.runtime.formats`; replies, which are rarely exact, have
+`masdsl.runtime.replies`.
 """
 
 from __future__ import annotations
@@ -186,54 +186,7 @@ def _name(attribute: str, metadata: Iterable[object]) -> str:
     return next((note.name for note in metadata if isinstance(note, Alias)), attribute)
 
 
-# ---------------------------------------------------------------- what models are told
-
-
-def schema(shape: Shape) -> dict[str, Any]:
-    """Return the JSON schema of a shape: caps of texts as `maxLength` in characters, every field required."""
-    match shape:
-        case TextShape(cap):
-            return {"type": "string", "maxLength": cap * sizes.CHARACTERS_PER_TOKEN}
-        case IntShape():
-            return {"type": "integer"}
-        case FloatShape():
-            return {"type": "number"}
-        case BoolShape():
-            return {"type": "boolean"}
-        case EnumShape(_, words):
-            return {"type": "string", "enum": list(words)}
-        case ListShape(element, low, high):
-            return {"type": "array", "items": schema(element), "minItems": low, "maxItems": high}
-        case OptionalShape(inner):
-            return {"anyOf": [schema(inner), {"type": "null"}]}
-        case RecordShape(_, members):
-            return {
-                "type": "object",
-                "properties": {field.name: schema(field.shape) for field in members},
-                "required": [field.name for field in members],
-                "additionalProperties": False,
-            }
-
-
-def spell(shape: Shape) -> str:
-    """Return the JSON form of a shape for a model to imitate, such as `{"ok": true or false, "issue": "text"}`."""
-    match shape:
-        case TextShape():
-            return '"text"'
-        case IntShape():
-            return "whole number"
-        case FloatShape():
-            return "number"
-        case BoolShape():
-            return "true or false"
-        case EnumShape(_, words):
-            return " or ".join(f'"{word}"' for word in words)
-        case ListShape(element, low, high):
-            return f"[{spell(element)}, ...] ({count_text(low, high)})"
-        case OptionalShape(inner):
-            return f"{spell(inner)} or null"
-        case RecordShape(_, members):
-            return "{" + ", ".join(f'"{field.name}": {spell(field.shape)}' for field in members) + "}"
+# ---------------------------------------------------------------- in words
 
 
 def count_text(low: int, high: int) -> str:
@@ -262,40 +215,6 @@ def expected(shape: Shape) -> str:
             return f"{expected(inner)} or null"
         case RecordShape(_, members):
             return f"an object with the fields {', '.join(field.name for field in members)}"
-
-
-def value_tokens(shape: Shape) -> int:
-    """Return how many tokens a value takes at most as JSON."""
-    match shape:
-        case TextShape(cap):
-            return cap + sizes.WORD_TOKENS
-        case IntShape():
-            return sizes.INT_TOKENS
-        case FloatShape():
-            return sizes.FLOAT_TOKENS
-        case BoolShape():
-            return sizes.WORD_TOKENS
-        case EnumShape(_, words):
-            return max(map(sizes.text_tokens, words), default=0) + sizes.WORD_TOKENS
-        case ListShape(element, _, high):
-            return high * (value_tokens(element) + 1) + sizes.WORD_TOKENS
-        case OptionalShape(inner):
-            return max(value_tokens(inner), sizes.WORD_TOKENS)
-        case RecordShape(_, members):
-            return object_tokens({field.name: field.shape for field in members})
-
-
-def object_tokens(members: Mapping[str, Shape]) -> int:
-    """Return how many tokens a JSON object of these fields takes at most."""
-    return sum(sizes.field_tokens(name) + value_tokens(shape) for name, shape in members.items()) + sizes.WORD_TOKENS
-
-
-def reply_tokens(shape: Shape) -> int:
-    """Return the size of the largest reply that an agent of this type is allowed (without `max` of its own)."""
-    inner = shape.inner if isinstance(shape, OptionalShape) else shape
-    if isinstance(inner, TextShape):
-        return max(inner.cap, sizes.WORD_TOKENS)
-    return min(value_tokens(shape) + sizes.REPLY_SLACK_TOKENS, sizes.LARGEST_TEXT_TOKENS)
 
 
 # ---------------------------------------------------------------- values
