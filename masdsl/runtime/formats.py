@@ -21,7 +21,7 @@ from masdsl.runtime.shapes import (
 
 
 def is_free_text(shape: Shape) -> bool:
-    """Whether a reply of the type is any text, `null` apart where it is optional: then no schema must force JSON on it."""
+    """Whether any text is a reply of the type (but for `null`, of an optional): no schema may force JSON on it."""
     return isinstance(shape.inner if isinstance(shape, OptionalShape) else shape, TextShape)
 
 
