@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from itertools import product
+from typing import NamedTuple
 
 import pytest
 
@@ -32,6 +34,7 @@ from masdsl.check.program import (
     Loop,
     Match,
     ModuleSource,
+    Param,
     Program,
     Return,
     Rhs,
@@ -41,11 +44,13 @@ from masdsl.check.program import (
     Until,
     Within,
 )
-from masdsl.check.types import Bool, Enum, List, Text
+from masdsl.check.types import Bool, Enum, List, Optional, Text, Type
+from masdsl.check.uses import nodes_of
 from masdsl.config import DEFAULT
 from masdsl.diagnostics.base import Findings
 from masdsl.diagnostics.render import render_text
 from masdsl.limits import CALLS
+from masdsl.node import Node
 from masdsl.source import Source
 from masdsl.syntax.parse import parse_program
 
@@ -55,6 +60,7 @@ tool search(query) -> text from "search"
 agent one(topic) -> text "One."
 agent two(topic) -> text retry 1 "Two."
 agent user(topic) -> text retry 2 tools [search] steps 3 "Use."
+agent perhaps(topic) -> text? "Perhaps."
 agent judge(topic) -> Kind else Kind.math "Sort."
 """
 
@@ -73,8 +79,8 @@ CASES = [
     ("return x", 0, 0),
     ("return one(x)", 1, 1),
     ("return two(x)", 1, 2),
-    ("return search(x)", 1, 1),
-    ("return user(x)", 1, 15),
+    ("return search(x)", 0, 0),
+    ("return user(x)", 1, 12),
     ("a = one(x) b = two(a) return b", 2, 3),
     ("a = 3 of two(x) return first(a)", 3, 6),
     ("a = each y in xs: two(y) return join(a, x)", 1, 8),
@@ -90,12 +96,12 @@ CASES = [
     ("loop 4 { loop 3 { x = one(x) until x == x } x = two(x) } return x", 8, 20),
     ("for y in xs { x = two(y) } return x", 1, 8),
     ("for y in slice(xs, 0, 2) { x = two(y) } return x", 0, 8),
-    ("if ok { x = one(x) } else if x == x { x = two(x) } else { x = user(x) } return x", 1, 15),
+    ("if ok { x = one(x) } else if x == x { x = two(x) } else { x = user(x) } return x", 1, 12),
     ("if ok { x = two(x) } return x", 0, 2),
     ("if ok { return two(x) } a = one(x) b = one(a) c = one(b) return c", 1, 3),
     ("if ok { return one(x) } return two(x)", 1, 2),
     ("loop 3 { a = one(x) if ok { return two(a) } } return x", 2, 5),
-    ("k = judge(x) match k { math { x = one(x) } code { x = user(x) } } return x", 2, 16),
+    ("k = judge(x) match k { math { x = one(x) } code { x = user(x) } } return x", 2, 13),
     ("k = judge(x) match k { math { return x } else { x = two(x) } } return one(x)", 1, 4),
     ("within calls 2 { a = user(x) b = two(a) } return b", 2, 2),
     ("within calls 5 tokens 4k { a = two(x) } return a", 1, 2),
@@ -103,7 +109,17 @@ CASES = [
     ("return inner(x)", 2, 3),
     ("a = 3 of inner(x) return first(a)", 6, 9),
     ("a = inner(x) else one(x) return a", 2, 4),
+    ("a = inner(x) else x return a", 1, 3),
+    ("a = search(x) else one(x) return a", 0, 1),
+    ("a = search(x) else search(x) return two(a)", 1, 2),
+    ("a = judge(x) else judge(x) return x", 1, 1),
+    ("a = perhaps(x) else one(x) return a", 1, 2),
+    ("a = looked(x) else two(x) return a", 1, 4),
+    ("a = late(x) else two(x) return a", 2, 4),
+    ("a = beside(x) else two(x) return a", 1, 4),
     ("a = kept(x) return a", 1, 3),
+    ("a = kept_looked(x) return a", 0, 2),
+    ("a = kept(x) else two(x) return a", 1, 3),
     ("a = capped(x) return a", 2, 4),
     ("a = sampled(x, n: 5) return first(a)", 5, 10),
     ("a = sampled(x) return first(a)", 3, 6),
@@ -115,6 +131,10 @@ CASES = [
 FLOWS = """
 flow inner(x) -> text { a = one(x) return two(a) }
 flow kept(x) -> text else "none" { a = one(x) return two(a) }
+flow kept_looked(x) -> text else "none" { a = search(x) return two(a) }
+flow looked(x) -> text { a = search(x) return two(a) }
+flow late(x) -> text { k = judge(x) a = search(text(k)) return one(a) }
+flow beside(x) -> text { k = judge(x) a = search(x) return one(a) }
 flow capped(x) -> text budget calls 4 { a = one(x) b = user(a) return b }
 flow sampled[n = 3](x) -> text[n]+ { drafts = n of two(x) return drafts }
 flow asked(solve: agent(text) -> text, x) -> text { return solve(x) }
@@ -168,14 +188,14 @@ flow main(x) -> text {
     )
     assert render_bounds(program, bounds) == (
         "flow main: 3 to 16 calls\n"
-        "  12 calls   75 %  line 11  main.refine: loop of 3\n"
-        "    9 calls   56 %  line 12  main.refine.x: one else two\n"
-        "    3 calls   19 %  line 14  main.refine.k: judge\n"
-        "   4 calls   25 %  line 10  main.drafts: 2 of two\n"
+        "  12 calls   75 %  line 12  main.refine: loop of 3\n"
+        "    9 calls   56 %  line 13  main.refine.x: one else two\n"
+        "    3 calls   19 %  line 15  main.refine.k: judge\n"
+        "   4 calls   25 %  line 11  main.drafts: 2 of two\n"
     )
     program, bounds, _ = bounds_of(FLOWS + "flow main(x) -> text budget calls 9 { return user(x) }")
     assert render_bounds(program, bounds).startswith(
-        "flow main: 1 to 9 calls, cut off by its budget (15 calls otherwise)\n"
+        "flow main: 1 to 9 calls, cut off by its budget (12 calls otherwise)\n"
     )
 
 
@@ -206,6 +226,15 @@ def budget_faults(text: str) -> list[str]:
         ("flow main(x) -> text budget calls 1 usd 1 { a = one(x) return one(a) }", ["MAS401 calls 1 usd 1"]),
         ("flow main(x) -> text budget calls 1 { return two(x) }", ["MAS402 calls 1"]),
         ("budget calls 1 flow main(x) -> text budget calls 1 { return two(x) }", ["MAS402 calls 1"]),
+        ("budget calls 0 flow main(x) -> text { return search(x) }", []),
+        (
+            'flow a(x) -> text else "" budget calls 1 { b = one(x) return one(b) } flow main(x) -> text { return a(x) }',
+            ["MAS401 calls 1"],
+        ),
+        (
+            "budget calls 1 flow a(x) -> text { b = one(x) return one(b) } flow main(x) -> text { c = a(x) else x return c }",
+            ["MAS402 budget calls 1"],
+        ),
         ("flow main(x) -> text { within calls 1 { a = two(x) } return a }", []),
         ("flow main(x) -> text { within calls 1 { a = one(x) b = one(a) } return b }", ["MAS401 calls 1"]),
         (
@@ -245,53 +274,79 @@ def test_a_budget_fault_names_the_statements_that_cost_most() -> None:
 
 COND: Expr = Local("c", Bool())
 WORDS = Enum("K", "", ("a", "b"))
-AGENTS = {"cheap": (0, 0), "retried": (1, 0), "tooled": (1, 2)}
+MAYBE = Optional(Text(9))
+AGENTS = {"cheap": (0, 0), "retried": (1, 0), "tooled": (1, 2), "kept": (1, 0), "maybe": (0, 0)}
+"""Retries and rounds of tools; `kept` has a default, `maybe` may give none."""
 
 
 def _agent(key: str, retries: int, steps: int) -> Agent:
     return Agent(
-        key, key, "", (), Text(9), False, None, None, False, None, None, None, retries, None, ("t",) if steps else (), steps, "", (), ""
+        key, key, "", (), _type(key), key == "kept", None, None, False, None, None, None, retries, None, ("t",) if steps else (), steps, "", (), ""
     )  # fmt: skip
 
 
+def _tool(key: str) -> Tool:
+    return Tool(key, key, "", (), Text(9), key == "kept_t", None, "t", False, None, "")
+
+
+def _type(key: str) -> Type:
+    return MAYBE if key == "maybe" else Text(9)
+
+
 class Maker:
-    """Random programs, small enough to try every run of."""
+    """Random programs, small enough to try every run of. No two things have the same name but where one replaces another."""
 
     def __init__(self, seed: int) -> None:
         self.chance = random.Random(seed)
         self.flows: list[Flow] = []
+        self.names: list[str] = []
+        self.count = 0
 
     def program(self) -> Program:
         for number in range(self.chance.randint(1, 3)):
             limit = self.chance.choice([None, None, Limits(calls=self.chance.randint(1, 6))])
+            self.names = ["p"]
+            params = (Param("p", Text(9), False, None),)
             body = (*self.block(2, False), Return("", self.rhs(), Text(9)))
+            returns: Type = self.chance.choice([Text(9), Text(9), MAYBE])
             has_default = self.chance.random() < 0.3
-            self.flows.append(Flow(f"f{number}", f"f{number}", "", (), Text(9), has_default, None, (), limit, body, ""))
-        tool = Tool("t", "t", "", (), Text(9), False, None, "t", False, None, "")
+            self.flows.append(
+                Flow(f"f{number}", f"f{number}", "", params, returns, has_default, None, (), limit, body, "")
+            )
+        tools = (_tool("t"), _tool("kept_t"))
         agents = tuple(_agent(key, *numbers) for key, numbers in AGENTS.items())
-        return Program((ModuleSource("", Source("x", "")),), (), (tool,), agents, tuple(self.flows), (), None, None)
+        return Program((ModuleSource("", Source("x", "")),), (), tools, agents, tuple(self.flows), (), None, None)
 
     def block(self, depth: int, in_loop: bool) -> Block:
-        return tuple(self.statement(depth, in_loop) for _ in range(self.chance.randint(0, 3)))
+        outside = list(self.names)
+        made = tuple(self.statement(depth, in_loop, outside) for _ in range(self.chance.randint(0, 3)))
+        self.names = outside
+        return made
 
-    def statement(self, depth: int, in_loop: bool) -> Statement:
-        kinds = ["bind", "bind", "append", "return"] + ["until"] * (2 * in_loop)
+    def statement(self, depth: int, in_loop: bool, outside: list[str]) -> Statement:
+        kinds = ["bind", "bind", "replace", "append", "return"] + ["until"] * (2 * in_loop)
         kinds += ["loop", "for", "if", "match", "within"] if depth else []
         match self.chance.choice(kinds):
             case "bind":
-                return Bind("", "x", self.rhs(), Text(9))
+                value = self.rhs()
+                return Bind("", self.new_name(), value, Text(9))
+            case "replace":  # `outside` has no name that this block binds, so nothing is bound twice in it
+                name = self.chance.choice(outside)
+                return Bind("", name, self.rhs(name), Text(9))
             case "append":
-                return Append("x", COND, List(Text(9), 0, 3))
+                return Append(self.chance.choice(outside), COND, List(Text(9), 0, 3))
             case "return":
                 return Return("", self.rhs(), Text(9))
             case "until":
-                return Until(self.chance.choice([COND, COND, Const(True, Bool()), Const(False, Bool())]))
+                return Until(self.chance.choice([self.condition(), COND, Const(True, Bool()), Const(False, Bool())]))
             case "loop":
                 return Loop("", self.chance.randint(1, 2), self.block(depth - 1, True))
             case "for":
-                return For("", "x", Text(9), self.items(), self.block(depth - 1, True))
+                items = self.items()
+                return For("", f"item_{self.new_number()}", Text(9), items, self.block(depth - 1, True))
             case "if":
-                branches = [Branch(COND, self.block(depth - 1, in_loop)) for _ in range(self.chance.randint(1, 2))]
+                count = self.chance.randint(1, 2)
+                branches = [Branch(self.condition(), self.block(depth - 1, in_loop)) for _ in range(count)]
                 return If("", tuple(branches), self.block(depth - 1, in_loop))
             case "match":
                 arms = tuple(Arm((word,), self.block(depth - 1, in_loop)) for word in WORDS.words)
@@ -300,73 +355,112 @@ class Maker:
                 limits = self.chance.choice([Limits(calls=self.chance.randint(0, 5)), Limits(tokens=9)])
                 return Within("", limits, self.block(depth - 1, in_loop))
 
+    def new_number(self) -> int:
+        self.count += 1
+        return self.count
+
+    def new_name(self) -> str:
+        name = f"x{self.new_number()}"
+        self.names.append(name)
+        return name
+
+    def condition(self) -> Expr:
+        return Local(self.chance.choice(["c", *self.names]), Bool())
+
     def items(self) -> Expr:
         low = self.chance.randint(0, 2)
-        return Local("xs", List(Text(9), low, low + self.chance.randint(0, 2)))
+        return Local(self.chance.choice(["xs", *self.names]), List(Text(9), low, low + self.chance.randint(0, 2)))
 
-    def rhs(self) -> Rhs:
+    def rhs(self, reads: str | None = None) -> Rhs:
         match self.chance.randint(0, 5):
             case 0:
-                return Sample(self.chance.randint(1, 2), self.attempt(), List(Text(9), 1, 2))
+                return Sample(self.chance.randint(1, 2), self.attempt(reads), List(Text(9), 1, 2))
             case 1:
                 where = self.chance.choice([None, COND])
-                return Each("x", Text(9), self.items(), where, self.attempt(), List(Text(9), 0, 2))
+                return Each("y", Text(9), self.items(), where, self.attempt(reads), List(Text(9), 0, 2))
             case _:
-                return self.attempt()
+                return self.attempt(reads)
 
-    def attempt(self) -> Attempt:
-        if self.chance.random() < 0.3:
-            return Fallback(tuple(self.option() for _ in range(self.chance.randint(2, 3))), Text(9))
-        return self.option()
+    def attempt(self, reads: str | None) -> Attempt:
+        if self.chance.random() < 0.4:
+            return Fallback(tuple(self.option(reads) for _ in range(self.chance.randint(2, 3))), Text(9))
+        return self.option(reads)
 
-    def option(self) -> Expr | Invoke:
-        match self.chance.randint(0, 4):
+    def option(self, reads: str | None) -> Expr | Invoke:
+        read = Local(reads or self.chance.choice(["c", *self.names]), self.chance.choice([Text(9), MAYBE]))
+        arguments = (("p", read),)
+        match self.chance.randint(0, 5):
             case 0:
-                return COND
+                return read
             case 1:
-                return Invoke("", "tool", "t", (), Text(9))
-            case 2 if self.flows:
-                return Invoke("", "flow", self.chance.choice(self.flows).key, (), Text(9))
+                return Invoke("", "tool", self.chance.choice(["t", "t", "kept_t"]), arguments, Text(9))
+            case 2 | 3 if self.flows:
+                flow = self.chance.choice(self.flows)
+                return Invoke("", "flow", flow.key, arguments, flow.returns)
             case _:
-                return Invoke("", "agent", self.chance.choice(list(AGENTS)), (), Text(9))
+                agent = self.chance.choice(list(AGENTS))
+                return Invoke("", "agent", agent, arguments, _type(agent))
+
+
+class Counts(NamedTuple):
+    """All numbers of calls with which something gives a value, and with which it fails."""
+
+    gives: frozenset[int]
+    fails: frozenset[int] = frozenset()
+
+
+NONE = Counts(frozenset({0}))
 
 
 class EveryRun:
     """All numbers of calls that the runs of a program can have, found by trying every run one by one.
 
-    Numbers are sets; a block's outcome is "behind", "out" (of the loop) or "back" (from the flow). A budget cuts a run
-    off: then it counts what the budget allows, which says nothing about the least.
+    A run of a block ends "behind" it, "out" of the loop, "back" from the flow, or it "fails". When a statement fails, those
+    that it waits for have ended, and nothing else has begun: others may be running, but with no call so far. At the other
+    end, what fails may have made as many calls as it ever makes. Budgets are left out: they cut a run off, which says
+    nothing about the least.
     """
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        self.known: dict[str, set[int]] = {}
+        self.known: dict[str, Counts] = {}
 
-    def flow(self, key: str) -> set[int]:
+    def flow(self, key: str) -> Counts:
+        """The runs of a flow's body, its default left out."""
         if key not in self.known:
-            flow = self.program.flow(key)
-            counts = {count for _, count in self.block(flow.body)}
-            self.known[key] = counts
+            runs = self.block(self.program.flow(key).body)
+            gives = frozenset(count for end, count in runs if end != "fails")
+            fails = frozenset(count for end, count in runs if end == "fails")
+            self.known[key] = Counts(gives, fails | ({max(gives)} if fails else frozenset()))
         return self.known[key]
+
+    def call(self, key: str) -> Counts:
+        counts = self.flow(key)
+        return Counts(counts.gives | counts.fails) if self.program.flow(key).has_default else counts
 
     def block(self, block: Block) -> set[tuple[str, int]]:
         runs = {("behind", 0)}
-        for statement in block:
-            after: set[tuple[str, int]] = set()
-            for outcome, count in runs:
-                if outcome != "behind":
-                    after.add((outcome, count))
-                    continue
-                after |= {(end, count + more) for end, more in self.statement(statement)}
+        alone: list[set[int]] = []
+        for number, statement in enumerate(block):
+            own = self.statement(statement)
+            alone.append({count for end, count in own if end == "behind"})
+            after = {run for run in runs if run[0] != "behind"}
+            so_far = {count for end, count in runs if end == "behind"}
+            after |= {(end, count + more) for count in so_far for end, more in own if end != "fails"}
+            if so_far:
+                spent = {0}
+                for earlier in awaited(block, number):
+                    spent = {count + more for count in spent for more in alone[earlier]}
+                after |= {(end, count + more) for count in spent for end, more in own if end == "fails"}
             runs = after
         return runs
 
     def statement(self, node: Statement) -> set[tuple[str, int]]:
         match node:
-            case Bind():
-                return {("behind", count) for count in self.rhs(node.value)}
-            case Return():
-                return {("back", count) for count in self.rhs(node.value)}
+            case Bind() | Return():
+                counts = self.rhs(node.value)
+                end = "behind" if isinstance(node, Bind) else "back"
+                return {(end, count) for count in counts.gives} | {("fails", count) for count in counts.fails}
             case Append():
                 return {("behind", 0)}
             case Until():
@@ -391,20 +485,21 @@ class EveryRun:
 
     def rounds(self, body: Block, low: int, high: int) -> set[tuple[str, int]]:
         found: set[tuple[str, int]] = set()
+        ends = {"out": "behind", "back": "back", "fails": "fails"}
         for times in range(low, high + 1):
             running = {0}
             for _ in range(times):
                 after: set[int] = set()
-                for before, (outcome, count) in product(running, self.block(body)):
-                    if outcome == "behind":
+                for before, (end, count) in product(running, self.block(body)):
+                    if end == "behind":
                         after.add(before + count)
                     else:
-                        found.add(("behind" if outcome == "out" else "back", before + count))
+                        found.add((ends[end], before + count))
                 running = after
             found |= {("behind", count) for count in running}
         return found
 
-    def rhs(self, node: Rhs) -> set[int]:
+    def rhs(self, node: Rhs) -> Counts:
         match node:
             case Sample():
                 return self.repeated(self.attempt(node.body), [node.count])
@@ -415,37 +510,62 @@ class EveryRun:
             case _:
                 return self.attempt(node)
 
-    def repeated(self, counts: set[int], times: object) -> set[int]:
+    def repeated(self, counts: Counts, times: Sequence[int]) -> Counts:
         found: set[int] = set()
-        for number in times:  # type: ignore[attr-defined]
+        for number in times:
             totals = {0}
             for _ in range(number):
-                totals = {total + count for total in totals for count in counts}
+                totals = {total + count for total in totals for count in counts.gives}
             found |= totals
-        return found
+        return Counts(frozenset(found), counts.fails if max(times) else frozenset())
 
-    def attempt(self, node: Attempt) -> set[int]:
+    def attempt(self, node: Attempt) -> Counts:
         match node:
             case Fallback():
-                spent, found = {0}, set()
+                spent, gives, fails = {0}, set(), set()
                 for option in node.options:
                     counts = self.attempt(option)
-                    found |= {before + count for before in spent for count in counts}
-                    # a failed option has made some of its calls, at least one if it makes any
-                    failed = set(range(min(min(counts), 1), max(counts) + 1))
-                    spent = {before + count for before in spent for count in failed}
-                return found
+                    gives |= {before + count for before in spent for count in counts.gives}
+                    fails = {before + count for before in spent for count in counts.fails}
+                    nothing = counts.gives if isinstance(option.type, Optional) else frozenset()
+                    spent = {before + count for before in spent for count in counts.fails | nothing}
+                return Counts(frozenset(gives), frozenset(fails))
             case Invoke(kind="agent"):
                 retries, steps = AGENTS[node.callee]
-                return {1, (1 + retries) * (steps + 1) + steps}
+                asked = frozenset({1, (1 + retries) * (steps + 1)})
+                return Counts(asked, frozenset() if node.callee == "kept" else asked)
             case Invoke(kind="tool"):
-                return {1}
+                return Counts(frozenset({0}), frozenset() if node.callee == "kept_t" else frozenset({0}))
             case Invoke():
-                counts = self.flow(node.callee)
-                failed = {1} if self.program.flow(node.callee).has_default and min(counts) > 0 else set()
-                return counts | failed
+                return self.call(node.callee)
             case _:
-                return {0}
+                return NONE
+
+
+def awaited(block: Block, place: int) -> set[int]:
+    """The statements that have ended when the one at `place` begins: names they bind are read, or they may lead away."""
+    found: set[int] = set()
+    pending = [place]
+    while pending:
+        number = pending.pop()
+        mentioned = {node.name for node in nodes_of(block[number]) if isinstance(node, Local | Append)}
+        for earlier in range(number):
+            inside = list(nodes_of(block[earlier]))
+            bound = {node.name for node in inside if isinstance(node, Bind | Append)}
+            if earlier not in found and (bound & mentioned or leads_away(block[earlier])):
+                found.add(earlier)
+                pending.append(earlier)
+    return found
+
+
+def leads_away(node: Node, in_loop: bool = True) -> bool:
+    """Whether a statement may leave its block: `return` wherever it stands, `until` unless for a loop inside."""
+    if isinstance(node, Return) or (isinstance(node, Until) and in_loop):
+        return True
+    inside = in_loop and not isinstance(node, Loop | For)
+    fields = [getattr(node, field) for field in node._fields]
+    parts = [part for field in fields for part in (field if isinstance(field, tuple) else (field,))]
+    return any(leads_away(part, inside) for part in parts if isinstance(part, Node))
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -458,8 +578,9 @@ def test_bounds_are_the_least_and_the_most_of_all_runs(seed: int) -> None:
         bounds = bound_calls(free)
         oracle = EveryRun(free)
         for flow in free.flows:
-            runs = oracle.flow(flow.key)
+            own, runs = oracle.flow(flow.key).gives, oracle.call(flow.key).gives
             found = bounds.flows[flow.key]
+            assert (found.required, found.needed) == (min(own), max(own)), flow
             assert (found.least, found.most) == (min(runs), max(runs)), flow
 
 
@@ -471,8 +592,9 @@ def test_budgets_only_ever_cut_the_worst_case(seed: int) -> None:
             flows=tuple(flow.replace(limits=None, body=_unsliced(flow.body)) for flow in program.flows)
         )
         for key, bound in bound_calls(program).flows.items():
-            assert bound.least == bound_calls(free).flows[key].least
-            assert bound.most <= bound_calls(free).flows[key].most
+            unlimited = bound_calls(free).flows[key]
+            assert (bound.least, bound.required) == (unlimited.least, unlimited.required)
+            assert bound.most <= unlimited.most
             limits = program.flow(key).limits
             assert limits is None or limits.calls is None or bound.most <= limits.calls
             assert sum(part.most for part in bound.parts) >= bound.needed

@@ -4,8 +4,12 @@ A call is one request to a model (`masdsl/sizes.py`). An agent makes 1 + its ret
 its model up to s + 1 times, each with its retries. A tool makes none. Statements add, loops and samples multiply,
 branches take the cheaper and the dearer one, the options of a fallback add up at worst: a failed attempt is paid for.
 
-The least is over the runs in which no call is refused by a budget, so a budget below it can never be enough. The most
-is over all runs. Integers are exact, however large.
+The least is over the runs that do not fail and in which no call is refused by a budget, so a budget below it can never
+be enough. A step in such a run may fail where something catches that: an `else`, or the default of a flow. An agent
+fails after a call of its model at the earliest, a tool without any; and beside a step that fails, what it does not wait
+for need not have made a call yet (`masdsl/check/order.py`).
+
+The most is over all runs. Integers are exact, however large.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple, assert_never
 
+from masdsl.check.order import ended_before
 from masdsl.check.program import (
     Agent,
     Append,
@@ -38,7 +43,8 @@ from masdsl.check.program import (
     Until,
     Within,
 )
-from masdsl.check.types import List
+from masdsl.check.types import List, Nothing, Optional
+from masdsl.check.uses import blocks_of, invokes, right_sides, statements_of
 from masdsl.diagnostics.bounds import calls
 from masdsl.node import Span
 
@@ -80,11 +86,16 @@ class Part(NamedTuple):
 
 
 class FlowBound(NamedTuple):
-    """The calls of a flow instance: `least` to `most`. `needed` is the most it would make without its own budget."""
+    """The calls of a flow instance: `least` to `most`.
+
+    `required` is the least for a value of its own: the default, after a failure, may cost less. `needed` is the most it
+    would make without its own budget.
+    """
 
     key: str
     least: int
     most: int
+    required: int
     needed: int
     parts: tuple[Part, ...]
 
@@ -130,7 +141,8 @@ def entry_flows(program: Program) -> tuple[str, ...]:
     own = [flow for flow in program.flows if not flow.module and not flow.statics]
     if any(flow.name == "main" for flow in own):
         return tuple(flow.key for flow in own if flow.name == "main")
-    called = {step.callee for flow in program.flows for step in _steps_of(flow.body) if step.kind == "flow"}
+    sides = right_sides(node for flow in program.flows for node in statements_of(flow.body))
+    called = {step.callee for side in sides for step in invokes(side) if step.kind == "flow"}
     return tuple(flow.key for flow in own if flow.key not in called)
 
 
@@ -171,6 +183,25 @@ def _either(one: Range | None, other: Range | None) -> Range | None:
     return Range(min(one.least, other.least), max(one.most, other.most))
 
 
+def _lower(one: int, other: int | None) -> int:
+    return one if other is None else min(one, other)
+
+
+class _Effort(NamedTuple):
+    """The calls of a right-hand side that gives a value, and the least with which it fails, None where it cannot."""
+
+    calls: Range
+    fails: int | None = None
+
+
+class _Body(NamedTuple):
+    """What a block does: the ways it ends, the statements in it that make calls, the least with which it fails."""
+
+    ways: _Ways
+    parts: tuple[Part, ...]
+    fails: int | None
+
+
 class _Analysis:
     def __init__(self, program: Program) -> None:
         self._agents = {agent.key: agent for agent in program.agents}
@@ -179,106 +210,134 @@ class _Analysis:
         self.flows: dict[str, FlowBound] = {}
         self.slices: list[SliceBound] = []
         self._key = ""
+        self._fails: dict[str, int | None] = {}
+        self._before: Mapping[int, int] = {}
 
     def flow(self, flow: Flow) -> None:
         self._key = flow.key
-        ways, parts = self._block(flow.body)
-        found = ways.range
-        self.flows[flow.key] = FlowBound(flow.key, found.least, found.under(flow.limits).most, found.most, parts)
+        self._before = ended_before(flow)
+        body = self._block(flow.body)
+        required, needed = body.ways.range
+        most = body.ways.range.under(flow.limits).most
+        least = _lower(required, body.fails) if flow.has_default else required
+        self.flows[flow.key] = FlowBound(flow.key, least, most, required, needed, body.parts)
+        self._fails[flow.key] = None if flow.has_default else body.fails
 
     # ------------------------------------------------------------ statements
 
-    def _block(self, block: Block) -> tuple[_Ways, tuple[Part, ...]]:
+    def _block(self, block: Block) -> _Body:
         ways = _Ways(NO_CALLS)
         parts: list[Part] = []
-        for statement in block:
+        fails: int | None = None
+        spent: dict[int, int] = {}
+        for number, statement in enumerate(block):
             found = self._statement(statement)
+            if ways.behind is not None and found.fails is not None and (fails is None or found.fails < fails):
+                before = self._before[id(statement)]
+                fails = _lower(found.fails + sum(spent[place] for place in spent if before >> place & 1), fails)
             ways = ways.then(found.ways)
+            if found.ways.behind is not None and found.ways.behind.least:
+                spent[number] = found.ways.behind.least
             least, most = found.ways.range
             if most:
                 parts.append(Part(found.path, found.what, statement.span, least, most, found.rounds, found.parts))
-        return ways, tuple(parts)
+        return _Body(ways, tuple(parts), fails)
 
     def _statement(self, node: Statement) -> _Found:
         match node:
             case Bind():
-                return _Found(_Ways(self._rhs(node.value)), node.path, self._says(node.value))
+                found = self._rhs(node.value)
+                return _Found(_Ways(found.calls), found.fails, node.path, self._says(node.value))
             case Return():
-                return _Found(_Ways(None, None, self._rhs(node.value)), node.path, self._says(node.value))
+                found = self._rhs(node.value)
+                return _Found(_Ways(None, None, found.calls), found.fails, node.path, self._says(node.value))
             case Append():
                 return _Found(_Ways(NO_CALLS))
             case Until():
                 return _Found(_until(node))
             case Loop():
-                ways, parts = self._block(node.body)
-                what = f"loop of {node.times}"
-                return _Found(_repeated(ways, node.times, node.times), node.path, what, parts, node.times)
+                body = self._block(node.body)
+                ways = _repeated(body.ways, node.times, node.times)
+                fails = body.fails if node.times else None
+                return _Found(ways, fails, node.path, f"loop of {node.times}", body.parts, node.times)
             case For():
-                ways, parts = self._block(node.body)
+                body = self._block(node.body)
                 low, high = _length(node.items)
-                return _Found(_repeated(ways, low, high), node.path, f"for over at most {high}", parts, high)
+                fails = body.fails if high else None
+                what = f"for over at most {high}"
+                return _Found(_repeated(body.ways, low, high), fails, node.path, what, body.parts, high)
             case Within():
-                ways, parts = self._block(node.body)
-                self.slices.append(SliceBound(self._key, node.limits, ways.range.least, parts))
-                return _Found(ways.under(node.limits), node.path, "slice of the budget", parts)
+                body = self._block(node.body)
+                self.slices.append(SliceBound(self._key, node.limits, body.ways.range.least, body.parts))
+                return _Found(body.ways.under(node.limits), body.fails, node.path, "slice of the budget", body.parts)
             case If():
-                return self._branches([*(branch.body for branch in node.branches), node.orelse], node.path, "if")
+                return self._branches(node, "if")
             case Match():
-                otherwise = () if node.orelse is None else (node.orelse,)
-                return self._branches([*(arm.body for arm in node.arms), *otherwise], node.path, "match")
+                return self._branches(node, "match")
             case _:
                 assert_never(node)
 
-    def _branches(self, blocks: list[Block], path: str, what: str) -> _Found:
-        found = [self._block(block) for block in blocks]
-        ways = found[0][0]
-        for other, _ in found[1:]:
-            ways = ways.or_else(other)
-        dearest = max(found, key=lambda pair: pair[0].range.most)
-        return _Found(ways, path, what, dearest[1])
+    def _branches(self, node: If | Match, what: str) -> _Found:
+        found = [self._block(block) for block in blocks_of(node)]
+        ways, _, fails = found[0]
+        for other in found[1:]:
+            ways = ways.or_else(other.ways)
+            fails = other.fails if fails is None else _lower(fails, other.fails)
+        dearest = max(found, key=lambda body: body.ways.range.most)
+        return _Found(ways, fails, node.path, what, dearest.parts)
 
     # ------------------------------------------------------------ right-hand sides
 
-    def _rhs(self, node: Rhs) -> Range:
+    def _rhs(self, node: Rhs) -> _Effort:
         match node:
             case Sample():
-                return self._attempt(node.body).times(node.count, node.count)
+                one = self._attempt(node.body)
+                return _Effort(one.calls.times(node.count, node.count), one.fails if node.count else None)
             case Each():
+                one = self._attempt(node.body)
                 low, high = _length(node.items)
-                return self._attempt(node.body).times(0 if node.condition is not None else low, high)
+                calls = one.calls.times(0 if node.condition is not None else low, high)
+                return _Effort(calls, one.fails if high else None)
             case _:
                 return self._attempt(node)
 
-    def _attempt(self, node: Attempt) -> Range:
+    def _attempt(self, node: Attempt) -> _Effort:
         match node:
             case Invoke():
                 return self._invoke(node)
             case Fallback():
                 return self._fallback(node)
             case _:
-                return NO_CALLS
+                return _Effort(NO_CALLS)
 
-    def _invoke(self, node: Invoke) -> Range:
+    def _invoke(self, node: Invoke) -> _Effort:
         match node.kind:
             case "agent":
-                return agent_calls(self._agents[node.callee])
+                agent = self._agents[node.callee]
+                return _Effort(agent_calls(agent), None if agent.has_default else 1)
             case "tool":
-                return NO_CALLS
+                return _Effort(NO_CALLS, None if self._tools[node.callee].has_default else 0)
             case _:
                 bound = self.flows[node.callee]
-                # a flow with a default may fail, and be done, at a tool that comes before its first call
-                least = 0 if self._flows[node.callee].has_default else bound.least
-                return Range(least, bound.most)
+                return _Effort(Range(bound.least, bound.most), self._fails[node.callee])
 
-    def _fallback(self, node: Fallback) -> Range:
-        least: list[int] = []
-        failed = most = 0
+    def _fallback(self, node: Fallback) -> _Effort:
+        """Add up the options that can be reached: those behind one that may fail or be none."""
+        least: int | None = None
+        fails: int | None = None
+        spent = most = 0
         for option in node.options:
             found = self._attempt(option)
-            least.append(failed + found.least)
-            failed += 1 if isinstance(option, Invoke) and option.kind == "agent" else 0
-            most += found.most
-        return Range(min(least), most)
+            least = _lower(spent + found.calls.least, least)
+            most += found.calls.most
+            fails = None if found.fails is None else spent + found.fails
+            passed = found.fails
+            if isinstance(option.type, Optional | Nothing):
+                passed = _lower(found.calls.least, passed)
+            if passed is None:
+                break
+            spent += passed
+        return _Effort(Range(least or 0, most), fails)
 
     def _says(self, node: Rhs) -> str:
         match node:
@@ -304,9 +363,10 @@ class _Analysis:
 
 
 class _Found(NamedTuple):
-    """What a statement does: the ways it ends, and what `Part` says about it."""
+    """What a statement does: the ways it ends, the least calls with which it fails, and what `Part` says about it."""
 
     ways: _Ways
+    fails: int | None = None
     path: str = ""
     what: str = ""
     parts: tuple[Part, ...] = ()
@@ -340,37 +400,3 @@ def _repeated(body: _Ways, low: int, high: int) -> _Ways:
         behind = _either(behind, Range(body.out.least, before_last.most + body.out.most))
     back = None if body.back is None else Range(body.back.least, before_last.most + body.back.most)
     return _Ways(behind, None, back)
-
-
-def _steps_of(block: Block) -> list[Invoke]:
-    """Return the calls of a block, in order of the text."""
-    found: list[Invoke] = []
-    for node in block:
-        match node:
-            case Bind() | Return():
-                found += _invokes(node.value)
-            case Loop() | For() | Within():
-                found += _steps_of(node.body)
-            case If():
-                for inner in (*(branch.body for branch in node.branches), node.orelse):
-                    found += _steps_of(inner)
-            case Match():
-                for inner in (*(arm.body for arm in node.arms), node.orelse or ()):
-                    found += _steps_of(inner)
-            case Append() | Until():
-                pass
-            case _:
-                assert_never(node)
-    return found
-
-
-def _invokes(node: Rhs) -> list[Invoke]:
-    match node:
-        case Invoke():
-            return [node]
-        case Sample() | Each():
-            return _invokes(node.body)
-        case Fallback():
-            return [step for option in node.options for step in _invokes(option)]
-        case _:
-            return []

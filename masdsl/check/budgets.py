@@ -27,7 +27,9 @@ def check_budgets(program: Program, bounds: Bounds, findings: Findings) -> None:
     for key, flow in own.items():
         if flow.limits is not None:
             bound = bounds.flows[key]
-            for fault in _compare(source, f"flow `{flow.name}`", flow.limits, bound.least, bound.needed, bound.parts):
+            for fault in _compare(
+                source, f"flow `{flow.name}`", flow.limits, bound.required, bound.needed, bound.parts
+            ):
                 findings.add(source, fault)
     for piece in bounds.slices:
         if piece.key in own:
@@ -42,7 +44,7 @@ def _entry_faults(source: Source, flow: Flow, bound: FlowBound, budget: Limits |
     what = f"flow `{flow.name}`"
     most = bound.most
     if budget is not None and budget.calls is not None:
-        yield from _compare(source, what, budget, bound.least, bound.most, bound.parts)
+        yield from _compare(source, what, budget, bound.required, bound.most, bound.parts)
         most = min(most, budget.calls)
     if most > CALLS:
         name_at = source.text.find(flow.name, flow.span.start + len("flow"))
