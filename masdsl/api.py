@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from masdsl.config import DEFAULT, Config, load_config
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from masdsl.emit import PyModule
     from masdsl.runtime import Program as CompiledProgram
     from masdsl.runtime import Result
+    from masdsl.runtime.models.base import ChatModel
     from masdsl.runtime.program import Models
     from masdsl.runtime.tool import ToolFunction
 
@@ -135,11 +137,13 @@ class LoadedFlow:
 
     async def run(self, *args: Any, **inputs: Any) -> Result:
         """Run the flow and return its value together with what it took."""
-        return await self._program.compiled.run(self._key, self._bound(args, inputs), **self._program.options())
+        return await self._program.start(self._key, self._bound(args, inputs))
 
     def run_sync(self, *args: Any, **inputs: Any) -> Result:
         """Do what `run` does, from code that is not asynchronous."""
-        return self._program.compiled.run_sync(self._key, self._bound(args, inputs), **self._program.options())
+        from masdsl.runtime.program import run_coroutine
+
+        return run_coroutine(lambda: self.run(*args, **inputs))
 
     def _bound(self, args: tuple[Any, ...], inputs: dict[str, Any]) -> dict[str, Any]:
         from masdsl.runtime import InputError
@@ -189,21 +193,37 @@ class LoadedProgram:
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *self.flows})
 
-    def options(self) -> dict[str, Any]:
-        """Return what every run of the program is given: where models come from, and the host's tools.
+    async def start(self, flow: str, inputs: Mapping[str, Any], **options: Any) -> Result:
+        """Run a flow of `compiled` by its name there, with the models and tools of this program.
 
-        Raises `masdsl.runtime.StepFailed` for a tool of the configuration that cannot be imported.
+        `options` are further ones of `masdsl.runtime.Program.run`: `on_event`, `budget`, `seed`. Raises what that
+        raises, and `masdsl.runtime.StepFailed` for a tool of the configuration that cannot be imported.
         """
-        models, tools = self._models, self._tools
-        if models is None:
-            from masdsl.runtime.models.registry import resolver
+        tools = self._granted()
+        if self._models is not None:
+            return await self.compiled.run(flow, inputs, models=self._models, tools=tools, **options)
+        from masdsl.runtime.models.registry import resolver
 
-            models = resolver(self.config)
-        if tools is None:
+        find = resolver(self.config)
+        opened: list[ChatModel] = []
+
+        def resolve(name: str, *, tier: bool) -> ChatModel:
+            opened.append(find(name, tier=tier))
+            return opened[-1]
+
+        try:
+            return await self.compiled.run(flow, inputs, models=resolve, tools=tools, **options)
+        finally:
+            for model in opened:
+                with suppress(Exception):  # the run is over; what a connection says on leaving changes nothing
+                    await model.close()
+
+    def _granted(self) -> Mapping[str, ToolFunction]:
+        if self._tools is None:
             from masdsl.runtime.granted import configured_tools
 
-            tools = configured_tools(self.compiled.tools.values(), self.config)
-        return {"models": models, "tools": tools}
+            self._tools = configured_tools(self.compiled.tools.values(), self.config)
+        return self._tools
 
 
 def load(

@@ -14,7 +14,7 @@ from masdsl.cli.boundary import UsageError, guarded
 from masdsl.cli.inputs import describe, read_inputs
 from masdsl.cli.terminal import exit_code, print_findings, write
 from masdsl.config import Config, load_config
-from masdsl.diagnostics.base import Diagnostic, Finding, Findings
+from masdsl.diagnostics.base import ERROR, Diagnostic, Finding, Findings
 from masdsl.diagnostics.escape import escape
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def run(arguments: Sequence[str]) -> int:
     config = _configured(options, findings)
     loaded = guarded(options.program, findings, _load, options, config, findings)
     if loaded is None or not findings.ok:
-        print_findings(findings.sorted(), stream=sys.stderr)
+        print_findings([one for one in findings.sorted() if one.diagnostic.severity == ERROR], stream=sys.stderr)
         return exit_code(findings.sorted())
     flow = _chosen(loaded.checked, options.flow)
     inputs = read_inputs(options.inputs, flow)
@@ -119,15 +119,14 @@ def _chosen(program: Program, name: str | None) -> Flow:
 
 def _run(loaded: LoadedProgram, flow: Flow, inputs: dict[str, Any], options: Namespace) -> int:
     from masdsl.runtime import BudgetExceeded, InputError, RunFailed, StepFailed
+    from masdsl.runtime.program import run_coroutine
 
     observers = [_print_event] if options.events else [_Progress()] if sys.stderr.isatty() else []
-    key = _key(loaded, flow)
+    key, observer = _key(loaded, flow), observers[0] if observers else None
     try:
-        given = {**loaded.options(), "seed": options.seed, "on_event": _together(observers)}
+        result = run_coroutine(lambda: loaded.start(key, inputs, seed=options.seed, on_event=observer))
     except StepFailed as failure:
         raise UsageError(str(failure), "mend the module that [tools] of the configuration names") from failure
-    try:
-        result = loaded.compiled.run_sync(key, inputs, **given)
     except InputError as error:
         raise UsageError(str(error), f"it is {describe(flow)}") from error
     except RunFailed as failure:
@@ -192,10 +191,6 @@ def _print_event(event: Event) -> None:
 
     write(dumps(event.to_json()) + "\n", sys.stderr)
     sys.stderr.flush()
-
-
-def _together(observers: Sequence[Callable[[Event], None]]) -> Callable[[Event], None] | None:
-    return observers[0] if observers else None
 
 
 class _Progress:
