@@ -56,7 +56,7 @@ COMMANDS = {
         "--select",
         "E,F,I,UP,N,B",
         "--ignore",
-        "B007",
+        "B007,E501",
         ".",
     ],
     "mypy": ["mypy", "--config-file", str(ROOT / "pyproject.toml"), "--cache-dir", str(ROOT / ".mypy_cache"), "."],
