@@ -78,8 +78,8 @@ def test_inputs_that_the_prompt_does_not_mention_are_sections() -> None:
         (int, "Reply with only a whole number"),
         (bool, "Reply with only true or false"),
         (Kind, "Reply with only one of these words: math, code"),
-        (Review, '{"ok": true or false, "issues": ["text", ...] (at most 2 items)}'),
-        (Annotated[list[int], Items(1, 3)], "[whole number, ...] (1 to 3 items)"),
+        (Review, '{"ok": <true or false>, "issues": [<text>, ...] (at most 2 items)}'),
+        (Annotated[list[int], Items(1, 3)], "[<whole number>, ...] (1 to 3 items)"),
         (int | None, "If there is no answer, reply with only: null"),
     ],
 )
@@ -391,7 +391,7 @@ def test_an_agent_uses_its_tools_and_answers() -> None:
         "main.x.look[1]",
     ]
     opening = model.requests[0].messages[-1].content
-    assert '- {"tool": "add", "arguments": {"a": whole number, "b": whole number}}  Adds.' in opening
+    assert '- {"tool": "add", "arguments": {"a": <whole number>, "b": <whole number>}}  Adds.' in opening
     assert "at most 3 times" in opening
     last = model.requests[2]
     assert [message.role for message in last.messages] == ["user", "assistant", "user", "assistant", "user"]

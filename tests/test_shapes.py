@@ -121,8 +121,8 @@ def test_schemas_bound_everything() -> None:
 
 def test_shapes_are_spelled_for_models_and_people() -> None:
     assert spell(OUTER) == (
-        '{"inner": {"kind": "math" or "count", "text": "text"}, "schema": whole number, '
-        '"notes": ["text", ...] (at most 2 items), "hint": "text" or null}'
+        '{"inner": {"kind": "math" or "count", "text": <text>}, "schema": <whole number>, '
+        '"notes": [<text>, ...] (at most 2 items), "hint": <text> or null}'
     )
     assert expected(OUTER) == "an object with the fields inner, schema, notes, hint"
     assert expected(ListShape(BoolShape(), 1, 3)) == "a list of 1 to 3 items"

@@ -52,16 +52,19 @@ def schema(shape: Shape) -> dict[str, Any]:
 
 
 def spell(shape: Shape) -> str:
-    """Return the JSON form of a shape for a model to imitate, such as `{"ok": true or false, "issue": "text"}`."""
+    """Return the JSON form of a shape for a model to imitate, such as `{"ok": <true or false>, "issue": <text>}`.
+
+    What stands for a value must not be one itself: small models copy a `"text"` into every field.
+    """
     match shape:
         case TextShape():
-            return '"text"'
+            return "<text>"
         case IntShape():
-            return "whole number"
+            return "<whole number>"
         case FloatShape():
-            return "number"
+            return "<number>"
         case BoolShape():
-            return "true or false"
+            return "<true or false>"
         case EnumShape(_, words):
             return " or ".join(f'"{word}"' for word in words)
         case ListShape(element, low, high):
