@@ -152,18 +152,24 @@ def test_a_right_side_on_one_line(text: str) -> None:
     assert print_rhs(statement.value) == text
 
 
-TYPES = ["text", "text(800)", "text(n)", "Review", "T[3]?", "int?[4]+[n]", "agent(text, T[2]) -> T?", "agent() -> int"]
+TYPES = ["text", "text(800)", "text(n)", "Review", "T[3]?", "int?[4]+[n]", "T[2]+"]
 
 
 @pytest.mark.parametrize("text", TYPES)
 def test_a_type_on_one_line(text: str) -> None:
-    program = parse(f"mas 1 flow main(x: {text}) -> text {{}}").document
+    program = parse(f"mas 1 flow main(x: agent({text}) -> int) -> text {{}}").document
     assert isinstance(program, ast.Program)
     (flow,) = program.items
     assert isinstance(flow, ast.Flow)
     kind = flow.params[0].type
-    assert kind is not None
-    assert print_type(kind) == text
+    assert isinstance(kind, ast.AgentType)
+    assert print_type(kind.params[0]) == text
+
+
+def test_a_parameter_or_field_of_plain_text_has_one_spelling() -> None:
+    document = parse("mas 1 type R { a: text, b: text? } flow main(x: text, y: text(9)) -> text {}").document
+    assert "type R { a, b: text? }" in print_document(document)
+    assert "flow main(x, y: text(9)) -> text {}" in print_document(document)
 
 
 def test_one_line_helpers_never_break_a_line() -> None:

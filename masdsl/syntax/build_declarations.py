@@ -41,12 +41,17 @@ def _tuple(site: Site, children: Children, span: Span) -> tuple[Any, ...]:
 
 @rule("field")
 def _field(site: Site, children: Children, span: Span) -> ast.Field:
-    return ast.Field(children[0], _type_of(children[1]) if len(children) > 1 else None, span=span)
+    return ast.Field(children[0], _unless_text(_type_of(children[1])) if len(children) > 1 else None, span=span)
 
 
 def _type_of(value: Any) -> Any:
     """A type that is a name alone comes as that name."""
     return ast.NamedType(value, None, span=value.span) if isinstance(value, ast.Name) else value
+
+
+def _unless_text(kind: Any) -> Any:
+    """`x: text` says no more than `x`, so both are one tree, and `fmt` has one spelling for them."""
+    return None if isinstance(kind, ast.NamedType) and kind.size is None and kind.name.text == "text" else kind
 
 
 @rule("sized_type")
@@ -77,7 +82,7 @@ def _type(site: Site, children: Children, span: Span) -> Any:
 @rule("param")
 def _param(site: Site, children: Children, span: Span) -> ast.Param:
     kind, default = _optional_type(children[1:])
-    return ast.Param(children[0], kind, default, span=span)
+    return ast.Param(children[0], _unless_text(kind), default, span=span)
 
 
 _TYPES = (ast.NamedType, ast.ListType, ast.OptionalType, ast.RecordType, ast.AgentType)

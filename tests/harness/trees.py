@@ -127,7 +127,15 @@ def _list_types(elements: Strategy) -> Strategy:
 
 
 types = st.recursive(named_types, lambda inner: _list_types(inner) | st.builds(ast.OptionalType, inner), max_leaves=3)
-fields = st.builds(ast.Field, lower_names, _maybe(types))
+_PLAIN_TEXT = ast.NamedType(ast.Name("text"), None)
+
+
+def _declared(kinds: SearchStrategy[Node]) -> SearchStrategy[Node | None]:
+    """Types of parameters and fields: a plain `text` is never written."""
+    return _maybe(kinds).filter(lambda kind: kind != _PLAIN_TEXT)
+
+
+fields = st.builds(ast.Field, lower_names, _declared(types))
 record_types = st.builds(ast.RecordType, _some(fields, 1))
 agent_types = st.builds(ast.AgentType, _some(types), types)
 
@@ -137,7 +145,7 @@ import_names = st.builds(ast.ImportName, names, _maybe(names))
 uses = st.builds(ast.Use, paths, _some(import_names))
 record_declarations = st.builds(ast.RecordDecl, upper_names, _some(fields, 1, 6))
 enum_declarations = st.builds(ast.EnumDecl, upper_names, _some(lower_names, 1, 9))
-params = st.builds(ast.Param, lower_names, _maybe(types | agent_types), _maybe(literals))
+params = st.builds(ast.Param, lower_names, _declared(types | agent_types), _maybe(literals))
 outputs = st.builds(ast.Output, types | record_types, _maybe(literals))
 
 
