@@ -571,7 +571,8 @@ class OtherLanguage(Diagnostic):
     """What to put in place of the span; None if more than that has to change."""
 
     def title(self) -> str:
-        return f"the language has no `{self.found}`"
+        plain = " " in self.found and '"' not in self.found
+        return f"the language has no {self.found if plain else f'`{self.found}`'}"
 
     def label(self) -> str:
         return "from another language"

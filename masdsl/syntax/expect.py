@@ -57,8 +57,8 @@ def expected_words(kinds: Iterable[str], spelled: Mapping[str, str]) -> tuple[st
             words.append(text)
     if words or left - _OPERATORS:
         left -= _OPERATORS  # what may follow an expression is no news
-    if "a statement" in words and "RBRACE" in left:
-        left.discard("COLON")
+    if left & {"RPAR", "RBRACE", "COMMA", "FROM", "LBRACE", "EQUAL"} or "an attribute such as `on fast`" in words:
+        left -= {"LPAR", "LSQB", "OPT", "COLON"}  # what a type or a call could go on with
     rank = {kind: place for place, kind in enumerate(_ORDER)}
     singles = sorted(left, key=lambda kind: (rank.get(kind, len(rank)), kind))
     marks = [_SINGLE.get(kind) or f"`{spelled.get(kind, kind.lower())}`" for kind in singles]

@@ -81,6 +81,23 @@ DECLARATIONS: dict[str, tuple[str, str]] = {
 }
 """Words at the beginning of a declaration: the kind and the text of the right one."""
 
+ATTRIBUTES: dict[str, tuple[str, str]] = {
+    "temperature": ("TEMP", "temp"),
+    "model": ("ON", "on"),
+    "using": ("ON", "on"),
+    "with": ("ON", "on"),
+    "system": ("ROLE", "role"),
+    "persona": ("ROLE", "role"),
+    "max_tokens": ("MAX", "max"),
+    "limit": ("MAX", "max"),
+    "retries": ("RETRY", "retry"),
+    "tries": ("RETRY", "retry"),
+    "seconds": ("TIMEOUT", "timeout"),
+    "max_steps": ("STEPS", "steps"),
+    "source": ("FROM", "from"),
+}
+"""Words among the attributes of an agent or a tool: the kind and the text of the right one."""
+
 OPERATORS: dict[str, str] = {
     "in": "write `contains(xs, x)`",
     "is": "write `==`",

@@ -1,4 +1,4 @@
-"""What was probably meant: the usual slips of people and models, with the change or the words that help."""
+"""What was probably meant: the usual slips of people and models, each with the change that mends it."""
 
 from __future__ import annotations
 
@@ -15,30 +15,22 @@ from masdsl.diagnostics.syntax import (
     NoGap,
     OtherLanguage,
     ReservedName,
-    StrayCharacter,
     Unclosed,
     Unexpected,
 )
 from masdsl.node import Span
 from masdsl.syntax import foreign
 from masdsl.syntax.expect import expected_words
+from masdsl.syntax.explain import stray
+from masdsl.syntax.heads import head_changes
 from masdsl.syntax.lex import END, MISSPELT, STRAY, Tokens
-from masdsl.syntax.recover import BLOCKS, DECLARATIONS, STATEMENTS, Change, begins_line, stands_out
+from masdsl.syntax.looks import DECLARATIONS, STATEMENTS, adjacent, begins_line, camel, snake, sole, stands_out
+from masdsl.syntax.recover import Change
 
 if TYPE_CHECKING:
     from masdsl.syntax.machine import Machine
     from masdsl.syntax.recover import Recovery
 
-_STRAY_HINTS = {
-    "@": "there are no decorators: delete it",
-    "$": "names have no `$`: delete it",
-    "\\": "a statement may go on in the next line without it: delete it",
-    "'": 'put strings between `"`',
-    "`": 'put strings between `"`, and keep Markdown out of the program',
-    "^": "there is no such operator: multiply with `*`",
-    "~": "there is no such operator: `not` negates",
-    "\ufffd": "the file was not read as UTF-8: save it as UTF-8",
-}
 _NUMBER_THEN = re.compile(r"([0-9]+)(_*)(\w*)")
 _WORD_THEN = re.compile(r"([a-z]+)([0-9]+|_?[a-z]\w*)")
 
@@ -53,44 +45,29 @@ def special_changes(recovery: Recovery, machine: Machine, at: int) -> Iterator[C
         _spelling,
         _values,
         _marks,
+        _prefix,
         _words,
         _labels,
+        head_changes,
         _declarations,
     ):
         yield from changes(recovery, machine, at)
-
-
-def _sole(machine: Machine, at: int) -> bool:
-    """Whether the last value on the stack is token `at` alone."""
-    return bool(machine.starts) and at >= 0 and machine.starts[-1] == machine.tokens.starts[at]
-
-
-def _adjacent(tokens: Tokens, at: int) -> bool:
-    """Whether there is no gap between token `at` and the next."""
-    return at + 1 < len(tokens.kinds) and tokens.ends[at] == tokens.starts[at + 1]
 
 
 def _strays(recovery: Recovery, machine: Machine, at: int) -> Iterator[Change]:
     tokens = machine.tokens
     if tokens.kinds[at] != STRAY:
         return
-    report = _stray(tokens, at)
+    report = stray(tokens, at)
     yield Change(report, at, remove=1)
     if tokens.texts[at] == ";":
         yield Change(report, at, remove=1, insert=(("COMMA", ","),))
 
 
-def _stray(tokens: Tokens, at: int) -> Diagnostic:
-    text, span = tokens.texts[at], tokens.span(at)
-    if text == ";":
-        return OtherLanguage(";", "delete it: statements need nothing between them", "", span=span)
-    return StrayCharacter(text, _STRAY_HINTS.get(text, "delete it, or put it into a string"), span=span)
-
-
 def _missing_braces(recovery: Recovery, machine: Machine, at: int) -> Iterator[Change]:
     tokens = machine.tokens
     kind = tokens.kinds[at]
-    if kind == "ELSE" or (kind in ("LBRACE", "BAR") and _sole(machine, at - 1)):  # of an `if`; the next arm
+    if kind == "ELSE" or (kind in ("LBRACE", "BAR") and sole(machine, at - 1)):  # of an `if`; the next arm
         first, drop = (at, 0) if kind == "ELSE" else (at - 1, 1)
         report = Unclosed("}", _unclosed_block(recovery.text, tokens, first), span=tokens.span(first))
         yield Change(report, first, insert=(("RBRACE", "}"),), drop=drop)
@@ -134,7 +111,7 @@ def _indent(text: str, offset: int) -> int | None:
 
 def _reserved(recovery: Recovery, machine: Machine, at: int) -> Iterator[Change]:
     for number, drop in ((at, 0), (at - 1, 1)):
-        if drop and (not _sole(machine, number) or machine.tokens.kinds[number] == "GIVEN"):
+        if drop and (not sole(machine, number) or machine.tokens.kinds[number] == "GIVEN"):
             continue  # after `given` it is rather the name that is missing
         word = machine.tokens.texts[number]
         if machine.tokens.kinds[number] == recovery.language.lexicon.keywords.get(word) and word in recovery.reserved:
@@ -158,7 +135,7 @@ def _spelling(recovery: Recovery, machine: Machine, at: int) -> Iterator[Change]
             if wanted != kind and styled and machine.accepts([wanted]):
                 report = _once(recovery, text, NameStyle(text, styled, span=tokens.span(at)))
                 yield Change(report, at, remove=1, insert=((wanted, styled),))
-    if at and tokens.kinds[at - 1] == "TYPENAME" and _sole(machine, at - 1):
+    if at and tokens.kinds[at - 1] == "TYPENAME" and sole(machine, at - 1):
         text = tokens.texts[at - 1]
         if text not in foreign.VALUES:
             report = _once(recovery, text, NameStyle(text, snake(text), span=tokens.span(at - 1)))
@@ -187,20 +164,10 @@ def _parts(recovery: Recovery, text: str) -> Iterator[tuple[tuple[tuple[str, str
                 yield ((keywords[head], head), ("INT" if rest.isdigit() else "NAME", rest)), f"{head} {rest}"
 
 
-def snake(text: str) -> str:
-    """A name in the style of values: `writeDraft` is `write_draft`, `MAX_N` is `max_n`."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", text).lower()
-
-
-def camel(text: str) -> str:
-    """A name in the style of types: `my_review` is `MyReview`."""
-    return "".join(part[:1].upper() + part[1:] for part in text.split("_"))
-
-
 def _values(recovery: Recovery, machine: Machine, at: int) -> Iterator[Change]:
     tokens = machine.tokens
     text = tokens.texts[at - 1] if at else ""
-    if text in foreign.VALUES and _sole(machine, at - 1):
+    if text in foreign.VALUES and sole(machine, at - 1):
         kind, instead = foreign.VALUES[text]
         report = OtherLanguage(text, f"write `{instead}`", instead, span=tokens.span(at - 1))
         yield Change(report, at - 1, remove=1, insert=((kind, instead),), drop=1)
@@ -211,8 +178,8 @@ def _marks(recovery: Recovery, machine: Machine, at: int) -> Iterator[Change]:
     tokens = machine.tokens
     kind, text, span = tokens.kinds[at], tokens.texts[at], tokens.span(at)
     before = tokens.kinds[at - 1] if at else ""
-    pair = text + tokens.texts[at + 1] if _adjacent(tokens, at) else ""
-    last_pair = tokens.texts[at - 1] + text if at and _adjacent(tokens, at - 1) else ""
+    pair = text + tokens.texts[at + 1] if adjacent(tokens, at) else ""
+    last_pair = tokens.texts[at - 1] + text if at and adjacent(tokens, at - 1) else ""
     wide = Span(span.start, tokens.ends[at + 1]) if pair else span
     whole = Span(tokens.starts[at - 1], span.end) if at else span
 
@@ -225,7 +192,7 @@ def _marks(recovery: Recovery, machine: Machine, at: int) -> Iterator[Change]:
         yield Change(other("||", "or", wide), at, remove=2, insert=(("OR", "or"),))
     if kind == "DOT" and pair and tokens.kinds[at + 1] == "INT":
         yield Change(other(pair, f"0{pair}", wide), at, remove=2, insert=(("FLOAT", f"0{pair}"),))
-    if last_pair == ":=" and before == "COLON" and at > 1 and _sole(machine, at - 1):
+    if last_pair == ":=" and before == "COLON" and at > 1 and sole(machine, at - 1):
         insert = (("NAME", tokens.texts[at - 2]), ("EQUAL", "="))
         yield Change(other(":=", "=", whole), at - 2, remove=3, insert=insert, drop=2)
     if last_pair in ("===", "!=="):
@@ -251,12 +218,25 @@ def _marks(recovery: Recovery, machine: Machine, at: int) -> Iterator[Change]:
         yield Change(report, at, remove=1, sure=before == "RBRACE")
 
 
+def _prefix(recovery: Recovery, machine: Machine, at: int) -> Iterator[Change]:
+    """`f"..."` and the like: a name that touches a string."""
+    tokens = machine.tokens
+    word = tokens.texts[at - 1] if at else ""
+    if tokens.kinds[at] == "STRING" and word in ("f", "r", "b", "u", "rf", "fr") and adjacent(tokens, at - 1):
+        report = OtherLanguage(f'{word}"..."', "delete the prefix; `+` joins texts", "", span=tokens.span(at - 1))
+        yield Change(report, at - 1, remove=1, drop=1)
+
+
 def _words(recovery: Recovery, machine: Machine, at: int) -> Iterator[Change]:
     """A word at the begin of a statement that has been taken for a name."""
     tokens = machine.tokens
-    if not (at and tokens.kinds[at - 1] == "NAME" and _sole(machine, at - 1) and machine.accepts(["RETURN"], 1)):
+    if not (at and tokens.kinds[at - 1] == "NAME" and sole(machine, at - 1)):
         return
     word, place = tokens.texts[at - 1], tokens.span(at - 1)
+    if word == "case" and machine.accepts(["NAME", "LBRACE"], 1) == 2:
+        yield Change(OtherLanguage(word, foreign.STATEMENTS[word], "", span=place), at - 1, remove=1, drop=1)
+    if not machine.accepts(["RETURN"], 1):
+        return
     if word in foreign.DROPPED:
         report = OtherLanguage(word, foreign.STATEMENTS[word], "", span=place)
         yield Change(report, at - 1, remove=1, drop=1)
@@ -284,19 +264,19 @@ def _nearest_word(recovery: Recovery, machine: Machine, at: int, drop: int) -> I
 def _labels(recovery: Recovery, machine: Machine, at: int) -> Iterator[Change]:
     """`x: text = ...` and `x: f()`, read as a label."""
     tokens = machine.tokens
-    if not (at > 1 and tokens.kinds[at - 1] == "COLON" and _sole(machine, at - 1) and machine.accepts(["LOOP"])):
+    if not (at > 1 and tokens.kinds[at - 1] == "COLON" and sole(machine, at - 1) and machine.accepts(["LOOP"])):
         return
     span = tokens.span(at - 1)
     name = ("NAME", tokens.texts[at - 2])
     for number in range(at, min(at + 10, len(tokens.kinds))):
         if tokens.kinds[number] == "EQUAL":
             place = Span(tokens.ends[at - 2], tokens.ends[number - 1])
-            report = OtherLanguage("type of a step", "leave it out: the type follows from the value", "", span=place)
+            report = OtherLanguage("types of steps", "leave it out: the type follows from the value", "", span=place)
             yield Change(report, at - 2, remove=number - at + 2, insert=(name,), drop=2)
             break
         if begins_line(machine, number):
             break
-    report = OtherLanguage(":` before a value", "write `=`", "=", span=span)
+    report = OtherLanguage("`:` before a value", "write `=`", "=", span=span)
     yield Change(report, at - 2, remove=2, insert=(name, ("EQUAL", "=")), drop=2)
 
 
@@ -316,57 +296,8 @@ def _declarations(recovery: Recovery, machine: Machine, at: int) -> Iterator[Cha
 def _missing(recovery: Recovery, machine: Machine, at: int) -> Iterator[Change]:
     """A value is missing at the end of a line, and the name on the next line has been taken for it."""
     tokens = machine.tokens
-    if tokens.kinds[at] in ("EQUAL", "APPEND", "COLON") and _sole(machine, at - 1) and begins_line(machine, at - 1):
+    if tokens.kinds[at] in ("EQUAL", "APPEND", "COLON") and sole(machine, at - 1) and begins_line(machine, at - 1):
         expected = expected_words(recovery.expected(machine, 1), recovery.spelled)
         place = Span(tokens.ends[at - 2], tokens.ends[at - 2]) if at > 1 else tokens.span(at - 1)
         report = Unexpected("the end of the line", expected, None, None, span=place)
         yield Change(report, at - 1, insert=(("NONE", "none"),), drop=1, faulty=True)
-
-
-# ---------------------------------------------------------------- words for what no change mends
-
-
-def another_language(recovery: Recovery, machine: Machine, at: int) -> Diagnostic | None:
-    """The diagnostic for a construct of another language, which is not mended but left out; None if there is none."""
-    tokens = machine.tokens
-    kind, text, span = tokens.kinds[at], tokens.texts[at], tokens.span(at)
-    before, word = (tokens.kinds[at - 1], tokens.texts[at - 1]) if at else ("", "")
-    if kind == STRAY:
-        return _stray(tokens, at)
-    if kind == MISSPELT:
-        return NoGap(text, None, span=span) if text[0].isdigit() else NameStyle(text, snake(text), span=span)
-    if before == "NAME" and word in foreign.STATEMENTS and _sole(machine, at - 1) and machine.accepts(["RETURN"], 1):
-        return OtherLanguage(word, foreign.STATEMENTS[word], None, span=tokens.span(at - 1))
-    if kind == "COLON" and machine.accepts(["LBRACE"]):
-        return OtherLanguage(":` before a block", "put the block between `{` and `}`", None, span=span)
-    if kind == "FOR" and not begins_line(machine, at):
-        return recovery.unexpected(machine, at, hint=foreign.OPERATORS["for"])
-    hint = _hint(machine, at, kind, before)
-    return recovery.unexpected(machine, at, hint=hint) if hint else None
-
-
-def explain(recovery: Recovery, machine: Machine, at: int) -> Diagnostic | None:
-    """The diagnostic for an error that nothing mends, where other words than the expected ones help; None elsewhere."""
-    text = machine.tokens.texts[at]
-    if text in foreign.OPERATORS and machine.tokens.kinds[at] != "STRING":
-        return recovery.unexpected(machine, at, hint=foreign.OPERATORS[text])
-    return None
-
-
-def _hint(machine: Machine, at: int, kind: str, before: str) -> str | None:
-    tokens = machine.tokens
-    if kind == "GIVEN" and machine.accepts(["EXPECT"]):
-        return "the `given` lines of a test stand before its statements"
-    if kind == "LBRACE" and before == "TYPENAME":
-        return "write a record with parentheses: `Review(ok: true)`"
-    if kind == "LBRACE" and before in ("EQUAL", "COMMA", "COLON", "LPAR", "RETURN"):
-        return "write a record with parentheses, `(name: value)`; there are no maps"
-    if kind == "LPAR" and before == "NAME" and at > 1 and tokens.kinds[at - 2] == "DOT":
-        return f"there are no methods: write `{tokens.texts[at - 1]}(value)`"
-    if kind == "ELSE" and machine.accepts(["LBRACE"]) and "IF" in tokens.kinds[max(0, at - 20) : at]:
-        return "choose with statements: `if condition { ... } else { ... }`"
-    if kind == "LBRACE" and machine.accepts(["AGENT"]):
-        return "a block belongs to a flow or a test"
-    if machine.accepts(["AGENT"]) and (kind in STATEMENTS | BLOCKS or kind in ("NAME", "ELSE")) and before == "RBRACE":
-        return "statements stand in a flow: is the `}` before this one too many?"
-    return None

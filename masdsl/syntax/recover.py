@@ -13,27 +13,19 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from masdsl import limits
 from masdsl.diagnostics.base import Diagnostic
-from masdsl.diagnostics.syntax import NameStyle, ReservedName, Unclosed, Unexpected
+from masdsl.diagnostics.syntax import NameStyle, OtherLanguage, ReservedName, Unclosed, Unexpected
 from masdsl.node import Span
 from masdsl.syntax.expect import expected_words, found_words
 from masdsl.syntax.grammar import Language
 from masdsl.syntax.lex import END, STRAY, Tokens
+from masdsl.syntax.looks import begins_line
+from masdsl.syntax.panic import ENOUGH, brace_by_indentation, panic
 
 if TYPE_CHECKING:
     from masdsl.syntax.machine import Machine
 
 AHEAD = 6
-"""How many tokens after a change are tried."""
-ENOUGH = 3
-"""How many of them must fit."""
-
-DECLARATIONS = frozenset({"USE", "TYPE", "TOOL", "AGENT", "FLOW", "BUDGET", "RECTIFY", "TEST"})
-BLOCKS = frozenset({"LOOP", "FOR", "WITHIN", "IF", "MATCH"})
-STATEMENTS = BLOCKS | {"UNTIL", "RETURN", "GIVEN", "EXPECT"}
-EDITS = frozenset(
-    {"SET", "BIND", "ADD", "DROP", "REPLACE", "AFTER", "BEFORE", "WRAP", "OTHERWISE", "RENAME", "REDO", "BUDGET"}
-)
-_LISTS = ("statement", "item", "arm", "given", "expect", "edit", "assignment")
+"""How many tokens after a change are tried; `ENOUGH` of them must fit."""
 _SPARE = frozenset({"COMMA", "RPAR", "RSQB", "DOT", "COLON", "EQUAL", "OPT", "STAR", "SLASH", "PLUS", "CMP", "BAR"})
 """Marks that are rather deleted where they do not fit than completed."""
 _CLOSERS = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
@@ -86,6 +78,11 @@ class Recovery:
         self._last_kind = tokens.kinds[at]
         self._last_offset = max(offset, self._last_offset)
         self._expected = None
+        if tokens.kinds[at] == "COLON" and tokens.kinds[at + 1] != "LBRACE" and machine.accepts(["LBRACE"]):
+            brace_by_indentation(machine, at)
+            action = "put the block between `{` and `}`"
+            block = OtherLanguage("`:` before a block", action, None, span=tokens.span(at))
+            return at if silent or self.report(block) else None
         change, diagnostic = (None, None) if self._repeats > 3 else self._change(machine, at)
         if change is None and diagnostic is None:
             diagnostic = self.unexpected(machine, at)
@@ -93,7 +90,7 @@ class Recovery:
             return None
         if change is not None:
             return self._apply(machine, change)
-        return _panic(machine, at, stuck=self._repeats > 3)
+        return panic(machine, at, stuck=self._repeats > 3)
 
     def _is_silent(self, tokens: Tokens, at: int) -> bool:
         places = (tokens.starts[at], tokens.starts[at - 1] if at else 0)
@@ -101,7 +98,8 @@ class Recovery:
 
     def _change(self, machine: Machine, at: int) -> tuple[Change | None, Diagnostic | None]:
         """The change that mends the error, if there is one, and what to report."""
-        from masdsl.syntax.hints import another_language, explain, special_changes
+        from masdsl.syntax.explain import another_language, explain
+        from masdsl.syntax.hints import special_changes
 
         for change in special_changes(self, machine, at):
             if change.sure or self.fits(machine, change) >= ENOUGH:
@@ -197,6 +195,12 @@ class Recovery:
             yield Change(self.unexpected(machine, at, missing=True), at, insert=((hole, text),), faulty=True)
         if kind != END and kind not in _SPARE:
             yield delete
+        for mark in ("LBRACE", "RPAR", "RSQB", "COMMA", "COLON", "EQUAL"):
+            if mark in fitting and kind != END:
+                text = self.spelled[mark]
+                correction = (f"write `{text}`", tokens.span(at), text)
+                report = self.unexpected(machine, at, correction=correction, expected=(f"`{text}`",))
+                yield Change(report, at, remove=1, insert=((mark, text),))
 
     def opener(self, tokens: Tokens, at: int, closer: str) -> Span | None:
         """The bracket before token `at` that is still open and that `closer` would close."""
@@ -249,148 +253,3 @@ class Recovery:
             if tokens.kinds[at] != END and begins_line(machine, at):
                 found = "the end of the line"
         return Unexpected(found, expected, hint, correction, span=span)
-
-
-def _list_places(machine: Machine) -> list[int]:
-    """Where on the stack a statement, declaration and so on may begin: numbers of states, the innermost last."""
-    gotos = machine.language.tables.gotos
-    known: dict[int, bool] = {}
-    places = []
-    for place, state in enumerate(machine.states):
-        if state not in known:
-            known[state] = any(symbol in gotos[state] for symbol in _LISTS)
-        if known[state]:
-            places.append(place)
-    return places
-
-
-def _panic(machine: Machine, at: int, *, stuck: bool) -> int | None:
-    """Skip to where something can begin or end, and drop what was begun. None if the text ends first."""
-    tokens = machine.tokens
-    kinds = tokens.kinds
-    places = _list_places(machine)
-    if not places:
-        return None
-    inner = places[-1]
-    begin = machine.starts[inner] if inner < len(machine.starts) else tokens.starts[at]
-    first = at
-    while first > 0 and tokens.starts[first - 1] >= begin:
-        first -= 1
-    depth = _depth(kinds[first:at])
-    number = at + 1 if stuck and kinds[at] != END else at
-    skipped_braces = 0
-    while True:
-        kind = kinds[number]
-        if kind == "RBRACE" and skipped_braces:
-            skipped_braces -= 1
-        elif kind == END or (kind in DECLARATIONS and begins_line(machine, number)):  # a brace may be missing
-            found = _close(machine, places, number)
-            if found is not None:
-                return _resume(machine, found, begin, number)
-            if kind == END:
-                return None
-        elif skipped_braces:
-            skipped_braces += kind == "LBRACE"
-        elif kind == "RBRACE":
-            for place in reversed(places):
-                if machine.accepts(kinds[number : number + 1], len(machine.states) - 1 - place):
-                    return _resume(machine, place, begin, number)
-        elif _may_begin(machine, number, depth):
-            drop = len(machine.states) - 1 - inner
-            looks = kinds[number + 1] in ("EQUAL", "APPEND", "COLON", "LBRACE", "BAR")
-            enough = ENOUGH if not begins_line(machine, number) else 2 if looks else 1
-            if machine.accepts(kinds[number : number + enough], drop) == enough:
-                return _resume(machine, inner, begin, number)
-        elif kind == "LBRACE":
-            head = _stand_in(machine, inner, first, at, number)
-            if head is None:
-                skipped_braces = 1
-            else:
-                _resume(machine, inner, begin, number)
-                machine.faulty.append(tokens.starts[number])
-                tokens.replace(number, number + 1, head, tokens.span(number))
-                return number
-        depth = max(0, depth + (kind in ("LPAR", "LSQB")) - (kind in ("RPAR", "RSQB")))
-        number += 1
-
-
-def _depth(kinds: list[str]) -> int:
-    depth = 0
-    for kind in kinds:
-        depth = max(0, depth + (kind in ("LPAR", "LSQB")) - (kind in ("RPAR", "RSQB")))
-    return depth
-
-
-def begins_line(machine: Machine, number: int) -> bool:
-    """Whether a token is the first of its line."""
-    starts = machine.tokens.starts
-    return number == 0 or "\n" in machine.recovery.text[starts[number - 1] : starts[number]]
-
-
-def stands_out(machine: Machine, number: int) -> bool:
-    """Whether a token is the first of a line that is not indented, or the end: surely not a part of a block."""
-    start = machine.tokens.starts[number]
-    return machine.tokens.kinds[number] == END or start == 0 or machine.recovery.text[start - 1] == "\n"
-
-
-def _may_begin(machine: Machine, number: int, depth: int) -> bool:
-    """Whether a token looks like the first of a statement, an edit, an assignment or an arm."""
-    kinds = machine.tokens.kinds
-    kind = kinds[number]
-    if kind in STATEMENTS or kind in EDITS:
-        return depth == 0 or begins_line(machine, number)
-    if kind != "NAME" and kind not in machine.language.soft:
-        return False
-    following = kinds[number + 1]
-    if following in ("EQUAL", "APPEND", "LBRACE", "BAR") or (following == "COLON" and kinds[number + 2] in BLOCKS):
-        return begins_line(machine, number)
-    return depth == 0 and begins_line(machine, number)  # a faulty statement, to be reported as such
-
-
-def _close(machine: Machine, places: list[int], number: int) -> int | None:
-    """The place to which the stack must be dropped for the token to fit, after missing `}` that are put before it."""
-    kinds = machine.tokens.kinds
-    first = kinds[number : number + (1 if stands_out(machine, number) else ENOUGH)]
-    for place in reversed(places):
-        drop = len(machine.states) - 1 - place
-        for count in range(limits.BLOCK_DEPTH + 1):
-            if machine.accepts(["RBRACE"] * count + first, drop) == count + len(first):
-                if count:
-                    end = machine.tokens.ends[number - 1] if number else 0
-                    machine.tokens.replace(number, number, (("RBRACE", "}"),) * count, Span(end, end))
-                return place
-            if machine.accepts(["RBRACE"] * (count + 1), drop) <= count:
-                break
-    return None
-
-
-def _resume(machine: Machine, place: int, begin: int, number: int) -> int:
-    machine.pop(len(machine.values) - place)
-    machine.left_out.append(Span(begin, machine.tokens.starts[number]))
-    return number
-
-
-def _stand_in(machine: Machine, inner: int, first: int, at: int, number: int) -> tuple[tuple[str, str], ...] | None:
-    """What to put in place of a head that is not understood and its `{`, so that the block behind it can be parsed."""
-    kinds = machine.tokens.kinds
-    symbols = machine.language.tables.gotos[machine.states[inner]]
-    before = kinds[number - 1] if number else ""
-    if number == at and before in ("EQUAL", "COMMA", "COLON", "LPAR", "LSQB", "RETURN", "TYPENAME", "ELSE"):
-        return None  # braces in place of a value
-    if "arm" in symbols:
-        return ("NAME", "_"), ("LBRACE", "{")
-    if "statement" in symbols:
-        return ("IF", "if"), ("TRUE", "true"), ("LBRACE", "{")
-    if "item" in symbols and (kinds[first] == "TEST" or before == "STRING"):
-        return ("TEST", "test"), ("STRING", '""'), ("LBRACE", "{")
-    if "item" in symbols and "LPAR" in kinds[first:number]:
-        return (
-            ("FLOW", "flow"),
-            ("NAME", "_"),
-            ("LPAR", "("),
-            ("RPAR", ")"),
-            ("ARROW", "->"),
-            ("NAME", "text"),
-            ("LBRACE", "{"),
-        )
-    return None
