@@ -54,8 +54,8 @@ def format(text: str) -> str:
     Raises:
         ProgramError: the text has syntax errors.
     """
-    from masdsl.pipeline import format_source
     from masdsl.reading import decode
+    from masdsl.syntax.format import format_source
 
     findings = Findings()
     source = decode("<input>", text.encode("utf-8", "surrogatepass"), findings)

@@ -66,38 +66,22 @@ def build(program: Program) -> PyModule:
     return module
 
 
-def load(program: Program) -> CompiledProgram:
-    """Compile a checked program in memory; tracebacks and debuggers show the lines of its `.mas` files."""
+def load(program: Program, *, in_order: bool = False) -> CompiledProgram:
+    """Compile a checked program in memory; tracebacks and debuggers show the lines of its `.mas` files.
+
+    With `in_order`, steps that do not need each other follow each other as in the source, instead of running together.
+    """
     from masdsl.runtime.loader import load_module
 
     sources = {module.name: module.source for module in program.modules}
-    compiled: CompiledProgram = load_module(_python(program).text, sources).PROGRAM  # verified by the loader
+    compiled: CompiledProgram = load_module(_python(program, in_order).text, sources).PROGRAM  # verified by the loader
     return compiled
 
 
-def _python(program: Program) -> PyModule:
+def _python(program: Program, in_order: bool = False) -> PyModule:
     from masdsl.check.bounds import bound_calls
     from masdsl.emit import emit
     from masdsl.lower import lower
     from masdsl.version import __version__
 
-    return emit(lower(program), header=bound_calls(program).headline, version=__version__)
-
-
-def format_source(source: Source, findings: Findings) -> str | None:
-    """Return the canonical text of a program, or None where it has syntax errors.
-
-    Raises AssertionError if that text does not mean the same as the given one: then nothing must be overwritten.
-    """
-    from masdsl.syntax.parse import parse_program
-    from masdsl.syntax.print import format_document
-
-    parsed = parse_program(source, findings)
-    if not parsed.ok:
-        return None
-    text = format_document(parsed)
-    if text != source.text:
-        again = parse_program(Source(source.name, text), Findings())
-        assert again.ok and again.document == parsed.document, "the formatted text would not mean the same"
-        assert len(again.comments) == len(parsed.comments), "the formatted text would lose comments"
-    return text
+    return emit(lower(program, in_order=in_order), header=bound_calls(program).headline, version=__version__)

@@ -1,8 +1,9 @@
 """Runs the tests that stand in programs (`mas test`): offline, against the real compiler and the real runtime.
 
 Each test becomes a flow of its own, compiled with the program: its body, and at the end a record of the names that its
-expectations read. Agents and tools answer what is `given`. The expectations are evaluated on the result, so that a
-failure can show the values on both sides.
+expectations read. Agents and tools answer what is `given`, in the order of the source: steps that a run would do side
+by side follow each other. The expectations are evaluated on the result, so that a failure can show the values on both
+sides.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ def run_tests(program: Program, wanted: Callable[[Test], bool] = lambda test: Tr
         return
     flows = _flows(program, tests)
     tools = tuple(tool.replace(granted_as=tool.key) for tool in program.tools)  # two may stand for one host's function
-    compiled = load(program.replace(flows=(*program.flows, *flows), tests=(), tools=tools))
+    compiled = load(program.replace(flows=(*program.flows, *flows), tests=(), tools=tools), in_order=True)
     for test, flow in zip(tests, flows, strict=True):
         yield _TestRun(program, test).outcome(compiled, flow.key)
 

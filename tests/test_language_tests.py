@@ -154,7 +154,14 @@ def test_what_cannot_be_finished_says_where(tmp_path: Path, body: str, expected:
         'given size fails n = size("x") else 3 expect n == 3',
         'given size replies "about 12" n = size("x") expect n == 12',
         'given size = 1 given size = 2 a = size("x") b = size(text(a)) c = size(text(b)) expect [a, b, c] == [1, 2, 2]',
-        'given writer fails given writer = "later" w = writer("x") else "no" v = writer(w) expect w == "no" and v == "later"',
+        """given writer fails given writer = "later"
+           w = writer("x") else "no" v = writer(w) expect w == "no" and v == "later" """,
+        """given writer = "1" given writer = "2" given writer = "3"
+           a = writer("x") b = writer(a) c = writer("y") expect b == "2" and c == "3" """,
+        """given writer = "1" given writer = "2" given size = 7
+           n = size("x") a = writer(text(n)) b = writer("y") expect a == "1" and b == "2" """,
+        """given writer = "1" given writer = "2" given writer = "3"
+           a = 2 of writer("x") b = writer("y") expect a == ["1", "2"] and b == "3" """,
         "expect calls == 0",
         "k = Kind.math x = 2.0 expect k == Kind.math and x / 4 == 0.5 and - x < 0.0 and min([3, 1]) == 1",
         'xs = ["a", "b"] expect len(xs + ["c"]) == 3 and first(xs) == "a" and last(xs) != none',

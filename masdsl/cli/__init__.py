@@ -30,6 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Never raises for bad input: mistakes are printed, and a fault of masdsl itself is reported as MAS000.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments is None:
+        _collect_garbage_less_often()
     try:
         code = _dispatch(given)
         sys.stdout.flush()
@@ -88,6 +90,14 @@ def usage() -> str:
             "",
         ]
     )
+
+
+def _collect_garbage_less_often() -> None:
+    """Trees are many objects without cycles: looking for cycles at Python's usual rate takes a tenth of a check."""
+    import gc
+
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 def _silence_stdout() -> None:

@@ -11,7 +11,7 @@ from masdsl.cli.boundary import guarded
 from masdsl.cli.files import find_programs
 from masdsl.cli.terminal import exit_code, print_findings, write
 from masdsl.diagnostics.base import Finding, Findings
-from masdsl.pipeline import format_source
+from masdsl.syntax.format import format_source
 
 STDIN = "-"
 

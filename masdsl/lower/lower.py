@@ -19,8 +19,12 @@ Key = tuple[str, str]
 Parameters = dict[str, tuple[str, Type]]
 
 
-def lower(checked: Program) -> ir.Module:
-    """Return what the program does, as Python does it. The program has been checked: nothing here can fail."""
+def lower(checked: Program, *, in_order: bool = False) -> ir.Module:
+    """Return what the program does, as Python does it. The program has been checked: nothing here can fail.
+
+    With `in_order`, no step runs beside another, and all follow each other as in the source: for tests, where that is
+    the order in which answers are given.
+    """
     outer = Names({*BUILTIN_NAMES, *BUILTIN_CLASSES, *ir.IMPORTABLE, "PROGRAM"})
     names = _module_names(checked, outer)
     own_types = [kind for kind in checked.types if not kind.module]
@@ -29,7 +33,7 @@ def lower(checked: Program) -> ir.Module:
     }
     classes = [_class(class_names[id(kind)], kind) for kind in checked.types]
     variables = {flow.key: Variables(flow, outer.inner()) for flow in checked.flows}
-    callees = Callees(names, _parameters(checked, variables), _effects(checked))
+    callees = Callees(names, _parameters(checked, variables), _effects(checked, in_order))
     flows = tuple(_flow(flow, names["flow", flow.key], variables[flow.key], callees) for flow in checked.flows)
     tools = tuple(ir.Declared(names["tool", tool.key], tool, (), span=tool.span) for tool in checked.tools)
     agents = tuple(
@@ -125,9 +129,11 @@ def _class(name: str, kind: Record | Enum) -> ir.Class:
 # ---------------------------------------------------------------- effects
 
 
-def _effects(checked: Program) -> set[Key]:
-    """Return what changes the world: effect tools, agents that may use one, flows that call one."""
-    found: set[Key] = {("tool", tool.key) for tool in checked.tools if tool.effect}
+def _effects(checked: Program, everything: bool) -> set[Key]:
+    """Return what keeps the order of the source: effect tools, agents that may use one, flows that call one; or all."""
+    found: set[Key] = {("tool", tool.key) for tool in checked.tools if tool.effect or everything}
+    if everything:
+        found |= {("agent", agent.key) for agent in checked.agents}
     found |= {("agent", agent.key) for agent in checked.agents if any(("tool", key) in found for key in agent.tools)}
     if found:
         for flow in checked.flows:
