@@ -12,6 +12,8 @@ from masdsl.emit.literals import literal, number
 from masdsl.lower import ir
 
 _OR, _AND, _NOT, _COMPARE, _PRIMARY = range(5)
+SHORT_TEXT = 40
+"""A text that fits on a line wherever it stands."""
 _COMPARISONS = frozenset({"==", "!=", "<", "<=", ">", ">="})
 
 
@@ -30,7 +32,7 @@ class Expressions:
             case int() | float():
                 return Atom(number(value))
             case str():
-                return Atom(literal(value))
+                return text_piece(value)
             case tuple():
                 wanted = kind.inner if isinstance(kind, Optional) else kind
                 element = wanted.element if isinstance(wanted, List) else Nothing()
@@ -46,13 +48,6 @@ class Expressions:
     def expression(self, expr: ir.Expr) -> Piece:
         """Return an expression."""
         return self._expression(expr)[0]
-
-    def text_or_value(self, expr: ir.Expr) -> Piece:
-        """Return an expression that stands alone on the right of a statement: a long text goes over several lines."""
-        if isinstance(expr, ir.Const) and isinstance(expr.value, str):
-            flat = literal(expr.value)
-            return Atom(literal(expr.value, block=True) if len(flat) > 60 else flat)
-        return self.expression(expr)
 
     def _expression(self, expr: ir.Expr) -> tuple[Piece, int]:
         """Return the expression and how tightly it holds together."""
@@ -144,3 +139,12 @@ def _in_parentheses(piece: Piece) -> Piece:
 
 def _suffixed(piece: Piece, after: str) -> Piece:
     return Atom(f"{piece.flat}{after}") if isinstance(piece, Atom) else Affix("", piece, after)
+
+
+def text_piece(text: str, *, block: bool = False) -> Atom:
+    """Return a text, on one line where it fits; with `block`, one of several lines is always written as such."""
+    flat = literal(text)
+    if len(flat) <= SHORT_TEXT and not (block and "\n" in text):
+        return Atom(flat)
+    over_lines = literal(text, block=True)
+    return Atom(over_lines if block and "\n" in text else flat, over_lines)

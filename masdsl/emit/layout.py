@@ -16,12 +16,13 @@ INDENT = "    "
 
 
 class Atom:
-    """Text that cannot be broken; a literal of several lines starts in the middle of one and ends in another."""
+    """Text that cannot be broken. A literal may have another form, over several lines, for where it does not fit."""
 
-    __slots__ = ("flat",)
+    __slots__ = ("flat", "over_lines")
 
-    def __init__(self, flat: str) -> None:
+    def __init__(self, flat: str, over_lines: str | None = None) -> None:
         self.flat: str = flat
+        self.over_lines = over_lines
 
 
 class Bracket:
@@ -103,11 +104,12 @@ def _exploded(indent: str, before: str, piece: Piece, after: str) -> list[str] |
         case Affix():
             return _exploded(indent, before + piece.before, piece.piece, piece.after + after)
         case Atom():
-            return f"{indent}{before}{piece.flat}{after}".split("\n") if "\n" in piece.flat else None
+            text = piece.over_lines or piece.flat
+            return f"{indent}{before}{text}{after}".split("\n") if "\n" in text else None
         case Bracket() if piece.parts:
             lines = [f"{indent}{before}{piece.open}"]
             for prefix, part in piece.parts:
-                inner = _part(indent + INDENT, prefix, part, ",")
+                inner = _part(indent + INDENT, prefix, part, ",", may_block=True)
                 if inner is None:
                     return None
                 lines += inner
@@ -116,13 +118,13 @@ def _exploded(indent: str, before: str, piece: Piece, after: str) -> list[str] |
             return None
 
 
-def _part(indent: str, before: str, piece: Piece, after: str) -> list[str] | None:
+def _part(indent: str, before: str, piece: Piece, after: str, *, may_block: bool) -> list[str] | None:
     """Return the lines of something that stands inside a bracket, where formatters break lines at operators."""
     line = f"{indent}{before}{piece.flat}{after}"
     if "\n" not in line and _fits(line):
         return [line]
     match piece:
-        case Atom() if "\n" not in piece.flat:
+        case Atom() if "\n" not in piece.flat and (piece.over_lines is None or not may_block):
             return [line]
         case Operation() if not before:
             return _operands(indent, piece, after)
@@ -134,7 +136,7 @@ def _operands(indent: str, piece: Operation, after: str) -> list[str] | None:
     lines: list[str] = []
     for number, operand in enumerate(piece.operands):
         last = number == len(piece.operands) - 1
-        inner = _part(indent, f"{piece.operator} " if number else "", operand, after if last else "")
+        inner = _part(indent, f"{piece.operator} " if number else "", operand, after if last else "", may_block=False)
         if inner is None:
             return None
         lines += inner

@@ -10,29 +10,35 @@ from __future__ import annotations
 import re
 
 _CLOSING_QUOTES = re.compile(r'"{3,}|"+\Z')
+LINE = 120
+LONGEST_FLAT = 88
 _NAMED = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
 def literal(text: str, *, block: bool = False) -> str:
     """Return a Python literal for a text.
 
-    With `block`, a text of several lines is written as such, in three quotes and starting on a line of its own: easier
-    to read where it may stand at the left margin, such as a prompt.
+    With `block`, a text of several lines, or one that is long, is written over several: in three quotes, beginning on a
+    line of its own at the left margin, long lines continued behind a backslash.
     """
-    if block and "\n" in text:
-        body = _CLOSING_QUOTES.sub(_escape_quotes, _escaped(text, keep="\n"))
-        return f'"""\\\n{body}"""'
     quote = "'" if text.count('"') > text.count("'") else '"'
     body = _escaped(text).replace(quote, f"\\{quote}")
-    return f"{quote}{body}{quote}"
+    if not block or ("\n" not in text and len(body) <= LONGEST_FLAT):
+        return f"{quote}{body}{quote}"
+    lines = _CLOSING_QUOTES.sub(_escape_quotes, _escaped(text, keep="\n")).split("\n")
+    return '"""\\\n' + "\n".join(" \\\n".join(_wrapped(line, LINE - 2)) for line in lines) + '"""'
 
 
 def docstring(text: str, indent: str) -> str:
     """Return the docstring for a text, as the formatters lay it out for code that is indented by `indent`.
 
-    Lines are trimmed, and runs of double quotes become single ones: what a comment says counts, not its layout.
+    Lines are trimmed and wrapped, and runs of double quotes become single ones: what a comment says counts, not its
+    layout.
     """
-    lines = [_escaped(" ".join(line.split())).replace('""', "''") for line in text.strip().split("\n")]
+    lines: list[str] = []
+    for line in text.strip().split("\n"):
+        room = LINE - len(indent) - (0 if lines else 8)
+        lines += _wrapped(_escaped(" ".join(line.split())).replace('""', "''"), room)
     first, rest = lines[0], lines[1:]
     if first.startswith('"'):
         first = f" {first}"
@@ -40,6 +46,20 @@ def docstring(text: str, indent: str) -> str:
         return f'"""{first} """' if first.endswith('"') else f'"""{first}"""'
     body = "".join(f"\n{indent}{line}" if line else "\n" for line in rest)
     return f'"""{first}{body}\n{indent}"""'
+
+
+def _wrapped(line: str, room: int) -> list[str]:
+    """Return a line as parts that were separated by one blank each, none longer than `room` where blanks allow it."""
+    parts: list[str] = []
+    while len(line) > room:
+        at = line.rfind(" ", 1, room + 1)
+        if at < 0:
+            at = line.find(" ", 1)
+        if at < 0:
+            break
+        parts.append(line[:at])
+        line = line[at + 1 :]
+    return [*parts, line]
 
 
 def number(value: float) -> str:

@@ -11,7 +11,7 @@ from masdsl.check import program
 from masdsl.check.program import Limits
 from masdsl.check.types import Enum
 from masdsl.emit.annotations import Types
-from masdsl.emit.expressions import Expressions
+from masdsl.emit.expressions import Expressions, text_piece
 from masdsl.emit.layout import INDENT, Atom, Bracket, Piece, bracketed, statement
 from masdsl.emit.literals import docstring, literal, number
 from masdsl.emit.marks import Marks
@@ -147,7 +147,7 @@ class _Writer:
         elif agent.model is not None:
             parts.append(("model=", _text(agent.model)))
         if agent.role is not None:
-            parts.append(("role=", Atom(literal(agent.role, block=True))))
+            parts.append(("role=", text_piece(agent.role, block=True)))
         if agent.temperature is not None:
             parts.append(("temperature=", Atom(number(agent.temperature))))
         if agent.max_tokens is not None:
@@ -184,9 +184,9 @@ class _Writer:
         if item.has_default:
             parts.append(("default=", self._expressions.value(item.default, item.returns)))
         if prompt is not None:
-            parts.append(("prompt=", Atom(literal(prompt, block=True))))
+            parts.append(("prompt=", text_piece(prompt, block=True)))
         if item.doc:
-            parts.append(("doc=", Atom(literal(item.doc))))
+            parts.append(("doc=", text_piece(item.doc)))
         mark = Marks(self._sources, item.module).at(entry.span)
         call = Bracket(f"{kind}[{self._types.bare(item.returns)}](", parts, ")")
         return bracketed("", f"{entry.name}: Final = ", call, "", mark)
@@ -204,7 +204,7 @@ class _Writer:
         lines += statement("", "async def ", piece, f"{returns.flat}:", marks.at(flow.span))
         if flow.doc:
             lines.append(f"{INDENT}{docstring(flow.doc, INDENT)}")
-        body = Statements(self._expressions, marks).block(flow.body, INDENT)
+        body = Statements(self._expressions, marks).block(flow.body, INDENT, of_function=True)
         if flow.doc and body[0].lstrip().startswith("async def"):
             lines.append("")
         return [*lines, *body]

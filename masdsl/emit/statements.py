@@ -23,12 +23,19 @@ class Statements:
         self._marks = marks
         self._used = expressions.used
 
-    def block(self, body: ir.Block, indent: str) -> list[str]:
-        """Return the lines of a block; an empty one is `pass`."""
+    def body(self, body: ir.Block, indent: str) -> list[str]:
+        """Return the lines of a function's body."""
+        return self.block(body, indent, of_function=True)
+
+    def block(self, body: ir.Block, indent: str, of_function: bool = False) -> list[str]:
+        """Return the lines of a block; an empty one is `pass`.
+
+        Formatters want a blank line above a function inside, unless that is the first thing in a function.
+        """
         lines: list[str] = []
         for number_, node in enumerate(body):
             if isinstance(node, ir.Define):
-                if number_:
+                if number_ or not of_function:
                     lines.append("")
                 lines += [*self._function(node.function, indent), ""]
             else:
@@ -41,7 +48,7 @@ class Statements:
         match node:
             case ir.Assign():
                 before = f"{node.name}{self._type_of(node.declared)} = "
-                return self._line(indent, before, self._expressions.text_or_value(node.value), "", node.span)
+                return self._line(indent, before, self._expressions.expression(node.value), "", node.span)
             case ir.Declare():
                 return self._line(indent, f"{node.name}{self._type_of(node.declared)}", Atom(""), "", node.span)
             case ir.Await():
@@ -97,7 +104,7 @@ class Statements:
         if not node.values:
             return [f"{indent}return"]
         if len(node.values) == 1:
-            return self._line(indent, "return ", self._expressions.text_or_value(node.values[0]), "", node.span)
+            return self._line(indent, "return ", self._expressions.expression(node.values[0]), "", node.span)
         flat = ", ".join(self._expressions.expression(value).flat for value in node.values)
         return self._line(indent, "return ", Atom(flat), "", node.span)
 
@@ -151,7 +158,7 @@ class Statements:
             parts.append((f"{param.name}: ", Atom(kind)))
         piece = Bracket(f"{function.name}(", parts, f") -> {types.result(function.returns)}")
         lines = self._line(indent, "async def ", piece, ":", function.span)
-        return [*lines, *self.block(function.body, indent + INDENT)]
+        return [*lines, *self.body(function.body, indent + INDENT)]
 
     def awaitable(self, node: ir.Awaitable) -> Piece:
         """Return the call of something that can be awaited."""
@@ -187,4 +194,4 @@ def limits(given: Limits) -> list[tuple[str, Piece]]:
 
 
 def _single_blanks(lines: list[str]) -> list[str]:
-    return [line for number_, line in enumerate(lines) if line or (number_ and lines[number_ - 1])]
+    return [line for number_, line in enumerate(lines) if line or not number_ or lines[number_ - 1]]

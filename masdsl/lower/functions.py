@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from masdsl.check.types import Bool, Nothing, Optional, Type
+from masdsl.check.types import Bool, Enum, Nothing, Optional, Type
 from masdsl.lower import ir
 from masdsl.lower.schedule import Collect, Inline, Launch, schedule
 from masdsl.lower.units import (
@@ -171,6 +171,7 @@ class FunctionWriter:
                 if id(unit) in level.open:
                     made += self._join(level.open[id(unit)], unit.span)
                 elif id(unit) not in level.done:
+                    assert not unit.steps, "every step before a way out has been started"
                     made += self._inline(unit)
             if level.is_round:
                 break
@@ -192,8 +193,9 @@ class FunctionWriter:
                 made, awaitable = self._awaitable(value, label)
                 return [*made, *self._bind_awaited(name, awaitable, value.type, span)]
             case _:
-                declared = self._declared(name, _inferred(value))
-                return [ir.Assign(name, declared, fitted(value, self._types[name]), span=span)]
+                made_to_fit = fitted(value, self._types[name])
+                declared = self._declared(name, self._inferred(name, made_to_fit))
+                return [ir.Assign(name, declared, made_to_fit, span=span)]
 
     def _bind_awaited(self, name: str, awaitable: ir.Awaitable, kind: Type, span: Span) -> list[ir.Statement]:
         given, rest = self._target(name, kind, span)
@@ -207,7 +209,7 @@ class FunctionWriter:
         passing = self._variables.fresh(f"{name}_given")
         self._types[passing] = kind
         made = fitted(ir.Var(passing, kind, span=span), self._types[name])
-        return passing, [ir.Assign(name, self._declared(name, _inferred(made)), made, span=span)]
+        return passing, [ir.Assign(name, self._declared(name, self._inferred(name, made)), made, span=span)]
 
     def _give(self, value: Value, wanted: Type, label: str, span: Span) -> list[ir.Statement]:
         """Return a value of the wanted type from the function."""
@@ -323,6 +325,7 @@ class FunctionWriter:
             made, awaitable = self._steps(launch, level, names, types)
         task = _Task(self._variables.fresh(f"{unit.label}_task"), names, types)
         level.open[id(unit)] = task
+        level.done.update(id(part.unit) for part in launch.work[:-1] if part.unit.steps and isinstance(part, Inline))
         return [*made, ir.Start(task.name, self._frame, awaitable, span=unit.span)]
 
     def _steps(
@@ -399,6 +402,15 @@ class FunctionWriter:
         self._assigned.add(name)
         wanted = self._types[name]
         return None if given is not None and erased(given) == erased(wanted) else wanted
+
+    def _inferred(self, name: str, value: ir.Expr) -> Type | None:
+        """Return the type that Python infers for a variable from what it is first assigned; None where it cannot tell.
+
+        From a bool or an enum that has been tested it infers nothing but that one value.
+        """
+        if isinstance(value, ir.Var) and isinstance(value.type, Bool | Enum) and name in self._variables.rebound:
+            return None
+        return _inferred(value)
 
     def _relative(self, path: str) -> str:
         return path.removeprefix(f"{self._prefix}.")

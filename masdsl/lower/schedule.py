@@ -297,7 +297,7 @@ def _fold(plan: list[_Deed], units: Sequence[Unit], needs: list[Needs], live: fr
             continue
         first, second = plan[place], plan[at]
         collected = _Deed(_COLLECT, first.number)
-        rest = tuple(part for part in second.work if part != collected)
+        rest = tuple(part for part in second.work if part != collected and part not in first.work)
         plan[place] = _Deed(_LAUNCH, second.number, (*first.work, *rest))
         del plan[at]
         if collected in plan:
@@ -326,6 +326,22 @@ def _foldable(
     for number in candidates:
         if number in there and number not in collected:
             place = there[number]
-            if all(there.get(other, at) < place for other in outside - {number}):
+            early = all(there.get(other, at) < place for other in outside - {number})
+            if early and not _clash(units, plan[place], launch):
                 return place
     return None
+
+
+def _clash(units: Sequence[Unit], first: _Deed, second: _Deed) -> bool:
+    """Say whether a part of the second launch that comes before one of the first in the source must not come behind it.
+
+    It would read what that one has changed by then, or overwrite it.
+    """
+    for part in second.work:
+        for before in first.work:
+            if part.number < before.number and part not in first.work:
+                touched = units[part.number].writes
+                touched = touched if part.kind == _COLLECT else touched | units[part.number].reads
+                if touched & units[before.number].writes:
+                    return True
+    return False

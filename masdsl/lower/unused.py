@@ -1,4 +1,4 @@
-"""Statements whose values nobody reads: a step still runs, but binds nothing; anything else goes."""
+"""Statements that change nothing: a step whose value nobody reads still runs, but binds nothing; anything else goes."""
 
 from __future__ import annotations
 
@@ -42,15 +42,20 @@ def _block(body: ir.Block, read: set[str]) -> ir.Block:
     made: list[ir.Statement] = []
     for node in body:
         match node:
+            case ir.Assign(name=name, value=ir.Var(name=other)) if name == other:
+                pass  # `x = f() else x`
             case ir.Assign() | ir.Declare():
                 if node.name in read:
                     made.append(node)
             case ir.Await(names=(name,)) | ir.Join(names=(name,)):
                 made.append(node if name in read else node.replace(names=(), declared=None))
-            case ir.Loop() | ir.For() | ir.Within():
+            case ir.Loop() | ir.For():
                 inner = _block(node.body, read)
                 if inner:
                     made.append(node.replace(body=inner))
+            case ir.Within():
+                inner = _block(node.body, read)
+                made += [node.replace(body=inner)] if _mentions(inner, node.frame) else inner
             case ir.If():
                 branches = tuple(branch.replace(body=_block(branch.body, read)) for branch in node.branches)
                 orelse = _block(node.orelse, read)
@@ -69,3 +74,17 @@ def _block(body: ir.Block, read: set[str]) -> ir.Block:
             case _:
                 made.append(node)
     return tuple(made)
+
+
+def _mentions(body: ir.Block, frame: str) -> bool:
+    """Say whether statements have a step in the frame: without one, a slice of the budget is for nothing."""
+    pending: list[object] = [body]
+    while pending:
+        part = pending.pop()
+        if isinstance(part, tuple):
+            pending.extend(part)
+        elif isinstance(part, Node) and not isinstance(part, ir.Const | ir.Var):
+            if frame in (getattr(part, "frame", None), getattr(part, "outer", None)):
+                return True
+            pending.extend(getattr(part, field) for field in part._fields if field not in ("type", "declared"))
+    return False

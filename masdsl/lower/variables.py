@@ -48,9 +48,9 @@ def same_class(kind: Type) -> Type:
 
 
 class Variable:
-    """A Python variable. `type` is the type of all that is ever assigned to it."""
+    """A Python variable. `type` is the type of all that is ever assigned to it, at `binds` places."""
 
-    __slots__ = ("_same_as", "kind", "name", "original", "scope", "type")
+    __slots__ = ("_same_as", "binds", "kind", "name", "original", "scope", "type")
 
     def __init__(self, original: str, scope: Scope, kind: str, type_: Type) -> None:
         self.original = original
@@ -58,6 +58,7 @@ class Variable:
         self.kind = kind
         self.type = type_
         self.name = ""
+        self.binds = 1
         self._same_as: Variable | None = None
 
     def root(self) -> Variable:
@@ -73,6 +74,7 @@ class Variable:
         if a is b:
             return
         b._same_as = a
+        a.binds += b.binds
         a.type = join(a.type, b.type) or a.type
         shared = 0
         while shared < min(len(a.scope), len(b.scope)) and a.scope[shared] == b.scope[shared]:
@@ -87,12 +89,13 @@ class Variables:
     """The variables of a flow.
 
     `bound` gives the variable that a node binds (`Bind`, `Append`, `For`, `Each`), by the node's identity: equal nodes
-    may stand at several places.
+    may stand at several places. `rebound` are the Python variables that are assigned at several places.
     """
 
     def __init__(self, flow: Flow, outer: Names) -> None:
         self.bound: dict[int, Variable] = {}
         self.names = outer
+        self.rebound: frozenset[str] = frozenset()
         self._frames: dict[int, Variable] = {}
         self._all: list[Variable] = []
         self._blocks = 0
@@ -183,6 +186,7 @@ class Variables:
             common = join(known.root().type, kind)
             if common is not None:
                 known.root().type = common
+                known.root().binds += 1
                 self.bound[id(node)] = known
                 return
         self.bound[id(node)] = names[name] = self._new(name, scope, kind)
@@ -210,8 +214,12 @@ class Variables:
                 if (variable.kind == FRAME) == frames and not root.name:
                     root.name = self._shared(named, root) or self.names.give(root.original)
                     named.setdefault(root.original, []).append(root)
+        binds: dict[str, int] = {}
         for variable in self._all:
             variable.name = variable.root().name
+            if variable.root() is variable:
+                binds[variable.name] = binds.get(variable.name, 0) + variable.binds
+        self.rebound = frozenset(name for name, count in binds.items() if count > 1)
 
     def _shared(self, named: dict[str, list[Variable]], variable: Variable) -> str | None:
         candidates: dict[str, bool] = {}

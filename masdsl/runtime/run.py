@@ -190,10 +190,17 @@ class Run:
         return [await task for task in tasks]
 
     async def _in_order(self, functions: Sequence[Callable[[Run], Coroutine[Any, Any, T]]]) -> list[T]:
+        """Run the functions one after the other; one that fails keeps none of the others from running."""
         values: list[T] = []
+        failure: StepFailed | None = None
         for index, function in enumerate(functions):
             frame = Run(self._session, self._meter, self._scope, self.path, (*self.indices, index))
-            values.append(await function(frame))
+            try:
+                values.append(await function(frame))
+            except StepFailed as failed:
+                failure = failure or failed
+        if failure is not None:
+            raise failure
         return values
 
     async def _agent(self, step: Step, agent: Agent[Any], inputs: Mapping[str, object]) -> Any:
