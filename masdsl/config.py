@@ -118,9 +118,8 @@ def load_config(start_dir: str, findings: Findings) -> Config:
     path = find_config(start_dir)
     if path is None:
         return DEFAULT
-    from masdsl.reading import read_source
-
     from masdsl.config_reader import parse_config
+    from masdsl.reading import read_source
 
     source = read_source(_shown(path), findings)
     return DEFAULT if source is None else parse_config(source, path, findings)

@@ -145,7 +145,11 @@ REFUSED = [
     ("a sample in a list", "x = [write(q)] return q", ["MAS307"]),
     ("for over a text", "for x in q { y = x } return q", ["MAS209"]),
     ("until in an if outside a loop", 'if q == "" { until true } return q', ["MAS306"]),
-    ("a name that may be none where a loop ends early", "x = maybe(q) loop 2 { until q == x x = write(q) } return x", ["MAS202"]),
+    (
+        "a name that may be none where a loop ends early",
+        "x = maybe(q) loop 2 { until q == x x = write(q) } return x",
+        ["MAS202"],
+    ),
     ("a faulty argument of a generic flow", "x = pick([missing]) return q", ["MAS101"]),
     ("an unknown argument name", "x = write(topik: q) return x", ["MAS106"]),
 ]

@@ -75,7 +75,9 @@ PROBLEMS = {
     "[tiers]\nfast = 'gpt-4o'": "2:8: MAS505 there is no model `gpt-4o`; define it under [models.gpt-4o], or name",
     "[models.a]\nmodel = 'x'": '1:2: MAS504 the model `a` has no `kind`; add `kind = "openai"`',
     "[models.a]\nkind = 'opnai'": '2:8: MAS503 `[models.a] kind` must be a kind of model; did you mean "openai"?',
-    "[models]\na = { kind = 'gguf', url = 'http://x', path = 'x' }": "2:22: MAS502 a model of kind `gguf` has no key `url`",
+    "[models]\na = { kind = 'gguf', url = 'http://x', path = 'x' }": (
+        "2:22: MAS502 a model of kind `gguf` has no key `url`"
+    ),
     "[models.a]\nkind = 'litellm'": "1:2: MAS504 the model `a` of kind `litellm` has no `model`",
     "[models.a]\nkind = 'openai'\nmodel = 'x'\nurl = 'localhost'": "4:7: MAS503 `[models.a] url` must be a URL",
     "[models.a]\nkind = 'litellm'\nmodel = 'x'\nkey_env = 'sk-1234'": "4:11: MAS503 `[models.a] key_env` must be",

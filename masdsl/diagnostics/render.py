@@ -44,7 +44,10 @@ def render_text(findings: Sequence[Finding], colour: bool = False) -> str:
 
 
 def render_short(findings: Sequence[Finding]) -> str:
-    """Return one line for each finding: `path:line:col: CODE title; help`. Made for logs and a model's repair prompt."""
+    """Return one line for each finding: `path:line:col: CODE title; help`.
+
+    Made for logs and a model's repair prompt.
+    """
     shown = _first(findings)
     lines = []
     for source, diagnostic in shown:

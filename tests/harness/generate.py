@@ -211,7 +211,8 @@ class Generator:
     def collection(self, scope: Scope) -> str:
         name = self.fresh()
         if self.chance(50):
-            line = f"{name} = {2 + self.random.randrange(3)} of {self.call('text', scope)}{self.otherwise('text', scope)}\n"
+            step = f"{self.call('text', scope)}{self.otherwise('text', scope)}"
+            line = f"{name} = {2 + self.random.randrange(3)} of {step}\n"
         else:
             var = self.fresh("i")
             inner = scope.copy()

@@ -15,7 +15,9 @@ def hashed_world(seed: int, failures: int = 12) -> World:
     """Return a world whose answers differ with the inputs; one call in `failures` fails (none where that is 0)."""
 
     def answer(kind: str, name: str, inputs: dict[str, Any]) -> Any:
-        digest = sha256(json.dumps([seed, kind, name, inputs], sort_keys=True).encode("utf-8", "surrogatepass")).digest()
+        digest = sha256(
+            json.dumps([seed, kind, name, inputs], sort_keys=True).encode("utf-8", "surrogatepass")
+        ).digest()
         if failures and digest[0] % failures == 0:
             raise StepFailure(name)
         return _value(name.removeprefix("ask_"), digest)

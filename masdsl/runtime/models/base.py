@@ -51,12 +51,12 @@ class Request:
 
     `schema` is the JSON schema that the reply should obey, or None for free text: an adapter that can constrain the
     reply does so, any other ignores it (the messages describe the format as well, and the runtime parses every reply).
-    Its root may be of any type; where a provider wants an object, `{"value": ...}` around it is understood in the reply.
-    Bounds that a provider cannot keep (`maxLength`, `maxItems`) may be left out: the runtime clips.
-    `max_tokens` bounds the reply and is always positive; `temperature` None leaves it to the model. `timeout` is in
-    seconds from now, or None; the runtime enforces it from outside too, by cancelling `complete`, so an adapter that
-    blocks in a thread must stop by itself at that time. `seed` makes a sampling model repeatable where it can; it
-    differs between samples.
+    Its root may be of any type; where a provider wants an object, `{"value": ...}` around it is understood in the
+    reply. Bounds that a provider cannot keep (`maxLength`, `maxItems`) may be left out: the runtime clips. `max_tokens`
+    bounds the reply and is always positive; `temperature` None leaves it to the model. `timeout` is in seconds from
+    now, or None; the runtime enforces it from outside too, by cancelling `complete`, so an adapter that blocks in a
+    thread must stop by itself at that time. `seed` makes a sampling model repeatable where it can; it differs between
+    samples.
 
     `agent` and `step` (an address such as `main.refine.code[1]`) and `attempt` (from 0) say who asks: for scripted
     models and logs, never sent to a provider.
