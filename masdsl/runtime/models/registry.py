@@ -43,6 +43,8 @@ class Models:
         tiers = self._config.tiers
         if tier in tiers:
             return tiers[tier]
+        if tier in self.known():
+            raise ModelError("unavailable", f'`{tier}` is no tier but a model: quote it, on "{tier}"')
         near = nearest(tier, tiers)
         where = f"in {self._config.path}" if self._config.path else "without a mas.toml"
         advice = f"did you mean `{near}`?" if near else f'add it: [tiers] {tier} = "{EMBEDDED_MODEL}"'
