@@ -50,7 +50,9 @@ def another_language(recovery: Recovery, machine: Machine, at: int) -> Diagnosti
         return recovery.unexpected(machine, at, hint=foreign.OPERATORS["for"])
     hint = _of_target(tokens, at) if alone else None
     hint = (
-        hint or (_of_brace(recovery, machine, before) if kind == "LBRACE" else None) or _hint(machine, at, kind, before)
+        hint
+        or (_of_brace(recovery, machine, before) if kind == "LBRACE" else None)
+        or _hint(recovery, machine, at, kind, before)
     )
     return recovery.unexpected(machine, at, hint=hint) if hint else None
 
@@ -95,10 +97,12 @@ def _of_brace(recovery: Recovery, machine: Machine, before: str) -> str | None:
     return "a block belongs to a flow or a test" if machine.accepts(["AGENT"]) else None
 
 
-def _hint(machine: Machine, at: int, kind: str, before: str) -> str | None:
+def _hint(recovery: Recovery, machine: Machine, at: int, kind: str, before: str) -> str | None:
     tokens = machine.tokens
     if kind == "GIVEN" and machine.accepts(["EXPECT"]):
         return "the `given` lines of a test stand before its statements"
+    if kind in ("NAME", "TYPENAME") and begins_line(machine, at) and "TEMP" in recovery.expected(machine):
+        return 'put the prompt between quotes: `"..."`, or three of them for several lines'
     if kind == "LPAR" and before == "FOR":
         return "write `for x in xs { ... }`, or `loop 3 { ... }` to repeat"
     if before == "LOOP" and kind in ("UNTIL", "NAME", "LPAR"):
