@@ -36,7 +36,10 @@ def _spell(letter: str) -> str:
 
 
 def width(text: str) -> int:
-    """Return how many terminal columns escaped text takes: two for wide East Asian characters, none for combining ones."""
+    """Return how many terminal columns escaped text takes.
+
+    Wide East Asian characters take two, combining ones none.
+    """
     if text.isascii():
         return len(text)
     from unicodedata import category, east_asian_width

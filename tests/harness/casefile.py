@@ -24,6 +24,7 @@ from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 
+import masdsl
 from masdsl import pipeline
 from masdsl.check.bounds import bound_calls
 from masdsl.check.program import Program
@@ -154,9 +155,7 @@ def _ast(outcome: Outcome) -> str:
 
 
 def _formatted(outcome: Outcome) -> str:
-    text = pipeline.format_source(outcome.source, Findings())
-    assert text is not None
-    return _block("mas", text)
+    return _block("mas", masdsl.format(outcome.source.text))
 
 
 def _bounds(outcome: Outcome) -> str:
