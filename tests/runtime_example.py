@@ -1,7 +1,7 @@
 """Flow `main` and two more, compiled from example.mas by masdsl 0.1.0.
 
 Edit example.mas, not this file, then run `mas build example.mas`.
-Worst case: 43 calls.
+Worst case: 30 calls.
 
 (Written by hand: it shows every form that generated code may take, and `test_runtime_example.py` runs it. The program
 it stands for is quoted there.)

@@ -275,6 +275,7 @@ def test_a_budget_fault_names_the_statements_that_cost_most() -> None:
 COND: Expr = Local("c", Bool())
 WORDS = Enum("K", "", ("a", "b"))
 MAYBE = Optional(Text(9))
+TYPES: tuple[Type, ...] = (Text(9), Text(9), MAYBE)
 AGENTS = {"cheap": (0, 0), "retried": (1, 0), "tooled": (1, 2), "kept": (1, 0), "maybe": (0, 0)}
 """Retries and rounds of tools; `kept` has a default, `maybe` may give none."""
 
@@ -308,7 +309,7 @@ class Maker:
             self.names = ["p"]
             params = (Param("p", Text(9), False, None),)
             body = (*self.block(2, False), Return("", self.rhs(), Text(9)))
-            returns: Type = self.chance.choice([Text(9), Text(9), MAYBE])
+            returns = self.chance.choice(TYPES)
             has_default = self.chance.random() < 0.3
             self.flows.append(
                 Flow(f"f{number}", f"f{number}", "", params, returns, has_default, None, (), limit, body, "")
@@ -387,7 +388,7 @@ class Maker:
         return self.option(reads)
 
     def option(self, reads: str | None) -> Expr | Invoke:
-        read = Local(reads or self.chance.choice(["c", *self.names]), self.chance.choice([Text(9), MAYBE]))
+        read = Local(reads or self.chance.choice(["c", *self.names]), self.chance.choice(TYPES))
         arguments = (("p", read),)
         match self.chance.randint(0, 5):
             case 0:
