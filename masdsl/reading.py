@@ -113,7 +113,7 @@ def read_module(importer: Source, path: tuple[str, ...], findings: Findings) -> 
     """Return the module that `use a.b` in `importer` means, or the reason why there is none.
 
     `std` is the standard library, everything else lies below the importer's folder. The parts of `path` are names of
-    the grammar: no path leads out of there.
+    the grammar, and links are followed only within the folder: no path leads out of there.
     """
     from masdsl import resources
 
@@ -128,6 +128,9 @@ def read_module(importer: Source, path: tuple[str, ...], findings: Findings) -> 
     file = os.path.join(os.path.dirname(importer.name), *path) + ".mas"
     if not os.path.isfile(file):
         return f"there is no file {file}"
+    folder = os.path.realpath(os.path.dirname(importer.name))
+    if os.path.commonpath((folder, os.path.realpath(file))) != folder:
+        return f"{file} is a link out of the folder of the program"
     return read_source(file, findings) or "it cannot be read"
 
 
