@@ -62,7 +62,8 @@ from masdsl.runtime.builtins import (
 from masdsl.runtime.events import Event
 from masdsl.runtime.failures import BudgetExceeded, BudgetRefused, InputError, RunFailed, ShapeError, StepFailed
 from masdsl.runtime.meter import Limits
-from masdsl.runtime.program import Program, Result
+from masdsl.runtime.program import Program
+from masdsl.runtime.result import Result
 from masdsl.runtime.run import Run, flow
 from masdsl.runtime.session import RawReply, Started
 from masdsl.runtime.shapes import Alias, Enum, Items, Record, Tokens

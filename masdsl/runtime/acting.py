@@ -13,7 +13,6 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from masdsl.runtime.agent import MISSING
-from masdsl.runtime.asking import Conversation, messages_of, take_turn
 from masdsl.runtime.failures import BudgetRefused, StepFailed, Stopped
 from masdsl.runtime.formats import schema, spell
 from masdsl.runtime.models.base import Message
@@ -21,6 +20,7 @@ from masdsl.runtime.replies import Fault, Parsed, as_json, loose_objects, parse_
 from masdsl.runtime.shapes import Shape, TextShape, plain
 from masdsl.runtime.text import show
 from masdsl.runtime.tool import Tool
+from masdsl.runtime.turns import Conversation, messages_of, take_turn
 from masdsl.runtime.using import use_tool
 
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from masdsl.runtime.program import Result
+    from masdsl.runtime.result import Result
 
 
 class StepFailed(Exception):
