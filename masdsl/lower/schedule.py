@@ -89,21 +89,27 @@ def _action(units: Sequence[Unit], deed: _Deed) -> Action:
 
 
 class Needs(NamedTuple):
-    """What a unit waits for: `data` are units that have to be done, `captures` units that have to have begun."""
+    """What a unit waits for, as numbers of units before it.
+
+    To begin, it needs `data` to be done. To bind what it writes, it needs `captures` to have begun, which read the old
+    value, and `overwrites` to be done, which write the same name.
+    """
 
     data: frozenset[int]
     captures: frozenset[int]
+    overwrites: frozenset[int]
 
 
 def needs_of(units: Sequence[Unit]) -> list[Needs]:
-    """Return the direct needs of every unit of a block; all are units before it."""
+    """Return the direct needs of every unit of a block."""
     needs: list[Needs] = []
     writer: dict[str, int] = {}
     readers: dict[str, list[int]] = {}
     last_effect = last_exit = -1
     begun: list[int] = []
     for number, unit in enumerate(units):
-        data = {writer[name] for name in unit.reads | unit.writes if name in writer}
+        data = {writer[name] for name in unit.reads if name in writer}
+        overwrites = {writer[name] for name in unit.writes if name in writer}
         captures: set[int] = set()
         for name in unit.writes:
             captures.update(readers.pop(name, ()))
@@ -122,7 +128,7 @@ def needs_of(units: Sequence[Unit]) -> list[Needs]:
             last_exit = number
         elif unit.steps:
             begun.append(number)
-        needs.append(Needs(frozenset(data), frozenset(captures - data)))
+        needs.append(Needs(frozenset(data), frozenset(captures - data), frozenset(overwrites - data)))
     return needs
 
 
@@ -135,14 +141,17 @@ class _Planner:
         self._status = [_WAITING] * len(units)
         self._plan: list[_Deed] = []
         self._missing = [len(need.data) for need in needs]
-        self._held = [len(need.captures) for need in needs]
+        self._held = [len(need.captures) + len(need.overwrites) for need in needs]
         self._data_for: list[list[int]] = [[] for _ in units]
         self._captured_by: list[list[int]] = [[] for _ in units]
+        self._overwritten_by: list[list[int]] = [[] for _ in units]
         for number, need in enumerate(needs):
             for other in need.data:
                 self._data_for[other].append(number)
             for other in need.captures:
                 self._captured_by[other].append(number)
+            for other in need.overwrites:
+                self._overwritten_by[other].append(number)
         self._unstarted = sum(1 << number for number in range(len(units)) if self._is_step(number))
         self._dependents = self._transitive_dependents()
         self._pure = [number for number in range(len(units)) if not self._is_step(number) and self._is_free(number)]
@@ -263,13 +272,18 @@ class _Planner:
             if number in self._ready:
                 self._ready.remove(number)
                 heapify(self._ready)
-        for other in self._captured_by[number]:
+        self._release(self._captured_by[number])
+
+    def _release(self, numbers: list[int]) -> None:
+        """Let go of units that were held up by one that has now begun, or ended."""
+        for other in numbers:
             self._held[other] -= 1
             if not self._is_step(other) and self._status[other] == _WAITING and self._is_free(other):
                 heappush(self._pure, other)
 
     def _finish(self, number: int) -> None:
         self._status[number] = _DONE
+        self._release(self._overwritten_by[number])
         for other in self._data_for[number]:
             self._missing[other] -= 1
             if self._missing[other] or self._status[other] != _WAITING:
@@ -313,7 +327,8 @@ def _foldable(
     waited = [part.number for part in launch.work if part.kind == _COLLECT]
     own = {part.number for part in launch.work if part.kind == _DO}
     candidates = [number for number in waited if users[number] == {launch.number} and not units[number].writes & live]
-    if not candidates:
+    has_chain = any(units[number].steps for number in own - {launch.number})
+    if not candidates or has_chain:  # what is in a chain already would have to wait for the new beginning
         return None
     there: dict[int, int] = {}
     collected: set[int] = set()

@@ -127,22 +127,26 @@ class Variables:
         self._blocks += 1
         return (*scope, self._blocks)
 
-    def _block(self, block: Block, names: dict[str, Variable], scope: Scope) -> bool:
-        """Walk a block; `names` becomes what is bound behind it. Say whether control never gets there."""
+    def _block(self, block: Block, names: dict[str, Variable], scope: Scope, inside: Scope | None = None) -> bool:
+        """Walk a block; `names` becomes what is bound behind it. Say whether control never gets there.
+
+        What it binds belongs to `scope`; blocks in it lie in `inside`, if that is another one.
+        """
+        inside = scope if inside is None else inside
         for node in block:
             match node:
                 case program.Bind():
                     self._bind(node, node.name, same_class(node.type), names, scope)
-                    self._rhs(node.value, scope)
+                    self._rhs(node.value, inside)
                 case program.Append():
                     self._bind(node, node.name, same_class(node.type), names, scope)
                 case program.Return():
-                    self._rhs(node.value, scope)
+                    self._rhs(node.value, inside)
                     return True
                 case program.Until():
                     pass
                 case program.Loop() | program.For():
-                    inner = self._inner(scope)
+                    inner = self._inner(inside)
                     self._new_frame(node, inner)
                     body_names = dict(names)
                     if isinstance(node, program.For):
@@ -154,19 +158,20 @@ class Variables:
                     if exits and isinstance(node, program.Loop) and not has_until(node.body):
                         return True
                 case program.Within():
-                    self._new_frame(node, self._inner(scope))
-                    if self._block(node.body, names, scope):
+                    inner = self._inner(inside)
+                    self._new_frame(node, inner)
+                    if self._block(node.body, names, scope, inner):
                         return True
                 case program.If() | program.Match():
-                    if self._branches(ways_of(node), names, scope):
+                    if self._branches(ways_of(node), names, scope, inside):
                         return True
         return False
 
-    def _branches(self, ways: tuple[Block, ...], names: dict[str, Variable], scope: Scope) -> bool:
+    def _branches(self, ways: tuple[Block, ...], names: dict[str, Variable], scope: Scope, inside: Scope) -> bool:
         ends: list[dict[str, Variable]] = []
         for way in ways:
             end = dict(names)
-            if not self._block(way, end, self._inner(scope)):
+            if not self._block(way, end, self._inner(inside)):
                 ends.append(end)
         if not ends:
             return True
