@@ -123,6 +123,18 @@ def test_check_prints_json_even_without_findings(mas, here: Path) -> None:  # ty
     assert code == 0 and json.loads(out)["findings"] == []
 
 
+def test_check_reads_standard_input(mas, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(BAD.encode())))
+    code, out, _ = mas("check", "-", "--format", "short")
+    assert code == 1 and out.startswith("<stdin>:8:10: MAS101 ")
+
+
+def test_names_of_files_cannot_control_the_terminal(mas, here: Path) -> None:  # type: ignore[no-untyped-def]
+    put(here, **{"a\x1b[31m": UGLY})
+    for command in (["check"], ["fmt", "--check"], ["fmt"], ["build", "a\x1b[31m.mas"], ["check", "--verbose"]):
+        assert "\x1b" not in "".join(map(str, mas(*command)))
+
+
 def test_a_missing_file_is_an_error_of_use(mas, here: Path) -> None:  # type: ignore[no-untyped-def]
     put(here, hello=GOOD)
     code, out, _ = mas("check", "helo.mas")

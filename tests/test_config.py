@@ -41,6 +41,8 @@ def test_everything_that_a_file_can_say() -> None:
         [tools]
         "math.add" = "tools.math:add"
         web.search = "tools:Search.run"
+        [lints]
+        dead_call = "error"
         """
     )
     assert problems == []
@@ -52,6 +54,7 @@ def test_everything_that_a_file_can_say() -> None:
     assert config.models["tiny"].path == "/home/project/weights/tiny.gguf"
     assert config.text_size == 400
     assert config.tools == {"math.add": "tools.math:add", "web.search": "tools:Search.run"}
+    assert config.lints == {"dead_call": "error"}
     assert config.folder() == "/home/project"
 
 
@@ -84,6 +87,8 @@ PROBLEMS = {
     "[models.a]\nkind = 'litellm'\nmodel = 'x'\ninput_price = -1": "4:15: MAS503 `[models.a] input_price` must be",
     "[models.a]\nkind = 'litellm'\nmodel = 'x'\ntimeout = inf": "4:11: MAS503 `[models.a] timeout` must be",
     "[tools]\nadd = 'math'": "2:7: MAS503 `[tools] add` must be a Python function",
+    "[lints]\ndead_cal = 'off'": "2:1: MAS502 [lints] has no key `dead_cal`; did you mean `dead_call`?",
+    "[lints]\ndead_call = 'no'": '2:13: MAS503 `[lints] dead_call` must be a level; write "off", "warning" or',
     "tools.math.add = 3": "1:18: MAS503 `[tools.math] add` must be a Python function",
 }
 
@@ -125,3 +130,12 @@ def test_the_nearest_file_upwards_counts(tmp_path: Path) -> None:
     findings = Findings()
     assert load_config(str(deep), findings).text_size == 3
     assert findings.ok
+
+
+@pytest.mark.parametrize(("level", "code"), [("off", 0), ("warning", 0), ("error", 1)])
+def test_the_level_of_a_lint_decides_what_check_returns(tmp_path: Path, level: str, code: int) -> None:
+    from masdsl.cli import main
+
+    (tmp_path / "mas.toml").write_text(f'[lints]\nunused = "{level}"\n')
+    (tmp_path / "x.mas").write_text('mas 1\nagent a(x) -> text "Say."\nflow main(x) -> text { return x }\n')
+    assert main(["check", str(tmp_path)]) == code

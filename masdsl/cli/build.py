@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from masdsl.cli import FOUND
 from masdsl.cli.boundary import UsageError, guarded
-from masdsl.cli.terminal import exit_code, print_findings, write
+from masdsl.cli.terminal import exit_code, print_findings, say, write
 from masdsl.diagnostics.base import Findings
 
 STDOUT = "-"
@@ -38,14 +38,14 @@ def run(arguments: Sequence[str]) -> int:
         elif options.check:
             state = _state(target, text)
             stale = stale or state != "up to date"
-            write(f"{target}: {state}\n")
+            say(f"{target}: {state}")
         elif _state(target, text) != "up to date":
             from masdsl.cli.writing import replace_text
 
             replace_text(target, text)
-            write(f"wrote {target}\n")
+            say(f"wrote {target}")
         else:
-            write(f"{target} is up to date\n")
+            say(f"{target} is up to date")
     print_findings(findings.sorted(), stream=sys.stderr)
     return FOUND if stale else exit_code(findings.sorted())
 

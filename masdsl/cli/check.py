@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from masdsl.cli.boundary import guarded
-from masdsl.cli.files import find_programs
+from masdsl.cli.files import STDIN, find_programs, read_stdin
 from masdsl.cli.terminal import FORMATS, exit_code, print_findings, write
 from masdsl.config import Config, load_config
 from masdsl.diagnostics.base import Finding, Findings
-from masdsl.pipeline import Checked, check_file
+from masdsl.pipeline import Checked, check_file, check_source
 
 
 class _Options(NamedTuple):
@@ -45,10 +45,13 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _check(path: str, findings: Findings, configs: dict[str, Config]) -> Checked:
-    folder = os.path.dirname(path)
+    folder = "" if path == STDIN else os.path.dirname(path)
     if folder not in configs:
         configs[folder] = load_config(folder, findings)
-    return check_file(path, findings, configs[folder])
+    if path != STDIN:
+        return check_file(path, findings, configs[folder])
+    source = read_stdin(findings)
+    return Checked(source, check_source(source, configs[folder], findings), configs[folder])
 
 
 def _verdict(path: str, checked: Checked | None, findings: Findings) -> str:
@@ -68,12 +71,17 @@ def _verdict(path: str, checked: Checked | None, findings: Findings) -> str:
 
 
 def _options(arguments: Sequence[str]) -> _Options:
-    if not any(argument.startswith("-") for argument in arguments):
+    if not any(argument.startswith("-") and argument != STDIN for argument in arguments):
         return _Options(arguments)  # the usual call does without argparse, which takes as long to load as a check does
     from argparse import ArgumentParser
 
     parser = ArgumentParser(prog="mas check", description="Find mistakes in programs without running them.")
-    parser.add_argument("paths", nargs="*", metavar="PATH", help="programs, or folders of them (default: this folder)")
+    parser.add_argument(
+        "paths",
+        nargs="*",
+        metavar="PATH",
+        help="programs, or folders of them (default: this folder); - is standard input",
+    )
     parser.add_argument(
         "--format", choices=FORMATS, default="text", help="text for people, short for models, json for tools"
     )

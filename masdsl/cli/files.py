@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Sequence
 
 from masdsl.cli.boundary import UsageError
+from masdsl.diagnostics.base import Findings
+from masdsl.source import Source
 
 SUFFIX = ".mas"
+STDIN = "-"
 
 
 def find_programs(paths: Sequence[str]) -> list[str]:
@@ -35,3 +39,11 @@ def _below(folder: str) -> Iterator[str]:
             if name.endswith(SUFFIX) and not name.startswith("."):
                 path = os.path.join(where, name)
                 yield path.removeprefix(os.curdir + os.sep) if folder == os.curdir else path
+
+
+def read_stdin(findings: Findings) -> Source:
+    """Return the program on standard input; faults of its bytes are findings."""
+    from masdsl.limits import SOURCE_BYTES
+    from masdsl.reading import decode
+
+    return decode("<stdin>", sys.stdin.buffer.read(SOURCE_BYTES + 1), findings)

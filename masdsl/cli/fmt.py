@@ -8,12 +8,10 @@ from typing import NamedTuple
 
 from masdsl.cli import FINE, FOUND
 from masdsl.cli.boundary import guarded
-from masdsl.cli.files import find_programs
-from masdsl.cli.terminal import exit_code, print_findings, write
+from masdsl.cli.files import STDIN, find_programs, read_stdin
+from masdsl.cli.terminal import exit_code, print_findings, say, write
 from masdsl.diagnostics.base import Finding, Findings
 from masdsl.syntax.format import format_source
-
-STDIN = "-"
 
 
 class _Options(NamedTuple):
@@ -44,12 +42,12 @@ def run(arguments: Sequence[str]) -> int:
         if options.diff:
             write(_diff(path, *texts))
         elif options.check:
-            write(f"would change {path}\n")
+            say(f"would change {path}")
         else:
             from masdsl.cli.writing import replace_text
 
             replace_text(path, texts[1])
-            write(f"changed {path}\n")
+            say(f"changed {path}")
     print_findings(faults, stream=sys.stderr)
     if not faults and not options.diff:
         verb = "would change" if options.check else "changed"
@@ -70,23 +68,19 @@ def _formatted(path: str, findings: Findings) -> tuple[str, str] | None:
 
 
 def _format_stdin(options: _Options) -> int:
-    from masdsl.reading import decode
-
     findings = Findings()
-    data = sys.stdin.buffer.read()
-    source = decode("<stdin>", data, findings)
-    text = guarded("<stdin>", findings, format_source, source, findings) if findings.ok else None
+    source = read_stdin(findings)
+    text = guarded(source.name, findings, format_source, source, findings) if findings.ok else None
     if text is None:
         print_findings(findings.sorted(), stream=sys.stderr)
         return FOUND
-    same = data == text.encode("utf-8")
     if options.diff:
-        write(_diff("<stdin>", data.decode("utf-8"), text))
+        write(_diff(source.name, source.text, text))
     elif options.check:
-        write("" if same else "would change <stdin>\n")
+        write("" if source.text == text else f"would change {source.name}\n")
     else:
         write(text)
-    return FOUND if not same and (options.check or options.diff) else FINE
+    return FOUND if source.text != text and (options.check or options.diff) else FINE
 
 
 def _diff(path: str, before: str, after: str) -> str:

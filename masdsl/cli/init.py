@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from masdsl.cli import FINE
 from masdsl.cli.boundary import UsageError
-from masdsl.cli.terminal import write
+from masdsl.cli.terminal import say, write
 from masdsl.diagnostics.escape import escape
 
 
@@ -27,6 +27,6 @@ def run(arguments: Sequence[str]) -> int:
         ) from error
     program = escape(paths[0])
     for path in paths:
-        write(f"wrote {escape(path)}\n")
+        say(f"wrote {path}")
     write(f'next: mas test {program}\n      mas models pull smollm2\n      mas run {program} topic="the sea"\n')
     return FINE

