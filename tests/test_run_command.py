@@ -166,6 +166,17 @@ def test_a_run_that_fails_has_its_exit_code_and_place(mas, here: Path) -> None:
     assert err.startswith("error[MAS901]: the run failed at `main.draft`\n   --> p.mas:14:11\n") and "not that" in err
 
 
+def test_a_model_that_cannot_be_used_is_told_with_what_to_do(mas, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MASDSL_CACHE", str(here / "empty"))
+    code, _, err = mas("run", "p.mas", "topic=x")
+    help_text = " ".join(err.partition("= help: ")[2].split())
+    assert (
+        code == 4 and "mas models pull smollm2 = more: mas explain MAS901" in help_text and "fallback" not in help_text
+    )
+    code, _, err = mas("run", "p.mas", "topic=x", "--model", "fast=smolm2")
+    assert code == 4 and "there is no model `smolm2`; did you mean `smollm2`?" in err
+
+
 def test_events_are_lines_of_json_on_standard_error(mas, here: Path) -> None:
     code, out, err = mas("run", "p.mas", "--script", "s.toml", "topic=x", "--events")
     events = [json.loads(line) for line in err.splitlines()]

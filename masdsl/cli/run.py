@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from masdsl.api import LoadedProgram
@@ -14,14 +14,13 @@ from masdsl.cli.boundary import UsageError, guarded
 from masdsl.cli.inputs import describe, read_inputs
 from masdsl.cli.terminal import exit_code, print_findings, write
 from masdsl.config import Config, load_config
-from masdsl.diagnostics.base import ERROR, Diagnostic, Finding, Findings
+from masdsl.diagnostics.base import ERROR, Finding, Findings
 from masdsl.diagnostics.escape import escape
 
 if TYPE_CHECKING:
     from masdsl.check.program import Flow, Program
     from masdsl.runtime import Event, Result, RunFailed
     from masdsl.runtime.program import Models
-    from masdsl.source import Source
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -150,18 +149,18 @@ def _key(loaded: LoadedProgram, flow: Flow) -> str:
 
 
 def _finding(program: Program, flow: Flow, failure: RunFailed, over: bool) -> Finding:
-    """Return the failure as a finding at the step where it happened."""
+    """Return the failure as a finding at the step where it happened, or at the call that led to an imported module."""
     from masdsl.check.addresses import places
     from masdsl.diagnostics.run import BudgetExceeded, RunFailed
 
-    kind: Callable[..., Diagnostic] = BudgetExceeded if over else RunFailed
-    sources: dict[str, Source] = {module.name: module.source for module in program.modules}
     rest = failure.step.partition(".")[2]
-    found = places(program, flow.body, f"{flow.name}.{rest}")
-    own = [place for place in found if not place.module]
-    if not own:
-        return Finding(sources[""], kind(failure.step, failure.reason, span=flow.span))
-    return Finding(sources[""], kind(failure.step, failure.reason, span=own[-1].span))
+    own = [place.span for place in places(program, flow.body, f"{flow.name}.{rest}") if not place.module]
+    span = own[-1] if own else flow.span
+    source = program.modules[0].source
+    if over:
+        return Finding(source, BudgetExceeded(failure.step, failure.reason, span=span))
+    reached = any(event.kind == "called" and event.address == failure.step for event in failure.result.events)
+    return Finding(source, RunFailed(failure.step, failure.reason, reached, span=span))
 
 
 # ---------------------------------------------------------------- output

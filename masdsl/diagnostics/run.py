@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from masdsl.diagnostics.base import Diagnostic, Label
 
+SHORT = 60
+"""Characters of a reason that still stand well beside an excerpt."""
+
 
 class RunFailed(Diagnostic):
     """A run ended without a value, because a step failed that has no fallback.
@@ -19,15 +22,20 @@ class RunFailed(Diagnostic):
     code = "MAS901"
     step: str
     reason: str
+    reached: bool
+    """Whether the step's model or tool was called at all; if not, what has to be mended is outside of the program."""
 
     def title(self) -> str:
         return f"the run failed at `{self.step}`"
 
     def label(self) -> str:
-        return self.reason
+        return self.reason if len(self.reason) <= SHORT else "failed here"
 
     def help(self) -> str:
-        return "give the step a fallback with `else`, or its agent a default or more tries with `retry`"
+        advice = "give the step a fallback with `else`, or its agent a default or more tries with `retry`"
+        if len(self.reason) <= SHORT and self.reached:
+            return advice
+        return f"{self.reason}; {advice}" if self.reached else self.reason
 
 
 class BudgetExceeded(Diagnostic):
