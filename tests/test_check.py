@@ -236,3 +236,21 @@ def test_nested_loops_that_grow_are_checked_in_bounded_time() -> None:
     start = "".join(f'x{level} = "a" ' for level in range(depth))
     _, codes = check(f'mas 1 flow main(q) -> int {{ x = "" {start} {opening} {"}" * depth} return 0 }}')
     assert codes in ([], ["MAS320"])
+
+
+def test_a_test_may_name_steps_in_constructs_without_labels() -> None:
+    program, codes = check(
+        PRELUDE
+        + """
+flow main(q) -> text {
+  loop 2 { a = write(q) if a == "" { b = write(a) } else { b = write(q) } }
+  return q
+}
+test "counts" {
+  given write = "x"
+  out = main("q")
+  expect ran(main.loop.if.else.b) == 2 and ran(main.loop.if.b) == 0 and out == "q"
+}
+"""
+    )
+    assert program is not None, codes

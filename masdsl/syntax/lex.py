@@ -1,8 +1,8 @@
 """Text to tokens, all at once and without regard to the parser's state.
 
 Terminals are told apart by their text alone, but for keywords: a word that is one carries its keyword's kind, and the
-parser takes it for a name where only a name fits. A run of letters, digits and underscores is always one token, so
-`2of` cannot be read as `2 of`. What is no token goes to `slips.py`.
+parser takes it for a name where only a name fits; directly behind a dot every word is a name. A run of letters,
+digits and underscores is always one token, so `2of` cannot be read as `2 of`. What is no token goes to `slips.py`.
 """
 
 from __future__ import annotations
@@ -77,6 +77,7 @@ def tokenize(source: Source, language: Language, complain: Complain) -> Tokens:
     text = source.text
     marks = language.lexicon.marks
     words = dict(language.lexicon.keywords)
+    after_dot = frozenset(words.values())
     tokens = Tokens([], [], [], [], [])
     kinds, texts, starts, ends, comments = tokens
     scan = language.token.match
@@ -99,6 +100,8 @@ def tokenize(source: Source, language: Language, complain: Complain) -> Tokens:
                 kind = words[piece] = (found and found.lastgroup) or MISSPELT
                 if last - first > limits.NAME_LENGTH and kind not in ("INT", "SCALED"):
                     complain("name", Span(first, last), piece)
+            if kind in after_dot and kinds and kinds[-1] == "DOT" and ends[-1] == first:
+                kind = "NAME"  # `main.loop.draft`: behind a dot there is nothing but names
         elif group == "mark" and not (foreign_comments and piece == "/" and text[last : last + 1] in ("/", "*")):
             kind = marks[piece]
         elif group == "COMMENT":
