@@ -39,21 +39,24 @@ class _Level:
     """A block that is being written: what of it is still open at the unit where the writer is."""
 
     def __init__(self, units: Sequence[Unit], live: frozenset[str], is_round: bool) -> None:
-        self.units = units
         self.live = live
         self.is_round = is_round
         self.current: Unit | None = None
         self.open: dict[int, _Task] = {}
-        self.done: set[int] = set()
+        self.rest = {id(unit): unit for unit in units}
+        self._order = {id(unit): number for number, unit in enumerate(units)}
+        self._last_read = {name: number for number, unit in enumerate(units) for name in unit.reads}
 
     def needed(self, unit: Unit) -> tuple[str, ...]:
         """Return the variables of a unit that somebody reads behind it, in a stable order."""
-        later: set[str] = set(self.live)
-        for other in reversed(self.units):
-            if other is unit:
-                break
-            later |= other.reads
-        return tuple(sorted(unit.writes & later))
+        number = self._order[id(unit)]
+        return tuple(
+            name for name in sorted(unit.writes) if name in self.live or self._last_read.get(name, -1) > number
+        )
+
+    def done(self, unit: Unit) -> None:
+        """Note that nothing is left to do for a unit."""
+        self.rest.pop(id(unit), None)
 
 
 class _Task:
@@ -89,12 +92,12 @@ class FunctionWriter:
                 case Inline(unit):
                     level.current = unit
                     made += self._inline(unit)
-                    level.done.add(id(unit))
+                    level.done(unit)
                 case Launch():
                     made += self._launch(action, level)
                 case Collect(unit):
                     made += self._join(level.open.pop(id(unit)), unit.span)
-                    level.done.add(id(unit))
+                    level.done(unit)
         self._levels.pop()
         return made
 
@@ -165,12 +168,12 @@ class FunctionWriter:
         """Return what is still to be done in the blocks of this round before it is left from where the writer is."""
         made: list[ir.Statement] = []
         for level in reversed(self._levels):
-            for unit in level.units:
+            for unit in list(level.rest.values()):
                 if unit is level.current:
                     break
                 if id(unit) in level.open:
                     made += self._join(level.open[id(unit)], unit.span)
-                elif id(unit) not in level.done:
+                else:
                     assert not unit.steps, "every step before a way out has been started"
                     made += self._inline(unit)
             if level.is_round:
@@ -325,7 +328,9 @@ class FunctionWriter:
             made, awaitable = self._steps(launch, level, names, types)
         task = _Task(self._variables.fresh(f"{unit.label}_task"), names, types)
         level.open[id(unit)] = task
-        level.done.update(id(part.unit) for part in launch.work[:-1] if part.unit.steps and isinstance(part, Inline))
+        for part in launch.work[:-1]:
+            if part.unit.steps and isinstance(part, Inline):
+                level.done(part.unit)
         return [*made, ir.Start(task.name, self._frame, awaitable, span=unit.span)]
 
     def _steps(
@@ -388,8 +393,7 @@ class FunctionWriter:
     # ------------------------------------------------------------ names and types
 
     def _captured(self, names: Iterable[str]) -> ir.Arguments:
-        known = {**self._types, **self._known}
-        return tuple((name, ir.Var(name, known[name])) for name in sorted(names))
+        return tuple((name, ir.Var(name, self._known.get(name) or self._types[name])) for name in sorted(names))
 
     @staticmethod
     def _params(captured: ir.Arguments) -> tuple[ir.Parameter, ...]:

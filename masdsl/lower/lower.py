@@ -8,9 +8,9 @@ from masdsl.check import program
 from masdsl.check.program import Program
 from masdsl.check.types import Enum, List, Optional, Record, Type
 from masdsl.lower import ir
+from masdsl.lower.blocks import Callees, UnitBuilder
 from masdsl.lower.functions import FunctionWriter
 from masdsl.lower.names import BUILTIN_CLASSES, BUILTIN_NAMES, KEYWORDS, Names, field_names, word_names
-from masdsl.lower.units import Callees, UnitBuilder
 from masdsl.lower.unused import without_unused
 from masdsl.lower.variables import Variables, same_class
 from masdsl.node import Node

@@ -1,8 +1,8 @@
 """Python names for the names of a program.
 
 A name stays as it is wherever it can. It gets a trailing `_` where Python or the generated file already means something
-else by it (a keyword, a built-in function, an import, a declaration), and loses leading underscores, which Python gives
-meanings of their own. Names of the language are ASCII, so no two of them are one name for Python. The result depends on
+else by it (a keyword, a built-in function, an import, a declaration), and loses leading underscores that Python gives a
+meaning of its own. Names of the language are ASCII, so no two of them are one name for Python. The result depends on
 nothing but the order of the questions.
 """
 
@@ -53,10 +53,9 @@ ENUM_MEMBERS = _words("""
 
 
 def python_name(name: str, taken: Iterable[str] = ()) -> str:
-    """Return `name` as Python can say it: no keyword, no leading underscore, none of `taken`."""
-    wanted = name.lstrip("_") or "unnamed"
-    if wanted[0].isdigit():
-        wanted = f"n{wanted}"
+    """Return `name` as Python can say it: no keyword, at most one leading underscore, none of `taken`."""
+    bare = name.lstrip("_") or "unnamed"
+    wanted = f"_{bare}" if name.startswith("_") else bare
     while wanted in KEYWORDS or wanted in taken:
         wanted = f"{wanted}_"
     return wanted
@@ -77,7 +76,8 @@ def _distinct(names: Iterable[str], reserved: frozenset[str]) -> dict[str, str]:
     ordered = dict.fromkeys(names)
     taken = set(ordered)
     for name in ordered:
-        made = python_name(name, reserved)
+        made = python_name(name, reserved).lstrip("_")
+        made = f"n{made}" if made[0].isdigit() else made
         while made != name and made in taken:
             made = f"{made}_"
         taken.add(made)

@@ -316,7 +316,6 @@ def _fold(plan: list[_Deed], units: Sequence[Unit], needs: list[Needs], live: fr
         del plan[at]
         if collected in plan:
             plan.remove(collected)
-        at = place
 
 
 def _foldable(
