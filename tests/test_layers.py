@@ -52,8 +52,7 @@ ALLOWED: dict[str, set[str]] = {
 THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "lark": ("masdsl.syntax",),
     "jinja2": ("masdsl.check", "masdsl.runtime"),
-    "pydantic": ("masdsl.config", "masdsl.runtime"),
-    "pydantic_core": ("masdsl.runtime",),
+    "pydantic": ("masdsl.runtime",),
     "httpx": ("masdsl.runtime.models",),
     "litellm": ("masdsl.runtime.models",),
     "xllamacpp": ("masdsl.runtime.models",),
