@@ -105,6 +105,14 @@ ACCEPTED = [
     ("a test for none narrows what follows a return", 'x = maybe(q) if x == none { return "-" } return x'),
     ("a conjunction narrows its right side", 'x = maybe(q) if x != none and x != "" { return x } return "-"'),
     ("until narrows what follows", "x = maybe(q) loop 3 { until x == none y = write(x) x = maybe(y) } return q"),
+    (
+        "two maps with the same name for their items",
+        "a = each x in lines(q): trim(x) b = each x in a: upper(x) return join(b, q)",
+    ),
+    (
+        "two loops with the same name for their items",
+        "for x in lines(q) { y = x } for x in lines(q) { z = x } return q",
+    ),
     ("a loop whose body sets what was none", "x = none loop 3 { x = write(q) } return x"),
     ("both branches return", 'if q == "" { return q } else { return q }'),
     ("all arms return", "k = sort_out(q) match k { math { return q } code { return q } }"),
@@ -150,6 +158,7 @@ REFUSED = [
         "x = maybe(q) loop 2 { until q == x x = write(q) } return x",
         ["MAS202"],
     ),
+    ("an item with the name of a value", "x = q a = each x in lines(q): trim(x) return join(a, x)", ["MAS107"]),
     ("a faulty argument of a generic flow", "x = pick([missing]) return q", ["MAS101"]),
     ("an unknown argument name", "x = write(topik: q) return x", ["MAS106"]),
 ]

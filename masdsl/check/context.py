@@ -59,6 +59,11 @@ class Context:
         self.statements = 0
         self._keys: set[str] = set()
 
+    def report_once(self, source: Source, diagnostic: Diagnostic) -> None:
+        """Record a diagnostic unless there is one of its code already: a limit is exceeded once, however often."""
+        if all(finding.diagnostic.code != diagnostic.code for finding in self.findings.sorted()):
+            self.findings.add(source, diagnostic)
+
     def key(self, name: str) -> str:
         """Return `name`, or the first of `name_2`, `name_3`, ... that no other declaration has."""
         key, number = name, 1

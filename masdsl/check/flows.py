@@ -29,7 +29,7 @@ def instance(
     if known is not None:
         return known
     if len(context.flows) >= FLOW_INSTANCES:
-        context.findings.add(source, TooManyInstances("flows", FLOW_INSTANCES, span=at))
+        context.report_once(source, TooManyInstances("flows", FLOW_INSTANCES, span=at))
         return None
     flow = _check(context, declared, statics, callees, context.key(declared.node.name.text))
     context.flows[key] = flow

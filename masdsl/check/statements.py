@@ -53,7 +53,9 @@ class BlockChecker:
             context = self.frame.context
             context.statements += 1
             if context.statements > EXPANDED_NODES:
-                self.frame.report(TooManyInstances("statements", EXPANDED_NODES, span=node.span))
+                context.report_once(
+                    self.frame.scope.source, TooManyInstances("statements", EXPANDED_NODES, span=node.span)
+                )
                 self.exits = True
                 break
             made = self._statement(node)
@@ -162,7 +164,7 @@ class BlockChecker:
     def _for(self, node: ast.For) -> Statement:
         path = self._construct("for", node.label)
         items = typed(self.frame, self.names, node.items)
-        self._check_binder(node.var)
+        self._check_scoped_binder(node.var)
         element, high = self._items(items.type, "what `for` goes through", node.items.span)
         body, _ = self._repeat(path, node.body, max(1, high), {node.var: element}, False)
         return program.For(path, node.var.text, element, items, body, span=node.span)
@@ -235,7 +237,7 @@ class BlockChecker:
 
     def _each(self, node: ast.Each, path: str, want: Type | None) -> Rhs:
         items = typed(self.frame, self.names, node.items)
-        self._check_binder(node.var)
+        self._check_scoped_binder(node.var)
         element, high = self._items(items.type, "what `each` goes through", node.items.span)
         low = items.type.low if isinstance(items.type, List) and node.condition is None else 0
         inner = self.names.layer()
@@ -287,18 +289,31 @@ class BlockChecker:
 
     # ------------------------------------------------------------ names and ways
 
+    def _check_scoped_binder(self, name: ast.Name) -> None:
+        """Check the name that `for` or `each` gives an item: it means something inside only, so others may have it too."""
+        at = self.names.bound_at(name.text)
+        if at is not None:
+            self.frame.report(DuplicateName(name.text, "a name that is bound here", at, span=name.span))
+        else:
+            self._check_free(name)
+
     def _check_binder(self, name: ast.Name) -> None:
-        frame = self.frame
         if name.text in self._bound_here:
-            frame.report(AssignedTwice(name.text, self._bound_here[name.text], span=name.span))
-        elif name.text in frame.scope.names:
+            self.frame.report(AssignedTwice(name.text, self._bound_here[name.text], span=name.span))
+        else:
+            self._check_free(name)
+        self._bound_here[name.text] = name.span
+
+    def _check_free(self, name: ast.Name) -> None:
+        """Report a name that a declaration, a built-in function or a parameter of the flow has already."""
+        frame = self.frame
+        if name.text in frame.scope.names:
             declared = frame.scope.names[name.text]
             frame.report(DuplicateName(name.text, declared.what, declared.at, span=name.span))
         elif name.text in BUILTINS:
             frame.report(DuplicateName(name.text, "a built-in function", None, span=name.span))
         elif name.text in frame.statics or name.text in frame.callees:
             frame.report(DuplicateName(name.text, "a parameter of the flow", None, span=name.span))
-        self._bound_here[name.text] = name.span
 
     def _construct(self, kind: str, label: ast.Name | None) -> str:
         if label is not None:

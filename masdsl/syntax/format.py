@@ -1,24 +1,41 @@
-"""`mas fmt`: a program in its canonical layout, with proof that the layout is all that changed."""
+"""`mas fmt`: a document in its canonical layout, with proof that the layout is all that changed."""
 
 from __future__ import annotations
 
+import re
+
 from masdsl.diagnostics.base import Findings
 from masdsl.source import Source
-from masdsl.syntax.parse import parse_program
+from masdsl.syntax.parse import Parsed, parse_binding, parse_patch, parse_program
 from masdsl.syntax.print import format_document
+
+_FIRST_WORD = re.compile(r"(?:[ \t\n]|#[^\n]*)*([a-z]*)")
 
 
 def format_source(source: Source, findings: Findings) -> str | None:
-    """Return the canonical text of a program, or None where it has syntax errors.
+    """Return the canonical text of a program, binding or patch, or None where it has syntax errors.
+
+    Which of them it is follows from its first word: `bind`, `patch`, anything else is a program.
 
     Raises AssertionError if that text does not mean the same as the given one: then nothing must be overwritten.
     """
-    parsed = parse_program(source, findings)
+    parsed = _parse(source, findings)
     if not parsed.ok:
         return None
     text = format_document(parsed)
     if text != source.text:
-        again = parse_program(Source(source.name, text), Findings())
+        again = _parse(Source(source.name, text), Findings())
         assert again.ok and again.document == parsed.document, "the formatted text would not mean the same"
         assert len(again.comments) == len(parsed.comments), "the formatted text would lose comments"
     return text
+
+
+def _parse(source: Source, findings: Findings) -> Parsed:
+    first = _FIRST_WORD.match(source.text)
+    match first and first.group(1):
+        case "bind":
+            return parse_binding(source, findings)
+        case "patch":
+            return parse_patch(source, findings)
+        case _:
+            return parse_program(source, findings)
