@@ -290,7 +290,7 @@ class BlockChecker:
     # ------------------------------------------------------------ names and ways
 
     def _check_scoped_binder(self, name: ast.Name) -> None:
-        """Check the name that `for` or `each` gives an item: it means something inside only, so others may have it too."""
+        """Check the name that `for` or `each` gives an item: it means something inside only, others may use it too."""
         at = self.names.bound_at(name.text)
         if at is not None:
             self.frame.report(DuplicateName(name.text, "a name that is bound here", at, span=name.span))

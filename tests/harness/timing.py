@@ -1,8 +1,9 @@
-"""When things happen: an interpreter of checked programs that knows what data flow alone allows, and how it went in fact.
+"""When things happen: an interpreter of checked programs that knows what data flow alone allows, and how it went.
 
 The oracle of the schedule. A unit (a statement with everything in it) starts when all that it reads has its value, when
-the effects before it have ended if it has one itself, and when no earlier unit may still lead out of the block. A block ends
-when everything in it has. That is all there is to wait for; whatever the compiler emits must take exactly as long.
+the effects before it have ended if it has one itself, and when no earlier unit may still lead out of the block. A
+block ends when everything in it has. That is all there is to wait for; whatever the compiler emits must take exactly
+as long.
 
 Agents answer by their address, after a time that follows from it as well.
 """
@@ -236,7 +237,8 @@ def _leaves(node: p.Statement) -> bool:
         case p.Within():
             return any(map(_leaves, node.body))
         case p.If():
-            return any(_leaves(inner) for way in (*node.branches,) for inner in way.body) or any(map(_leaves, node.orelse))
+            ways = [*(branch.body for branch in node.branches), node.orelse]
+            return any(_leaves(inner) for way in ways for inner in way)
         case p.Match():
             ways = [*(arm.body for arm in node.arms), node.orelse or ()]
             return any(_leaves(inner) for way in ways for inner in way)
