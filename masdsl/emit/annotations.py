@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from masdsl.check.types import Bool, Enum, Float, Int, List, Nothing, Optional, Record, Text, Type
 from masdsl.emit.layout import Affix, Atom, Bracket, Piece
+from masdsl.emit.literals import literal
 from masdsl.lower import ir
 from masdsl.lower.names import field_names, word_names
 from masdsl.lower.variables import same_class
@@ -73,28 +74,27 @@ class Types:
 
     def sized(self, kind: Type, alias: str | None = None) -> Piece:
         """Return a type with its sizes, for the runtime; `alias` is a field's name where Python has another for it."""
-        piece = self._sized(kind)
-        if alias is None:
-            return piece
-        self.used |= {"Annotated", "Alias"}
-        return Bracket("Annotated[", [("", piece), ("", Atom(f'Alias("{alias}")'))], "]")
-
-    def _sized(self, kind: Type) -> Piece:
+        notes: list[Piece] = []
+        if alias is not None:
+            self.used |= {"Annotated", "Alias"}
+            notes = [Atom(f"Alias({literal(alias)})")]
         match kind:
             case Text():
                 self.used |= {"Annotated", "Tokens"}
-                return Atom(f"Annotated[str, Tokens({kind.cap})]")
+                inner: Piece = Atom("str")
+                notes.insert(0, Atom(f"Tokens({kind.cap})"))
             case List():
                 self.used |= {"Annotated", "Items"}
-                element = self._sized(kind.element)
+                element = self.sized(kind.element)
                 if len(element.flat) > LONGEST:
                     element = Atom(self._alias(kind.element, element))
-                items = Atom(f"Items({kind.low}, {kind.high})")
-                return Bracket("Annotated[", [("", Atom(f"list[{element.flat}]")), ("", items)], "]")
+                inner = Atom(f"list[{element.flat}]")
+                notes.insert(0, Atom(f"Items({kind.low}, {kind.high})"))
             case Optional():
-                return Affix("", self._sized(kind.inner), " | None")
+                inner = Affix("", self.sized(kind.inner), " | None")
             case _:
-                return Atom(self.bare(kind))
+                inner = Atom(self.bare(kind))
+        return Bracket("Annotated[", [("", inner), *(("", note) for note in notes)], "]") if notes else inner
 
     def _alias(self, kind: Type, piece: Piece) -> str:
         if kind not in self._alias_of:

@@ -77,7 +77,9 @@ def statement(indent: str, before: str, piece: Piece, after: str, mark: str) -> 
     line = f"{indent}{before}{piece.flat}{after}{mark}"
     if "\n" not in line and _fits(line):
         return [line]
-    lines = _exploded(indent, before, piece, after) or _parenthesized(indent, before, piece, after)
+    lines = _exploded(indent, before, piece, after)
+    if lines is None and not _may_fit(line):
+        lines = _parenthesized(indent, before, piece, after)
     if lines is None or len(lines) == 1:
         skip = "" if isinstance(piece, Atom) else "  # fmt: skip"
         return [f"{line}{skip}"]
@@ -96,6 +98,11 @@ def bracketed(indent: str, before: str, piece: Bracket, after: str, mark: str) -
 def _fits(line: str) -> bool:
     """Say whether a line is short enough, however wide a formatter thinks that its characters are."""
     return len(line) <= WIDTH and (line.isascii() or len(line) + sum(not one.isascii() for one in line) <= WIDTH)
+
+
+def _may_fit(line: str) -> bool:
+    """Say whether a line may be short enough for a formatter that takes its characters for narrow ones."""
+    return "\n" not in line and len(line) <= WIDTH
 
 
 def _exploded(indent: str, before: str, piece: Piece, after: str) -> list[str] | None:
@@ -126,6 +133,8 @@ def _part(indent: str, before: str, piece: Piece, after: str, *, may_block: bool
     match piece:
         case Atom() if "\n" not in piece.flat and (piece.over_lines is None or not may_block):
             return [line]
+        case Operation() if _may_fit(line):
+            return None
         case Operation() if not before:
             return _operands(indent, piece, after)
         case _:
@@ -154,5 +163,5 @@ def _parenthesized(indent: str, before: str, piece: Piece, after: str) -> list[s
         first, last = piece.operands[0].flat, piece.operands[-1].flat
         if first[0] in "([{" or last[-1] in ")]}":
             return None
-    lines = _operands(indent + INDENT, piece, "")
+    lines = _part(indent + INDENT, "", piece, "", may_block=False)
     return None if lines is None else [f"{indent}{before}(", *lines, f"{indent}){after}"]

@@ -197,7 +197,7 @@ class _Writer:
         self._used.add("Run")
         marks = Marks(self._sources, flow.module)
         lines: list[str] = []
-        if flow.limits is not None or flow.has_default:
+        if flow.limits is not None or flow.has_default or flow.name != flow.key:
             lines += statement("", "@", self._options(flow), "", "")
         piece = Bracket(f"{flow.name}(", self._params(flow), ") -> ")
         returns = self._types.sized(flow.returns)
@@ -212,6 +212,8 @@ class _Writer:
     def _options(self, flow: ir.Flow) -> Bracket:
         self._used.add("flow")
         parts: list[tuple[str, Piece]] = []
+        if flow.name != flow.key:
+            parts.append(("name=", _text(flow.key)))
         if flow.limits is not None:
             parts.append(("limits=", self._limits(flow.limits)))
         if flow.has_default:

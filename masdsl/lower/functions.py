@@ -209,7 +209,7 @@ class FunctionWriter:
         value = ir.Var(name, kind, span=span)
         if fitted(value, self._types[name]) is value:
             return name, []
-        passing = self._variables.fresh(f"{name}_given")
+        passing = self._fresh(f"{name}_given")
         self._types[passing] = kind
         made = fitted(ir.Var(passing, kind, span=span), self._types[name])
         return passing, [ir.Assign(name, self._declared(name, self._inferred(name, made)), made, span=span)]
@@ -244,7 +244,7 @@ class FunctionWriter:
             return []
         if isinstance(option, Call) and not isinstance(option.type, Optional):
             return [ir.Try(tuple(self._give(option, wanted, label, span)), (), span=span)]
-        name = self._variables.fresh(f"{label}_found")
+        name = self._fresh(f"{label}_found")
         self._types[name] = option.type
         found = ir.Var(name, option.type, span=span)
         there = ir.Binary(found, "!=", ir.Const(None, Nothing(), span=span), Bool(), span=span)
@@ -285,7 +285,7 @@ class FunctionWriter:
     # ------------------------------------------------------------ helpers
 
     def _helper_for(self, value: Options, name: str, label: str) -> tuple[list[ir.Statement], ir.Awaitable]:
-        name = self._variables.fresh(name)
+        name = self._fresh(name)
         captured = self._captured(variables_in(value))
         writer = FunctionWriter(self._variables, self._types, self._frame, self._prefix, variables_in(value))
         writer._known = self._known
@@ -305,7 +305,7 @@ class FunctionWriter:
         inner = {*reads, value.var} if isinstance(value, Mapped) else reads
         writer = FunctionWriter(self._variables, self._types, frame, self._prefix, inner)
         writer._known = self._known
-        name = self._variables.fresh(f"{label}_one")
+        name = self._fresh(f"{label}_one")
         body = tuple(writer._give(value.body, value.body.type, label, value.span))
         params = (*item, *self._params(captured))
         function = ir.Function(name, frame, params, (value.body.type,), body, span=value.span)
@@ -326,7 +326,7 @@ class FunctionWriter:
             made, awaitable = self._awaitable(unit.value, unit.label)
         else:
             made, awaitable = self._steps(launch, level, names, types)
-        task = _Task(self._variables.fresh(f"{unit.label}_task"), names, types)
+        task = _Task(self._fresh(f"{unit.label}_task"), names, types)
         level.open[id(unit)] = task
         for part in launch.work[:-1]:
             if part.unit.steps and isinstance(part, Inline):
@@ -371,7 +371,7 @@ class FunctionWriter:
             if names:
                 values = tuple(ir.Var(name, kind, span=unit.span) for name, kind in zip(names, types, strict=True))
                 body.append(ir.Return(values, span=unit.span))
-        name = self._variables.fresh(f"{unit.label}_steps")
+        name = self._fresh(f"{unit.label}_steps")
         function = ir.Function(name, self._frame, params, returns, tuple(body), span=unit.span)
         helper = ir.Helper(self._frame, name, (*tasks, *captured), span=unit.span)
         return [ir.Define(function, span=unit.span)], helper
@@ -415,6 +415,11 @@ class FunctionWriter:
         if isinstance(value, ir.Var) and isinstance(value.type, Bool | Enum) and name in self._variables.rebound:
             return None
         return _inferred(value)
+
+    def _fresh(self, name: str) -> str:
+        """Return a new name for something generated; `input_` has the task `input_task`."""
+        label, _, what = name.rpartition("_")
+        return self._variables.fresh(f"{label.rstrip('_') or 'unnamed'}_{what}")
 
     def _relative(self, path: str) -> str:
         return path.removeprefix(f"{self._prefix}.")

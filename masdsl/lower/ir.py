@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from masdsl.check import program
 from masdsl.check.program import Limits, Value
-from masdsl.check.types import Enum, List, Record, Type
+from masdsl.check.types import Enum, List, Optional, Record, Type
 from masdsl.node import Node
 from masdsl.source import Source
 
@@ -30,14 +30,13 @@ FUNCTIONS: dict[str, str] = {
 }
 """The functions of the runtime by the operators and built-in functions that they are the meaning of."""
 
-IMPORTABLE = frozenset(
+IMPORTED = frozenset(
     {
-        *FUNCTIONS.values(),
         *("Agent", "Alias", "Annotated", "Enum", "Final", "Items", "Limits", "Model", "Program", "Record", "Run"),
-        *("Started", "StepFailed", "Tokens", "Tool", "flow", "item", "negative", "otherwise", "present"),
+        *("Started", "StepFailed", "Tokens", "Tool", "flow", "PROGRAM"),
     }
 )
-"""Everything that generated code may import: no name of a program may mean something else in it."""
+"""Names that mean one thing in every generated file. Functions of the runtime only do where they are used."""
 
 # ---------------------------------------------------------------- expressions
 
@@ -168,6 +167,24 @@ Expr: TypeAlias = (
     | Repeat
 )
 Arguments: TypeAlias = tuple[tuple[str, Expr], ...]
+
+
+def function_of(expr: Expr) -> str | None:
+    """Return the function of the runtime that an expression is a call of, if it is one."""
+    match expr:
+        case Binary(op=name) | Builtin(name=name):
+            return FUNCTIONS.get(name)
+        case GetItem(type=Optional()):
+            return "item"
+        case Unary(op="-"):
+            return "negative"
+        case Present():
+            return "present"
+        case Otherwise():
+            return "otherwise"
+        case _:
+            return None
+
 
 # ---------------------------------------------------------------- what can be awaited
 
@@ -399,9 +416,10 @@ class FlowParam(Node):
 
 
 class Flow(Node):
-    """A flow as an async function; `name` is its Python name, `title` its name in the program."""
+    """A flow as an async function; `name` is its Python name, `key` the checked program's, `title` the source's."""
 
     name: str
+    key: str
     title: str
     module: str
     frame: str

@@ -24,8 +24,21 @@ def lower(checked: Program, *, in_order: bool = False) -> ir.Module:
 
     With `in_order`, no step runs beside another, and all follow each other as in the source: for tests, where that is
     the order in which answers are given.
+
+    Functions of the runtime are imported where they are used: only then does a name of the program make way for one.
     """
-    outer = Names({*BUILTIN_NAMES, *BUILTIN_CLASSES, *ir.IMPORTABLE, "PROGRAM"})
+    reserved = {*BUILTIN_NAMES, *BUILTIN_CLASSES, *ir.IMPORTED}
+    while True:
+        module, given = _lower(checked, reserved, in_order)
+        clash = given & _functions_used(module)
+        if not clash:
+            return module
+        reserved |= clash
+
+
+def _lower(checked: Program, reserved: set[str], in_order: bool) -> tuple[ir.Module, set[str]]:
+    """Lower a program with names that keep away from some; return it, and all the names that were given."""
+    outer = Names(reserved)
     names = _module_names(checked, outer)
     own_types = [kind for kind in checked.types if not kind.module]
     class_names = {
@@ -43,7 +56,7 @@ def lower(checked: Program, *, in_order: bool = False) -> ir.Module:
     for hint, nameless in _nameless(checked, flows):
         if all(known.type != nameless for known in classes):
             classes.append(_class(outer.give(hint), nameless))
-    return ir.Module(
+    module = ir.Module(
         name=checked.modules[0].source.name,
         sources=tuple((module.name, module.source) for module in checked.modules),
         classes=tuple(classes),
@@ -52,6 +65,12 @@ def lower(checked: Program, *, in_order: bool = False) -> ir.Module:
         flows=flows,
         budget=checked.budget,
     )
+    return module, outer.given.union(*(own.names.given for own in variables.values()))
+
+
+def _functions_used(module: ir.Module) -> set[str]:
+    parts = (part for flow in module.flows for part in _parts(flow.body))
+    return {function for part in parts if (function := ir.function_of(part)) is not None}  # type: ignore[arg-type]
 
 
 def _flow(flow: program.Flow, name: str, variables: Variables, callees: Callees) -> ir.Flow:
@@ -72,6 +91,7 @@ def _flow(flow: program.Flow, name: str, variables: Variables, callees: Callees)
     body = without_unused(tuple(writer.block(units, frozenset())))
     return ir.Flow(
         name=name,
+        key=flow.key,
         title=flow.name,
         module=flow.module,
         frame=variables.frame,

@@ -90,11 +90,13 @@ class Names:
 
     def __init__(self, outer: Iterable[str] = ()) -> None:
         self._taken = set(outer)
+        self.given: set[str] = set()
 
     def give(self, name: str) -> str:
         """Return a name that nothing else in this scope has, `name` itself if possible."""
         made = python_name(name, self._taken)
         self._taken.add(made)
+        self.given.add(made)
         return made
 
     def inner(self) -> Names:

@@ -55,8 +55,11 @@ def load_module(text: str, sources: Mapping[str, Source] | None = None, name: st
     module = ModuleType(name)
     namespace = module.__dict__
     namespace["__builtins__"] = _limited_builtins()
-    for code in compiled(text, tree, names, known):
-        exec(code, namespace)  # verified above: nothing in it can do more than the runtime lets it
+    try:
+        for code in compiled(text, tree, names, known):
+            exec(code, namespace)  # verified above: nothing in it can do more than the runtime lets it
+    except Exception as error:
+        raise VerificationError("module", 1, f"what it declares makes no sense: {error}") from error
     return module
 
 

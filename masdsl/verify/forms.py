@@ -11,9 +11,30 @@ MAX_TEXT: Final = 8 * 1024 * 1024
 MAX_NODES: Final = 1_000_000
 MAX_DEPTH: Final = 160
 """Levels of the syntax tree: blocks of 16 levels, expressions of 32, with room to spare; Python gives up at 1,000."""
+MAX_BRACKETS: Final = 100
+"""Brackets inside one another."""
+MAX_ELSE_IFS: Final = 3_000
+"""`elif` in a module."""
+MAX_CHAIN: Final = 400
+"""`elif` of one `if`, each of which is a level of the tree that is not counted as one."""
 
 _COMMENT = re.compile(r"  # (?:[a-z_][a-z0-9_.]*:[0-9]{1,9}(?:  # fmt: skip)?|fmt: skip)")
 _NAME = re.compile(r"(?!__)[A-Za-z_][A-Za-z0-9_]{0,199}|__name__")
+_TOKEN = re.compile(
+    r"""
+    \"""(?:[^"\\]++|\\.|"(?!""))*+\"""   # a text in three quotes
+    | "(?:[^"\\\n]++|\\.)*+"
+    | \'\'\'                             # not a form of text here
+    | '(?:[^'\\\n]++|\\.)*+'
+    | \#[^\n]*
+    | [\[({]
+    | [\])}]
+    | \b[A-Za-z]+(?=["'])                # a text with a prefix
+    | (?:\bnot\b\s*|[-+~]\s*){50}
+    | \*\* | \blambda\b | \belif\b | \belse\b(?!:)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
 _KEYWORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}")
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
 
@@ -49,6 +70,7 @@ def parse(text: str) -> ast.Module:
         control = _CONTROL.search(text)
         if control is not None:
             raise VerificationError("text", text.count("\n", 0, control.start()) + 1, "a control character")
+        _check_nesting(text)
         tree = ast.parse(text)
     except VerificationError:
         raise
@@ -58,6 +80,26 @@ def parse(text: str) -> ast.Module:
         raise VerificationError("text", 1, f"cannot be parsed ({type(error).__name__})") from None
     _check_text(text, _check_forms(tree))
     return tree
+
+
+def _check_nesting(text: str) -> None:
+    """Refuse what is nested so deeply that Python's own parser might run out of stack in a thread with little of it."""
+    depth = else_ifs = 0
+    for found in _TOKEN.finditer(text):
+        token = found[0]
+        reason = ""
+        if token in ("(", "[", "{"):
+            depth += 1
+            reason = "nested too deeply" if depth > MAX_BRACKETS else ""
+        elif token in (")", "]", "}"):
+            depth -= 1
+        elif token == "elif":
+            else_ifs += 1
+            reason = "too large" if else_ifs > MAX_ELSE_IFS else ""
+        elif token[0] not in "\"'#" or token == "'''":
+            reason = f"{token[:10]!a} is not a part of generated code"
+        if reason:
+            raise VerificationError("text", text.count("\n", 0, found.start()) + 1, reason)
 
 
 def refuse(node: ast.AST, reason: str) -> NoReturn:
@@ -72,6 +114,7 @@ def _check_forms(tree: ast.Module) -> list[ast.Constant]:
     """
     texts: list[ast.Constant] = []
     level: list[ast.AST] = [tree]
+    chains: dict[ast.AST, int] = {}
     count = depth = 0
     line = 1
     while level:
@@ -85,10 +128,16 @@ def _check_forms(tree: ast.Module) -> list[ast.Constant]:
             parts = _PARTS.get(type(node))
             if parts is None:
                 refuse(node, "not a form of generated code")
+            else_if = _else_if(node)
+            if else_if is not None:
+                chains[else_if] = chains.get(node, 0) + 1
+                if chains[else_if] > MAX_CHAIN:
+                    refuse(else_if, "too many branches")
+                level.append(else_if)
             for field in parts:
                 part = getattr(node, field)
                 if isinstance(part, list):
-                    below += [inner for inner in part if isinstance(inner, ast.AST)]
+                    below += [inner for inner in part if isinstance(inner, ast.AST) and inner is not else_if]
                 elif isinstance(part, ast.AST):
                     below.append(part)
                 elif part is not None and field in _NAMES:
@@ -100,6 +149,15 @@ def _check_forms(tree: ast.Module) -> list[ast.Constant]:
                 texts.append(node)
         level = below
     return texts
+
+
+def _else_if(node: ast.AST) -> ast.If | None:
+    """Return the `elif` of an `if`."""
+    if isinstance(node, ast.If) and len(node.orelse) == 1:
+        other = node.orelse[0]
+        if isinstance(other, ast.If) and other.col_offset == node.col_offset:
+            return other
+    return None
 
 
 def _check_text(text: str, texts: list[ast.Constant]) -> None:

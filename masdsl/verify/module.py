@@ -216,6 +216,8 @@ class _Module:
                     refuse(decorator, "a decorator")
             for key, value in keywords_of(decorator):
                 match key:
+                    case "name" if _is_constant(value, str):
+                        pass
                     case "limits":
                         self._limits(value)
                     case "default":
