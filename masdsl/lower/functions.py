@@ -60,12 +60,13 @@ class _Level:
 
 
 class _Task:
-    """A task that has been started: its variable, what its value binds, and the types of that."""
+    """A task that has been started: its variable, what its value binds, the types of that, and where it comes from."""
 
-    def __init__(self, name: str, names: tuple[str, ...], types: tuple[Type, ...]) -> None:
+    def __init__(self, name: str, names: tuple[str, ...], types: tuple[Type, ...], span: Span) -> None:
         self.name = name
         self.names = names
         self.types = types
+        self.span = span
 
 
 class FunctionWriter:
@@ -151,7 +152,7 @@ class FunctionWriter:
 
     def _return(self, unit: Returning) -> list[ir.Statement]:
         open_tasks = [task for level in self._levels for task in level.open.values()]
-        joins = [ir.Join((), None, task.name, span=unit.span) for task in open_tasks]
+        joins = [ir.Join((), None, task.name, span=task.span) for task in open_tasks]
         if not isinstance(unit.value, Call | Options | Draws | Mapped):
             return [*joins, ir.Return((unit.value,), span=unit.span)]
         if not joins:
@@ -326,7 +327,7 @@ class FunctionWriter:
             made, awaitable = self._awaitable(unit.value, unit.label)
         else:
             made, awaitable = self._steps(launch, level, names, types)
-        task = _Task(self._fresh(f"{unit.label}_task"), names, types)
+        task = _Task(self._fresh(f"{unit.label}_task"), names, types, unit.span)
         level.open[id(unit)] = task
         for part in launch.work[:-1]:
             if part.unit.steps and isinstance(part, Inline):

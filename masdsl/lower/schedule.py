@@ -8,7 +8,7 @@ everything below it, so that
 - a step whose inputs are still being worked out, while others wait for other things, becomes a helper: a local
   function that waits for its inputs by itself. A chain of steps that nothing else looks into becomes one helper.
 
-Beside the data there are four reasons to wait. Effects follow each other in source order. A unit with a way out
+Beside the data there are reasons to wait. Effects follow each other in source order. A unit with a way out
 (`return`, `until`) happens where it stands: what comes first has been started, what comes later has not. A variable
 gets its new value when everything that reads the old one has been given it. And nothing is ever left behind: a block
 ends when all its steps have, so that a step that fails without `else` ends the run, whether its value is used or not.
@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from heapq import heapify, heappop, heappush
 from typing import NamedTuple, TypeAlias
 
-from masdsl.lower.units import Binding, Unit
+from masdsl.lower.units import Binding, Returning, Unit
 
 
 class Inline(NamedTuple):
@@ -122,6 +122,8 @@ def needs_of(units: Sequence[Unit]) -> list[Needs]:
             last_effect = number
         if last_exit >= 0:
             data.add(last_exit)
+        if isinstance(unit, Returning) and not unit.steps:
+            data.update(other for other in range(number) if units[other].steps)
         if unit.exits:
             captures.update(begun)
             begun = []
