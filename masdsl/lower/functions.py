@@ -413,7 +413,8 @@ class FunctionWriter:
 
         From a bool or an enum that has been tested it infers nothing but that one value.
         """
-        if isinstance(value, ir.Var) and isinstance(value.type, Bool | Enum) and name in self._variables.rebound:
+        tested = not isinstance(value, ir.Const | ir.Binary | ir.Builtin)
+        if tested and isinstance(value.type, Bool | Enum) and name in self._variables.rebound:
             return None
         return _inferred(value)
 
