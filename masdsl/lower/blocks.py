@@ -9,6 +9,7 @@ from masdsl.check import program
 from masdsl.check.relations import join
 from masdsl.check.types import Enum, List, Nothing, Optional, Type
 from masdsl.lower import ir
+from masdsl.lower.layers import Layers
 from masdsl.lower.units import (
     Attempt,
     Binding,
@@ -49,8 +50,8 @@ class Callees:
 class _End(NamedTuple):
     """What is bound, and what is known of it, at the end of one way through a construct."""
 
-    names: dict[str, Variable]
-    known: dict[str, Type]
+    names: Layers[Variable]
+    known: Layers[Type]
 
 
 class UnitBuilder:
@@ -60,15 +61,15 @@ class UnitBuilder:
         self._variables = variables
         self._callees = callees
         self._returns = same_class(returns)
+        self._originals = variables.originals()
 
-    def body(self, block: program.Block, names: dict[str, Variable]) -> list[Unit]:
+    def body(self, block: program.Block) -> list[Unit]:
         """Return the units of a flow's body."""
-        known = {variable.name: variable.root().type for variable in names.values()}
-        return self._block(block, names, known)[0]
+        params = self._variables.params
+        known = {variable.name: variable.root().type for variable in params.values()}
+        return self._block(block, Layers(None, dict(params)), Layers(None, known))[0]
 
-    def _block(
-        self, block: program.Block, names: dict[str, Variable], known: dict[str, Type]
-    ) -> tuple[list[Unit], bool]:
+    def _block(self, block: program.Block, names: Layers[Variable], known: Layers[Type]) -> tuple[list[Unit], bool]:
         """Return the units of a block, and whether control never gets behind it.
 
         `names` becomes what is bound behind it, `known` what is known of that. Statements that control never gets to
@@ -83,7 +84,7 @@ class UnitBuilder:
                 return units, True
         return units, False
 
-    def _statement(self, node: program.Statement, names: dict[str, Variable], known: dict[str, Type]) -> Unit:
+    def _statement(self, node: program.Statement, names: Layers[Variable], known: Layers[Type]) -> Unit:
         """Return the unit of a statement; `names` and `known` become what holds behind it."""
         match node:
             case program.Bind():
@@ -97,13 +98,13 @@ class UnitBuilder:
             case program.Until():
                 leaving = Leaving(node.span, expression(node.condition, names, known))
                 leaving.read(variables_in(leaving.condition), known)
-                known.update(narrowed(node.condition, names, known, False))
+                known.own.update(narrowed(node.condition, names, known, False))
                 return leaving
             case program.Return():
                 value = self._value(node.value, names, known)
                 if not isinstance(value, Call | Options | Draws | Mapped):
                     value = fitted(value, self._returns)
-                returning = Returning(node.span, node.path, value)
+                returning = Returning(node.span, node.path, value, self._returns)
                 returning.read(variables_in(value), known)
                 returning.steps, returning.effects = _steps_of(value)
                 returning.endless = True
@@ -113,10 +114,11 @@ class UnitBuilder:
             case program.For():
                 return self._for(node, names, known)
             case program.Within():
-                before = dict(known)
+                inner = known.layer()
                 part = Slice(node.span, node.path, self._variables.frame_of(node), node.limits)
-                part.body, part.endless = self._block(node.body, names, known)
-                self._collect(part, [part.body], names, before)
+                part.body, part.endless = self._block(node.body, names, inner)
+                self._collect(part, [part.body], names, known)
+                known.own.update(inner.own)
                 return part
             case program.If():
                 return self._if(node, names, known)
@@ -128,8 +130,8 @@ class UnitBuilder:
         node: program.Bind | program.Append,
         path: str,
         value: Value,
-        names: dict[str, Variable],
-        known: dict[str, Type],
+        names: Layers[Variable],
+        known: Layers[Type],
     ) -> Unit:
         variable = self._variables.bound[id(node)].root()
         if not isinstance(value, Call | Options | Draws | Mapped):
@@ -144,42 +146,44 @@ class UnitBuilder:
 
     # ------------------------------------------------------------ constructs
 
-    def _loop(self, node: program.Loop, names: dict[str, Variable], known: dict[str, Type]) -> Unit:
-        before = dict(known)
-        known.update(self._widened(node.body, names))
+    def _loop(self, node: program.Loop, names: Layers[Variable], known: Layers[Type]) -> Unit:
+        widened = self._widened(node.body, names)
         unit = Rounds(node.span, node.path, self._variables.frame_of(node), node.times)
-        unit.body, exits = self._block(node.body, dict(names), dict(known))
+        unit.body, exits = self._block(node.body, names.layer(), known.layer(dict(widened)))
         unit.endless = exits and not has_until(node.body)
-        self._collect(unit, [unit.body], names, before)
+        self._collect(unit, [unit.body], names, known)
+        known.own.update(widened)
         return unit
 
-    def _for(self, node: program.For, names: dict[str, Variable], known: dict[str, Type]) -> Unit:
+    def _for(self, node: program.For, names: Layers[Variable], known: Layers[Type]) -> Unit:
         items = expression(node.items, names, known)
         variable = self._variables.bound[id(node)].root()
-        before = dict(known)
-        known.update(self._widened(node.body, names))
-        inner = {**known, variable.name: items.type.element if isinstance(items.type, List) else variable.type}
+        widened = self._widened(node.body, names)
+        element = items.type.element if isinstance(items.type, List) else variable.type
         unit = Visits(node.span, node.path, self._variables.frame_of(node), variable.name, items)
-        unit.body, _ = self._block(node.body, {**names, node.var: variable}, inner)
-        self._collect(unit, [unit.body], names, before, items)
+        inner = known.layer(widened | {variable.name: element})
+        unit.body, _ = self._block(node.body, names.layer({node.var: variable}), inner)
+        self._collect(unit, [unit.body], names, known, items)
+        known.own.update(widened)
         return unit
 
-    def _if(self, node: program.If, names: dict[str, Variable], known: dict[str, Type]) -> Unit:
+    def _if(self, node: program.If, names: Layers[Variable], known: Layers[Type]) -> Unit:
         unit = Choice(node.span, node.path)
         ends: list[_End] = []
-        rest: Known = known
+        rest = known
         blocks = ((branch.span, branch.condition, branch.body) for branch in node.branches)
         for span, condition, block in (*blocks, (node.span, None, node.orelse)):
             way = Way(span, None if condition is None else expression(condition, names, rest), ())
-            end = _End(dict(names), dict(rest if condition is None else narrowed(condition, names, rest, True)))
+            end = _End(names.layer(), rest.layer(narrowed(condition, names, rest, True) if condition else {}))
             way.body, endless = self._block(block, end.names, end.known)
             unit.ways.append(way)
             ends += [] if endless else [end]
-            rest = rest if condition is None else narrowed(condition, names, rest, False)
+            changes = narrowed(condition, names, rest, False) if condition else {}
+            rest = rest.layer(changes) if changes else rest
         self._chosen(unit, names, known, ends, [way.condition for way in unit.ways])
         return unit
 
-    def _match(self, node: program.Match, names: dict[str, Variable], known: dict[str, Type]) -> Unit:
+    def _match(self, node: program.Match, names: Layers[Variable], known: Layers[Type]) -> Unit:
         assert isinstance(node.subject.type, Enum)
         unit = Matching(node.span, node.path, expression(node.subject, names, known), node.subject.type)
         ends: list[_End] = []
@@ -187,7 +191,7 @@ class UnitBuilder:
         words = [*(arm.words for arm in node.arms), ()]
         for span, way_words, block in zip(spans, words, ways_of(node), strict=False):
             way = Way(span, None, way_words)
-            end = _End(dict(names), dict(known))
+            end = _End(names.layer(), known.layer())
             way.body, endless = self._block(block, end.names, end.known)
             unit.ways.append(way)
             ends += [] if endless else [end]
@@ -197,38 +201,35 @@ class UnitBuilder:
     def _chosen(
         self,
         unit: Choice | Matching,
-        names: dict[str, Variable],
-        known: dict[str, Type],
+        names: Layers[Variable],
+        known: Layers[Type],
         ends: list[_End],
         heads: list[ir.Expr | None],
     ) -> None:
         """Finish a construct of which one way runs: with the names that all ways that go on have bound."""
-        before = dict(known)
         unit.endless = not ends
-        if ends:
-            first, *others = ends
-            for name, variable in first.names.items():
-                if all(name in other.names for other in others):
-                    names[name] = variable.root()
-            known.clear()
-            for name, kind in first.known.items():
-                if all(name in other.known for other in others):
-                    for other in others:
-                        kind = join(kind, other.known[name]) or kind
-                    known[name] = kind
-        self._collect(unit, [way.body for way in unit.ways], names, before, *heads)
+        for name in dict.fromkeys(name for end in ends for name in end.names.own):
+            if all(name in end.names for end in ends):
+                names[name] = ends[0].names[name].root()
+        self._collect(unit, [way.body for way in unit.ways], names, known, *heads)
+        for name in dict.fromkeys(name for end in ends for name in end.known.since(known)):
+            kinds = [kind for end in ends if (kind := end.known.get(name)) is not None]
+            if len(kinds) == len(ends) and kinds:
+                known[name] = kinds[0]
+                for kind in kinds[1:]:
+                    known[name] = join(known[name], kind) or kind
 
     def _widened(self, body: program.Block, names: Environment) -> dict[str, Type]:
         """Return what is known at the start of every round of the variables that the body assigns: their types."""
         changes: dict[str, Type] = {}
-        own = {id(variable.root()) for variable in names.values()}
         pending = [body]
         while pending:
             for node in pending.pop():
                 match node:
                     case program.Bind() | program.Append():
                         variable = self._variables.bound[id(node)].root()
-                        if id(variable) in own:
+                        outer = names.get(node.name)
+                        if outer is not None and outer.root() is variable:
                             changes[variable.name] = variable.type
                     case program.Loop() | program.For() | program.Within():
                         pending.append(node.body)
@@ -254,9 +255,14 @@ class UnitBuilder:
                 unit.steps = unit.steps or inner.steps
                 unit.effects = unit.effects or inner.effects
                 unit.exits = unit.exits or _leaves(unit, inner)
-        visible = {variable.root().name for variable in names.values()}
-        unit.writes = frozenset(writes & visible)
-        unit.read((reads | unit.writes) & before.keys(), before)
+                unit.ways_out += inner.ways_out
+        unit.writes = frozenset(name for name in writes if self._is_visible(name, names))
+        unit.read((name for name in reads | unit.writes if name in before), before)
+
+    def _is_visible(self, name: str, names: Environment) -> bool:
+        """Say whether a Python variable is one that the program can name at this point."""
+        variable = names.get(self._originals[name])
+        return variable is not None and variable.root().name == name
 
     # ------------------------------------------------------------ right-hand sides
 
@@ -277,12 +283,12 @@ class UnitBuilder:
         items = expression(rhs.items, names, known)
         variable = self._variables.bound[id(rhs)].root()
         element = items.type.element if isinstance(items.type, List) else variable.type
-        inner_names = {**names, rhs.var: variable}
-        inner: Known = {**known, variable.name: element}
+        inner_names = names.layer({rhs.var: variable})
+        inner = known.layer({variable.name: element})
         condition = None
         if rhs.condition is not None:
             condition = expression(rhs.condition, inner_names, inner)
-            inner = narrowed(rhs.condition, inner_names, inner, True)
+            inner = inner.layer(narrowed(rhs.condition, inner_names, inner, True))
         body = self._attempt(rhs.body, inner_names, inner)
         kind = List(body.type, rhs.type.low, rhs.type.high)
         if isinstance(body, Call | Options):

@@ -6,7 +6,7 @@ needs are its parameters, and tasks that it waits for are parameters too.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from masdsl.check.types import Bool, Enum, Nothing, Optional, Type
 from masdsl.lower import ir
@@ -28,7 +28,7 @@ from masdsl.lower.units import (
     Visits,
     variables_in,
 )
-from masdsl.lower.values import Known, fitted
+from masdsl.lower.values import fitted
 from masdsl.lower.variables import Variables, erased
 from masdsl.node import Span
 
@@ -80,7 +80,7 @@ class FunctionWriter:
         self._frame = frame
         self._prefix = prefix
         self._assigned = set(assigned)
-        self._known: Known = types
+        self._known: Mapping[str, Type] = types
         self._levels: list[_Level] = []
 
     def block(self, units: Sequence[Unit], live: frozenset[str], is_round: bool = False) -> list[ir.Statement]:
@@ -156,30 +156,39 @@ class FunctionWriter:
         if not isinstance(unit.value, Call | Options | Draws | Mapped):
             return [*joins, ir.Return((unit.value,), span=unit.span)]
         if not joins:
-            return self._give(unit.value, unit.value.type, RESULT, unit.span)
+            return self._give(unit.value, unit.type, RESULT, unit.span)
         name = self._variables.fresh(RESULT)
-        self._types[name] = unit.value.type
+        self._types[name] = unit.type
         return [
             *self._assign(name, RESULT, unit.value, unit.span),
             *joins,
-            ir.Return((ir.Var(name, unit.value.type, span=unit.span),), span=unit.span),
+            ir.Return((ir.Var(name, unit.type, span=unit.span),), span=unit.span),
         ]
 
     def _settle_round(self) -> list[ir.Statement]:
-        """Return what is still to be done in the blocks of this round before it is left from where the writer is."""
-        made: list[ir.Statement] = []
-        for level in reversed(self._levels):
-            for unit in list(level.rest.values()):
+        """Return what is still to be done in the blocks of this round before it is left from where the writer is.
+
+        Every task is waited for, but bound, like anything else, only as far as somebody reads it behind the loop.
+        """
+        first = max(number for number, level in enumerate(self._levels) if level.is_round)
+        rest: list[tuple[Unit, _Task | None]] = []
+        for level in self._levels[first:]:
+            for unit in level.rest.values():
                 if unit is level.current:
                     break
-                if id(unit) in level.open:
-                    made += self._join(level.open[id(unit)], unit.span)
-                else:
-                    assert not unit.steps, "every step before a way out has been started"
-                    made += self._inline(unit)
-            if level.is_round:
-                break
-        return made
+                rest.append((unit, level.open.get(id(unit))))
+        needed = set(self._levels[first].live)
+        made: list[list[ir.Statement]] = []
+        for unit, task in reversed(rest):
+            if task is not None and not needed.intersection(task.names):
+                made.append([ir.Join((), None, task.name, span=task.span)])
+            elif task is not None:
+                made.append(self._join(task, unit.span))
+            elif unit.writes & needed:
+                assert not unit.steps, "every step before a way out has been started"
+                needed |= unit.reads
+                made.append(self._inline(unit))
+        return [statement for statements in reversed(made) for statement in statements]
 
     # ------------------------------------------------------------ right-hand sides
 

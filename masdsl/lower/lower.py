@@ -75,7 +75,7 @@ def _functions_used(module: ir.Module) -> set[str]:
 
 def _flow(flow: program.Flow, name: str, variables: Variables, callees: Callees) -> ir.Flow:
     types = variables.types()
-    units = UnitBuilder(variables, callees, flow.returns).body(flow.body, dict(variables.params))
+    units = UnitBuilder(variables, callees, flow.returns).body(flow.body)
     params = tuple(
         ir.FlowParam(
             variables.params[param.name].name,

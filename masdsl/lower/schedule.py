@@ -51,6 +51,10 @@ class Launch(NamedTuple):
 
 Action: TypeAlias = Inline | Collect | Launch
 
+WAITS_AT_WAYS_OUT = 4_000
+"""How much may be open, counted at every place of a block where control may leave it: whatever is open has to be waited
+for on each way out, in a line of its own. Only programs with hundreds of ways out ever begin a step later for this."""
+
 _WAITING, _STARTED, _DONE = range(3)
 _DO, _COLLECT, _LAUNCH = range(3)
 
@@ -159,6 +163,9 @@ class _Planner:
         self._pure = [number for number in range(len(units)) if not self._is_step(number) and self._is_free(number)]
         self._ready = [number for number in range(len(units)) if self._is_step(number) and not self._missing[number]]
         self._open: list[int] = []
+        self._open_limit = WAITS_AT_WAYS_OUT // max(1, sum(unit.ways_out for unit in units))
+        self._passed = 0
+        self._pure_passed = 0
         heapify(self._pure)
         heapify(self._ready)
 
@@ -190,7 +197,10 @@ class _Planner:
                 return
         for number in ready:
             if self._all_wait_for(number) and not self._held[number]:
-                self._do(number)
+                if self._open and self._units[number].exits and self._open_before(number) > self._open_limit:
+                    self._collect(min(self._open))
+                else:
+                    self._do(number)
                 return
         for number in ready:
             if not self._units[number].exits:
@@ -218,6 +228,13 @@ class _Planner:
     def _may_begin(self, number: int) -> bool:
         """Say whether a step that has its data may begin: one with a way out only after all before it have begun."""
         return not self._units[number].exits or not self._held[number]
+
+    def _open_before(self, number: int) -> int:
+        """Return how many units before this one, which are passed in order, are open or not computed yet."""
+        while self._passed < number:
+            self._pure_passed += not self._is_step(self._passed) and self._status[self._passed] == _WAITING
+            self._passed += 1
+        return len(self._open) + self._pure_passed
 
     def _all_wait_for(self, number: int) -> bool:
         return not self._unstarted & ~(1 << number) & ~self._dependents[number]
@@ -285,6 +302,7 @@ class _Planner:
 
     def _finish(self, number: int) -> None:
         self._status[number] = _DONE
+        self._pure_passed -= number < self._passed and not self._is_step(number)
         self._release(self._overwritten_by[number])
         for other in self._data_for[number]:
             self._missing[other] -= 1

@@ -1,19 +1,18 @@
 """A flow's body as units: statements over Python variables, each with what the schedule has to know about it.
 
 A unit is a statement with everything in it. It reads and writes variables of the blocks around it, it may have steps
-(something to wait for), effects (whose order counts) and ways out (`return`, or `until` of a loop around it). `endless`
-means that control never gets behind it.
+(something to wait for), effects (whose order counts) and ways out (`return`, or `until` of a loop around it), of which
+`ways_out` are how many. `endless` means that control never gets behind it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
 from masdsl.check.program import Limits
 from masdsl.check.types import Enum, List, Type
 from masdsl.lower import ir
-from masdsl.lower.values import Known
 from masdsl.node import Node, Span
 
 # ---------------------------------------------------------------- right-hand sides
@@ -69,17 +68,18 @@ class Unit:
     `before` are the types that Python knows of the variables it reads, `after` of those that it writes.
     """
 
-    __slots__ = ("after", "before", "effects", "endless", "exits", "reads", "span", "steps", "writes")
+    __slots__ = ("after", "before", "effects", "endless", "exits", "reads", "span", "steps", "ways_out", "writes")
 
     def __init__(self, span: Span) -> None:
         self.span = span
-        self.before: Known = {}
-        self.after: Known = {}
+        self.before: Mapping[str, Type] = {}
+        self.after: Mapping[str, Type] = {}
         self.reads: frozenset[str] = frozenset()
         self.writes: frozenset[str] = frozenset()
         self.steps = False
         self.effects = False
         self.exits = False
+        self.ways_out = 0
         self.endless = False
 
     @property
@@ -87,7 +87,7 @@ class Unit:
         """What helpers for this unit are called after."""
         raise NotImplementedError
 
-    def read(self, names: Iterable[str], known: Known) -> None:
+    def read(self, names: Iterable[str], known: Mapping[str, Type]) -> None:
         """Note what the unit reads, and what is known of it."""
         self.reads = frozenset(names)
         self.before = {name: known[name] for name in self.reads if name in known}
@@ -119,18 +119,21 @@ class Leaving(Unit):
         super().__init__(span)
         self.condition = condition
         self.exits = True
+        self.ways_out = 1
 
 
 class Returning(Unit):
-    """`return value`."""
+    """`return value`; `type` is the flow's."""
 
-    __slots__ = ("path", "value")
+    __slots__ = ("path", "type", "value")
 
-    def __init__(self, span: Span, path: str, value: Value) -> None:
+    def __init__(self, span: Span, path: str, value: Value, kind: Type) -> None:
         super().__init__(span)
         self.path = path
         self.value = value
+        self.type = kind
         self.exits = True
+        self.ways_out = 1
 
 
 class Construct(Unit):

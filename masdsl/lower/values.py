@@ -8,7 +8,6 @@ alike; `Known` follows what the latter know, and errs on the side of saying `Pre
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TypeAlias
 
 from masdsl.check import program
@@ -18,9 +17,10 @@ from masdsl.check.relations import optional, required
 from masdsl.check.types import Bool, Float, Int, List, Nothing, Optional, Record, Type
 from masdsl.lower import ir
 from masdsl.lower.ir import Binary, Builtin, Const, GetField, GetItem, Logical, MakeList, MakeRecord, Unary, Var
+from masdsl.lower.layers import Layers
 from masdsl.lower.variables import Environment, erased, same_class
 
-Known: TypeAlias = Mapping[str, Type]
+Known: TypeAlias = Layers[Type]
 """The types of Python variables at a point of the flow, as a type checker of Python sees them."""
 
 MAYBE_NONE = frozenset({"first", "last", "majority"})
@@ -78,7 +78,7 @@ def _logical(expr: program.Logical, names: Environment, known: Known) -> ir.Expr
     operands: list[ir.Expr] = []
     for operand in expr.operands:
         operands.append(expression(operand, names, known))
-        known = narrowed(operand, names, known, expr.op == "and")
+        known = known.layer(narrowed(operand, names, known, expr.op == "and"))
     return Logical(expr.op, tuple(operands), Bool(), span=expr.span)
 
 
@@ -106,11 +106,11 @@ def _surely(value: ir.Expr, wanted: Type) -> ir.Expr:
 # ---------------------------------------------------------------- what a condition shows
 
 
-def narrowed(condition: program.Expr, names: Environment, known: Known, outcome: bool) -> Known:
-    """Return what Python knows where the condition came out as `outcome`."""
+def narrowed(condition: program.Expr, names: Environment, known: Known, outcome: bool) -> dict[str, Type]:
+    """Return what Python knows in addition where the condition came out as `outcome`."""
     changes: dict[str, Type] = {}
     _narrow(condition, names, known, outcome, changes)
-    return {**known, **changes} if changes else known
+    return changes
 
 
 def _narrow(condition: program.Expr, names: Environment, known: Known, outcome: bool, changes: dict[str, Type]) -> None:

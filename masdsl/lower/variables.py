@@ -7,13 +7,13 @@ whole function, so that two variables share a name only where they have the same
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TypeAlias
 
 from masdsl.check import program
 from masdsl.check.program import Block, Flow, Rhs
 from masdsl.check.relations import join
 from masdsl.check.types import List, Nothing, Optional, Record, Text, Type
+from masdsl.lower.layers import Layers
 from masdsl.lower.names import Names
 from masdsl.node import Node
 
@@ -82,7 +82,7 @@ class Variable:
         a.scope = a.scope[:shared]
 
 
-Environment: TypeAlias = Mapping[str, Variable]
+Environment: TypeAlias = Layers[Variable]
 
 
 class Variables:
@@ -101,12 +101,16 @@ class Variables:
         self._blocks = 0
         self.frame = outer.give("run")
         self.params = {param.name: self._new(param.name, (), same_class(param.type)) for param in flow.params}
-        self._block(flow.body, dict(self.params), ())
+        self._block(flow.body, Layers(None, dict(self.params)), ())
         self._name_all()
 
     def frame_of(self, node: program.Loop | program.For | program.Within) -> str:
         """Return the name of the frame in the body of a construct."""
         return self._frames[id(node)].name
+
+    def originals(self) -> dict[str, str]:
+        """Return the names in the program of the Python variables, by name."""
+        return {variable.name: variable.original for variable in self._all if variable.kind != FRAME}
 
     def types(self) -> dict[str, Type]:
         """Return the types of the Python variables by name."""
@@ -127,7 +131,7 @@ class Variables:
         self._blocks += 1
         return (*scope, self._blocks)
 
-    def _block(self, block: Block, names: dict[str, Variable], scope: Scope, inside: Scope | None = None) -> bool:
+    def _block(self, block: Block, names: Layers[Variable], scope: Scope, inside: Scope | None = None) -> bool:
         """Walk a block; `names` becomes what is bound behind it. Say whether control never gets there.
 
         What it binds belongs to `scope`; blocks in it lie in `inside`, if that is another one.
@@ -148,13 +152,14 @@ class Variables:
                 case program.Loop() | program.For():
                     inner = self._inner(inside)
                     self._new_frame(node, inner)
-                    body_names = dict(names)
+                    body_names = names.layer()
                     if isinstance(node, program.For):
                         variable = self._new(node.var, inner, same_class(node.var_type))
                         self.bound[id(node)] = body_names[node.var] = variable
                     exits = self._block(node.body, body_names, inner)
-                    for name, variable in names.items():
-                        variable.unite(body_names[name])
+                    for name, variable in body_names.own.items():
+                        if name in names:
+                            names[name].unite(variable)
                     if exits and isinstance(node, program.Loop) and not has_until(node.body):
                         return True
                 case program.Within():
@@ -167,25 +172,25 @@ class Variables:
                         return True
         return False
 
-    def _branches(self, ways: tuple[Block, ...], names: dict[str, Variable], scope: Scope, inside: Scope) -> bool:
-        ends: list[dict[str, Variable]] = []
+    def _branches(self, ways: tuple[Block, ...], names: Layers[Variable], scope: Scope, inside: Scope) -> bool:
+        ends: list[Layers[Variable]] = []
         for way in ways:
-            end = dict(names)
+            end = names.layer()
             if not self._block(way, end, self._inner(inside)):
                 ends.append(end)
-        if not ends:
-            return True
-        names.clear()
-        for name, variable in ends[0].items():
-            if all(name in end for end in ends[1:]):
-                for end in ends[1:]:
-                    variable.unite(end[name])
-                names[name] = variable
-                if len(variable.root().scope) > len(scope):
-                    variable.root().scope = scope
-        return False
+        for name in dict.fromkeys(name for end in ends for name in end.own):
+            variable, *others = (end.get(name) for end in ends)
+            if variable is None or None in others:
+                continue
+            for other in others:
+                assert other is not None
+                variable.unite(other)
+            names[name] = variable
+            if len(variable.root().scope) > len(scope):
+                variable.root().scope = scope
+        return not ends
 
-    def _bind(self, node: Node, name: str, kind: Type, names: dict[str, Variable], scope: Scope) -> None:
+    def _bind(self, node: Node, name: str, kind: Type, names: Layers[Variable], scope: Scope) -> None:
         known = names.get(name)
         if known is not None:
             common = join(known.root().type, kind)
