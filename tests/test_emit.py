@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import io
 import os
 import subprocess
@@ -28,7 +29,6 @@ from masdsl.limits import BLOCK_DEPTH
 from masdsl.lower import lower
 from masdsl.runtime.loader import load_module, places_of
 from masdsl.source import Source
-from masdsl.verify.forms import MAX_CHAIN
 from tests.harness.generate import program as generated
 from tests.harness.wide import wide_program
 
@@ -306,9 +306,15 @@ def test_a_type_may_be_deep() -> None:
     assert made.PROGRAM.agents
 
 
-def test_else_if_may_be_long() -> None:
-    branches = " else ".join(f'if q == "{number}" {{ r = a("{number}") }}' for number in range(MAX_CHAIN))
-    assert load(f"{HEAD}flow main(q) -> text {{\n{branches}\n  return q\n}}\n").PROGRAM.flows
+@pytest.mark.parametrize("count", [199, 200, 201, 2000])
+def test_else_if_may_be_long(count: int) -> None:
+    branches = " else ".join(f'if q == "{number}" {{ r = "r{number}" }}' for number in range(count))
+    program = load(f'{HEAD}flow main(q) -> text {{\n{branches} else {{ r = "none" }}\n  return r\n}}\n').PROGRAM
+    for question, expected_value in (("0", "r0"), (str(count - 1), f"r{count - 1}"), ("200", "r200"), ("x", "none")):
+        result = asyncio.run(program.run("main", {"q": question}, models={}))
+        assert result.value == (expected_value if question in ("0", "x") or int(question) < count else "none")
+    branches = branches.replace("r = ", "return ")
+    assert load(f'{HEAD}flow main(q) -> text {{\n{branches} else {{ return "none" }}\n}}\n').PROGRAM
 
 
 # ---------------------------------------------------------------- types and names

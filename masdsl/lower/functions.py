@@ -6,7 +6,7 @@ needs are its parameters, and tasks that it waits for are parameters too.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from masdsl.check.types import Bool, Enum, Nothing, Optional, Type
 from masdsl.lower import ir
@@ -33,6 +33,8 @@ from masdsl.lower.variables import Variables, erased
 from masdsl.node import Span
 
 RESULT = "result"
+LONGEST_CHAIN = 200
+"""Branches of one `if` of Python, which gives up at a thousand."""
 
 
 class _Level:
@@ -106,6 +108,7 @@ class FunctionWriter:
 
     def _inline(self, unit: Unit) -> list[ir.Statement]:
         self._known = unit.before
+        made: list[ir.Statement]
         match unit:
             case Binding():
                 return self._assign(unit.name, unit.name, unit.value, unit.span)
@@ -117,7 +120,7 @@ class FunctionWriter:
             case Rounds():
                 step, outer = self._relative(unit.path), self._frame
                 body = self._framed(unit.frame, unit.path, unit.body, unit.writes, True)
-                made: list[ir.Statement] = [ir.Loop(unit.frame, outer, step, unit.times, body, span=unit.span)]
+                made = [ir.Loop(unit.frame, outer, step, unit.times, body, span=unit.span)]
                 return [*made, ir.Unreachable(span=unit.span)] if unit.endless else made
             case Visits():
                 step, outer = self._relative(unit.path), self._frame
@@ -133,7 +136,8 @@ class FunctionWriter:
                 branches = tuple(
                     ir.Branch(way.condition, body, span=way.span) for way, body in guarded if way.condition is not None
                 )
-                return [ir.If(branches, last[1], span=unit.span)]
+                made = _chain(branches, last[1], self._variables.fresh, unit.span)
+                return [*made, ir.Unreachable(span=unit.span)] if unit.endless and len(made) > 1 else made
             case Matching():
                 arms = [(way, tuple(self.block(way.body, unit.writes))) for way in unit.ways]
                 orelse = next((body for way, body in arms if not way.words), None)
@@ -434,6 +438,27 @@ class FunctionWriter:
 
     def _relative(self, path: str) -> str:
         return path.removeprefix(f"{self._prefix}.")
+
+
+def _chain(
+    branches: tuple[ir.Branch, ...], orelse: ir.Block, fresh: Callable[[str], str], span: Span
+) -> list[ir.Statement]:
+    """Return an `if` with its branches; one with very many goes on in further ones, since Python nests every `elif`."""
+    if len(branches) <= LONGEST_CHAIN:
+        return [ir.If(branches, orelse, span=span)]
+    found = ir.Var(fresh("found"), Bool(), span=span)
+    made: list[ir.Statement] = []
+    for first in range(0, len(branches), LONGEST_CHAIN):
+        group = branches[first : first + LONGEST_CHAIN]
+        is_last = first + LONGEST_CHAIN >= len(branches)
+        missed: ir.Block = (ir.Assign(found.name, None, ir.Const(False, Bool(), span=span), span=span),)
+        body: ir.Block = (
+            ir.Assign(found.name, None, ir.Const(True, Bool(), span=span), span=span),
+            ir.If(group, orelse if is_last else missed, span=span),
+        )
+        unless_found = ir.Branch(ir.Unary("not", found, Bool(), span=span), body, span=span)
+        made += [ir.If((unless_found,), (), span=span)] if first else body
+    return made
 
 
 def _effect(value: Draws | Mapped) -> bool:
