@@ -205,10 +205,37 @@ def test_every_step_has_a_mark_and_every_mark_a_statement() -> None:
 # ---------------------------------------------------------------- tools have nothing to say
 
 
+LONG = "x" * 50
+DEEP_LABELS = (
+    'mas 1\nagent a(q) -> text "x"\nflow main(q) -> text {\n'
+    + "".join(f"l{at}_{LONG}: loop 1 {{\n" if at % 3 else f'l{at}_{LONG}: for i{at} in ["a"] {{\n' for at in range(14))
+    + 'xs = 3 of a(q) else "b"\n ys = a(q) else a("c") else "d"\n zs = each x in xs where x != "": a(x)\n'
+    + 'w = a(ys) else a(q)\n until w == "b" or len(zs) > 2\n'
+    + "}" * 14
+    + "\n return q\n}\n"
+)
+DEEP_TYPES = f"""mas 1
+type R{LONG} {{ a: text(9)[2][3][4][5][6], b: int }}
+type Other {{ xs: R{LONG}[2][3][4][5], ys: bool{"[2]" * 20}? }}
+agent a_{LONG}(xs: text(9)[2][3][4][5][6], q = "x") -> R{LONG} "x"
+agent c(xs: text(9)[2][3][4][5][6] = [], q = "x") -> text(9){"[2]" * 20}? "x"
+flow main(xs: text(9)[2][3][4][5][6], notes: text[8] = ["{"a note " * 9}", "{"one " * 12}"]) -> text(9){"[2]" * 20}? {{
+  y = a_{LONG}(xs)
+  z = c(xs, "q")
+  zs = 3 of c(xs)
+  w = each v in zs where v != none: c(xs)
+  if len(w) > len(y.a) {{ return none }}
+  return z
+}}
+"""
+
+
 @pytest.fixture(scope="module")
 def modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of modules: programs that are hard to lay out, and programs of every kind."""
     folder = tmp_path_factory.mktemp("generated")
+    for name, text in (("labels", DEEP_LABELS), ("types", DEEP_TYPES), ("odd", ODD)):
+        (folder / f"{name}_mas.py").write_text(python(text), encoding="utf-8")
     for seed in range(40):
         (folder / f"wide_{seed}_mas.py").write_text(python(wide_program(Random(seed))), encoding="utf-8")
         (folder / f"any_{seed}_mas.py").write_text(python(generated(Random(seed), 9)), encoding="utf-8")
@@ -351,9 +378,9 @@ flow main(run, id: int, _args: text[3]) -> text {
 def test_odd_names_work() -> None:
     module = load(ODD)
     assert list(module.PROGRAM.flows) == ["async", "main"]
-    record = module.Record_(class_="c", schema_=1, x=True, json_=["j"], model_dump_=None)
+    record = module.Record2(class_="c", schema_=1, x=True, json_=["j"], model_dump_=None)
     assert record.class_ == "c"
-    assert [word.value for word in module.Enum_] == ["import_it", "name", "value", "mro", "upper", "class", "_y"]
+    assert [word.value for word in module.Enum2] == ["import_it", "name", "value", "mro", "upper", "class", "_y"]
 
 
 TYPES = st.recursive(

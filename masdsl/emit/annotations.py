@@ -11,21 +11,26 @@ from masdsl.lower import ir
 from masdsl.lower.names import field_names, word_names
 from masdsl.lower.variables import same_class
 
-LONGEST = 90
-"""A longer annotation gets an alias for what is in its list."""
+LONGEST = 60
+"""A list of a type that is longer gets an alias for that."""
 
 
 class Types:
-    """Writes types. `used` collects the names that have to be imported; `aliases` are to stand before their use."""
+    """Writes types. `used` collects the names that have to be imported."""
 
     def __init__(self, classes: Sequence[ir.Class], used: set[str], taken: set[str]) -> None:
         self.used = used
-        self.aliases: dict[str, Piece] = {}
+        self._new_aliases: list[tuple[str, Piece]] = []
         self._taken = taken
         self._alias_of: dict[Type, str] = {}
         self._classes: Mapping[Type, str] = {same_class(entry.type): entry.name for entry in classes}
         self._fields: dict[Record, dict[str, str]] = {}
         self._words: dict[Enum, dict[str, str]] = {}
+
+    def new_aliases(self) -> list[tuple[str, Piece]]:
+        """Return the aliases that have come up since the last call: they have to stand before their use."""
+        found, self._new_aliases = self._new_aliases, []
+        return found
 
     def class_of(self, kind: Record | Enum) -> str:
         """Return the name of the class of a record or an enum."""
@@ -60,7 +65,8 @@ class Types:
             case Enum() | Record():
                 return self.class_of(kind)
             case List():
-                return f"list[{self.bare(kind.element)}]"
+                element = self.bare(kind.element)
+                return f"list[{element if len(element) <= LONGEST else self._short(kind.element)}]"
             case Optional():
                 return f"{self.bare(kind.inner)} | None"
             case _:
@@ -85,10 +91,8 @@ class Types:
                 notes.insert(0, Atom(f"Tokens({kind.cap})"))
             case List():
                 self.used |= {"Annotated", "Items"}
-                element = self.sized(kind.element)
-                if len(element.flat) > LONGEST:
-                    element = Atom(self._alias(kind.element, element))
-                inner = Atom(f"list[{element.flat}]")
+                element = self.sized(kind.element).flat
+                inner = Atom(f"list[{element if len(element) <= LONGEST else self._short(kind.element)}]")
                 notes.insert(0, Atom(f"Items({kind.low}, {kind.high})"))
             case Optional():
                 inner = Affix("", self.sized(kind.inner), " | None")
@@ -96,12 +100,23 @@ class Types:
                 inner = Atom(self.bare(kind))
         return Bracket("Annotated[", [("", inner), *(("", note) for note in notes)], "]") if notes else inner
 
-    def _alias(self, kind: Type, piece: Piece) -> str:
+    def _short(self, kind: Type) -> str:
+        """Return a type with an alias in place of its lists; other types are names already."""
+        match kind:
+            case Optional():
+                return f"{self._short(kind.inner)} | None"
+            case List():
+                return self._alias(kind)
+            case _:
+                return self.bare(kind)
+
+    def _alias(self, kind: List) -> str:
         if kind not in self._alias_of:
-            name = "Nested"
-            while name in self._taken:
-                name = f"{name}_"
+            number = 1
+            while f"Nested{number}" in self._taken:
+                number += 1
+            name = self._alias_of[kind] = f"Nested{number}"
             self._taken.add(name)
-            self._alias_of[kind] = name
-            self.aliases[name] = piece
+            piece = self.sized(kind)
+            self._new_aliases.append((name, piece))
         return self._alias_of[kind]

@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 WIDTH = 120
 INDENT = "    "
+SKIP = "  # fmt: skip"
 
 
 class Atom:
@@ -81,10 +82,11 @@ def statement(indent: str, before: str, piece: Piece, after: str, mark: str) -> 
     if lines is None and not _may_fit(line):
         lines = _parenthesized(indent, before, piece, after)
     if lines is None or len(lines) == 1:
-        skip = "" if isinstance(piece, Atom) else "  # fmt: skip"
-        return [f"{line}{skip}"]
+        return [line if isinstance(piece, Atom) else f"{line}{SKIP}"]
     if lines[0].endswith("\\"):  # a literal of several lines begins here: its first line has no room for a mark
         return [*lines[:-1], f"{lines[-1]}{mark}"]
+    if not _fits(f"{lines[0]}{mark}"):
+        return [f"{line}{SKIP}"] if after.endswith(":") and "\n" not in line else _skipped(lines, mark)
     return [f"{lines[0]}{mark}", *lines[1:]]
 
 
@@ -92,7 +94,11 @@ def bracketed(indent: str, before: str, piece: Bracket, after: str, mark: str) -
     """Return the lines of a statement whose bracket is always exploded: a declaration."""
     lines = _exploded(indent, before, piece, after)
     assert lines is not None
-    return [f"{lines[0]}{mark}", *lines[1:]]
+    return [f"{lines[0]}{mark}", *lines[1:]] if _fits(f"{lines[0]}{mark}") else _skipped(lines, mark)
+
+
+def _skipped(lines: list[str], mark: str) -> list[str]:
+    return [f"{lines[0]}{mark}", *lines[1:-1], f"{lines[-1]}{SKIP}"]
 
 
 def _fits(line: str) -> bool:

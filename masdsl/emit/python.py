@@ -12,7 +12,7 @@ from masdsl.check.program import Limits
 from masdsl.check.types import Enum
 from masdsl.emit.annotations import Types
 from masdsl.emit.expressions import Expressions, text_piece
-from masdsl.emit.layout import INDENT, Atom, Bracket, Piece, bracketed, statement
+from masdsl.emit.layout import INDENT, Affix, Atom, Bracket, Piece, bracketed, statement
 from masdsl.emit.literals import docstring, literal, number
 from masdsl.emit.marks import Marks
 from masdsl.emit.statements import Statements, limits
@@ -41,6 +41,13 @@ def emit(module: ir.Module, *, header: str = "", version: str = "") -> PyModule:
     return PyModule(_Writer(module).text(header, version), module.name, dict(module.sources))
 
 
+class _Block(NamedTuple):
+    """Lines at the top of the module: of a class or a function, or of an assignment."""
+
+    lines: list[str]
+    is_definition: bool
+
+
 class _Writer:
     """Writes one module. Declarations come first, so that the imports above them are those that are used."""
 
@@ -55,26 +62,31 @@ class _Writer:
     def text(self, header: str, version: str) -> str:
         """Return the text."""
         module = self._module
-        classes = [self._class(entry) for entry in module.classes]
-        tools = [self._tool(entry) for entry in module.tools]
-        agents = [self._agent(entry) for entry in module.agents]
-        flows = [self._flow(flow) for flow in module.flows]
-        ending = self._program()
-        aliases = [statement("", f"{name} = ", piece, "", "") for name, piece in self._types.aliases.items()]
-        first = not classes or bool(aliases)
-        parts = [self._head(header, version), "", *self._imports(), *([] if first else [""])]
-        for block in aliases:
-            parts += ["", *block]
-        for block in classes:
-            parts += ["", "", *block] if parts[-1] else ["", *block]
-        constants = [*tools, *agents]
-        for number_, block in enumerate(constants):
-            parts += ["", "", *block] if number_ == 0 and classes else ["", *block]
-        for block in flows:
-            parts += ["", "", *block]
-        parts += ["", "", *ending] if flows or (classes and not constants) else ["", *ending]
-        parts += ["", 'if __name__ == "__main__":', f"{INDENT}PROGRAM.cli()"]
-        return "\n".join(parts) + "\n"
+        blocks: list[_Block] = []
+        for entry in module.classes:
+            self._add(blocks, self._class(entry), is_definition=True)
+        for tool in module.tools:
+            self._add(blocks, self._tool(tool))
+        for agent in module.agents:
+            self._add(blocks, self._agent(agent))
+        for flow in module.flows:
+            for param in flow.params:
+                if param.constant is not None:
+                    self._add(blocks, self._constant(param, flow.module))
+            self._add(blocks, self._flow(flow), is_definition=True)
+        self._add(blocks, self._program())
+        lines = [self._head(header, version), "", *self._imports()]
+        was_definition = False
+        for block in blocks:
+            lines += ["", "", *block.lines] if block.is_definition or was_definition else ["", *block.lines]
+            was_definition = block.is_definition
+        return "\n".join([*lines, "", 'if __name__ == "__main__":', f"{INDENT}PROGRAM.cli()", ""])
+
+    def _add(self, blocks: list[_Block], lines: list[str], is_definition: bool = False) -> None:
+        """Add a block of lines, below the aliases that it is the first to need."""
+        for name, piece in self._types.new_aliases():
+            blocks.append(_Block(statement("", f"{name} = ", piece, "", ""), False))
+        blocks.append(_Block(lines, is_definition))
 
     # ------------------------------------------------------------ head
 
@@ -229,11 +241,18 @@ class _Writer:
         for param in flow.params:
             kind = self._types.sized(param.type)
             if param.optional:
-                default = self._expressions.value(param.default, param.type)
-                parts.append((f"{param.name}: ", Atom(f"{kind.flat} = {default.flat}")))
+                default = Atom(param.constant) if param.constant is not None else self._default(param)
+                parts.append((f"{param.name}: ", Affix(f"{kind.flat} = ", default, "")))
             else:
                 parts.append((f"{param.name}: ", kind))
         return parts
+
+    def _default(self, param: ir.FlowParam) -> Piece:
+        return self._expressions.value(param.default, param.type)
+
+    def _constant(self, param: ir.FlowParam, module: str) -> list[str]:
+        before = f"{param.constant}: Final[{self._types.bare(param.type)}] = "
+        return statement("", before, self._default(param), "", Marks(self._sources, module).at(param.span))
 
     # ------------------------------------------------------------ ending
 

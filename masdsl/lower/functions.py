@@ -62,13 +62,17 @@ class _Level:
 
 
 class _Task:
-    """A task that has been started: its variable, what its value binds, the types of that, and where it comes from."""
+    """A task that has been started: its variable, what its value binds, the types of that, and where it comes from.
+
+    `is_covered` means that another task waits for it, and is waited for wherever this one would be.
+    """
 
     def __init__(self, name: str, names: tuple[str, ...], types: tuple[Type, ...], span: Span) -> None:
         self.name = name
         self.names = names
         self.types = types
         self.span = span
+        self.is_covered = False
 
 
 class FunctionWriter:
@@ -99,7 +103,8 @@ class FunctionWriter:
                 case Launch():
                     made += self._launch(action, level)
                 case Collect(unit):
-                    made += self._join(level.open.pop(id(unit)), unit.span)
+                    task = level.open.pop(id(unit))
+                    made += self._join(task, unit.span) if task.names or not task.is_covered else []
                     level.done(unit)
         self._levels.pop()
         return made
@@ -155,7 +160,7 @@ class FunctionWriter:
         return body
 
     def _return(self, unit: Returning) -> list[ir.Statement]:
-        open_tasks = [task for level in self._levels for task in level.open.values()]
+        open_tasks = [task for level in self._levels for task in level.open.values() if not task.is_covered]
         joins = [ir.Join((), None, task.name, span=task.span) for task in open_tasks]
         if not isinstance(unit.value, Call | Options | Draws | Mapped):
             return [*joins, ir.Return((unit.value,), span=unit.span)]
@@ -185,7 +190,7 @@ class FunctionWriter:
         made: list[list[ir.Statement]] = []
         for unit, task in reversed(rest):
             if task is not None and not needed.intersection(task.names):
-                made.append([ir.Join((), None, task.name, span=task.span)])
+                made.append([] if task.is_covered else [ir.Join((), None, task.name, span=task.span)])
             elif task is not None:
                 made.append(self._join(task, unit.span))
             elif unit.writes & needed:
@@ -343,7 +348,9 @@ class FunctionWriter:
         task = _Task(self._fresh(f"{unit.label}_task"), names, types, unit.span)
         level.open[id(unit)] = task
         for part in launch.work[:-1]:
-            if part.unit.steps and isinstance(part, Inline):
+            if isinstance(part, Collect):
+                level.open[id(part.unit)].is_covered = True
+            elif part.unit.steps:
                 level.done(part.unit)
         return [*made, ir.Start(task.name, self._frame, awaitable, span=unit.span)]
 
@@ -372,7 +379,7 @@ class FunctionWriter:
         body: list[ir.Statement] = []
         for part in launch.work[:-1]:
             if isinstance(part, Collect):
-                body += writer._join(waited[id(part.unit)], part.unit.span)
+                body += writer._join(waited[id(part.unit)], part.unit.span, inside=True)
             else:
                 body += writer._inline(part.unit)
         writer._known = unit.before
@@ -390,13 +397,14 @@ class FunctionWriter:
         helper = ir.Helper(self._frame, name, (*tasks, *captured), span=unit.span)
         return [ir.Define(function, span=unit.span)], helper
 
-    def _join(self, task: _Task, span: Span) -> list[ir.Statement]:
-        """Wait for a task and bind what it gives."""
+    def _join(self, task: _Task, span: Span, inside: bool = False) -> list[ir.Statement]:
+        """Wait for a task and bind what it gives; `inside` another task, that is what covers it."""
         if not task.names:
             return [ir.Join((), None, task.name, span=span)]
         if len(task.names) == 1:
             given, rest = self._target(task.names[0], task.types[0], span)
-            return [ir.Join((given,), self._declared(given, task.types[0]), task.name, span=span), *rest]
+            declared = self._declared(given, task.types[0])
+            return [ir.Join((given,), declared, task.name, task.is_covered and not inside, span=span), *rest]
         made: list[ir.Statement] = []
         for name, kind in zip(task.names, task.types, strict=True):
             declared = self._declared(name, kind)

@@ -263,11 +263,12 @@ class Start(Node):
 
 
 class Join(Node):
-    """`names = await task`."""
+    """`names = await task`. With `is_covered`, it only brings the values: something else waits for the task too."""
 
     names: tuple[str, ...]
     declared: Type | None
     task: str
+    is_covered: bool = False
 
 
 class Loop(Node):
@@ -406,13 +407,17 @@ class Function(Node):
 
 
 class FlowParam(Node):
-    """A parameter of a flow: its Python name, its name in the program, its type, its default if it has one."""
+    """A parameter of a flow: its Python name, its name in the program, its type, its default if it has one.
+
+    A default that Python could change in place, or has to make, is a constant of the module: `constant` is its name.
+    """
 
     name: str
     original: str
     type: Type
     optional: bool
     default: Value
+    constant: str | None
 
 
 class Flow(Node):

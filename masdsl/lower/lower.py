@@ -42,12 +42,21 @@ def _lower(checked: Program, reserved: set[str], in_order: bool) -> tuple[ir.Mod
     names = _module_names(checked, outer)
     own_types = [kind for kind in checked.types if not kind.module]
     class_names = {
-        id(kind): outer.give(kind.name or "") for kind in (*own_types, *(kind for kind in checked.types if kind.module))
+        id(kind): outer.give_class(kind.name or "")
+        for kind in (*own_types, *(kind for kind in checked.types if kind.module))
     }
     classes = [_class(class_names[id(kind)], kind) for kind in checked.types]
+    constants = {
+        (flow.key, param.name): outer.give(f"{names['flow', flow.key]}_{param.name}")
+        for flow in checked.flows
+        for param in flow.params
+        if isinstance(param.default, tuple | program.RecordValue)
+    }
     variables = {flow.key: Variables(flow, outer.inner()) for flow in checked.flows}
     callees = Callees(names, _parameters(checked, variables), _effects(checked, in_order))
-    flows = tuple(_flow(flow, names["flow", flow.key], variables[flow.key], callees) for flow in checked.flows)
+    flows = tuple(
+        _flow(flow, names["flow", flow.key], variables[flow.key], callees, constants) for flow in checked.flows
+    )
     tools = tuple(ir.Declared(names["tool", tool.key], tool, (), span=tool.span) for tool in checked.tools)
     agents = tuple(
         ir.Declared(names["agent", agent.key], agent, tuple(names["tool", key] for key in agent.tools), span=agent.span)
@@ -55,7 +64,7 @@ def _lower(checked: Program, reserved: set[str], in_order: bool) -> tuple[ir.Mod
     )
     for hint, nameless in _nameless(checked, flows):
         if all(known.type != nameless for known in classes):
-            classes.append(_class(outer.give(hint), nameless))
+            classes.append(_class(outer.give_class(hint), nameless))
     module = ir.Module(
         name=checked.modules[0].source.name,
         sources=tuple((module.name, module.source) for module in checked.modules),
@@ -73,7 +82,7 @@ def _functions_used(module: ir.Module) -> set[str]:
     return {function for part in parts if (function := ir.function_of(part)) is not None}  # type: ignore[arg-type]
 
 
-def _flow(flow: program.Flow, name: str, variables: Variables, callees: Callees) -> ir.Flow:
+def _flow(flow: program.Flow, name: str, variables: Variables, callees: Callees, constants: dict[Key, str]) -> ir.Flow:
     types = variables.types()
     units = UnitBuilder(variables, callees, flow.returns).body(flow.body)
     params = tuple(
@@ -83,6 +92,7 @@ def _flow(flow: program.Flow, name: str, variables: Variables, callees: Callees)
             same_class(param.type),
             param.optional,
             param.default,
+            constants.get((flow.key, param.name)),
             span=param.span,
         )
         for param in flow.params

@@ -99,6 +99,14 @@ class Names:
         self.given.add(made)
         return made
 
+    def give_class(self, name: str) -> str:
+        """Return a name for a class, which gets a number where it is taken: classes have no underscores."""
+        made, number = name, 1
+        while made in self._taken or made in KEYWORDS:
+            number += 1
+            made = f"{name}{number}"
+        return self.give(made)
+
     def inner(self) -> Names:
         """Return the names of a scope inside this one."""
         return Names(self._taken)

@@ -78,6 +78,7 @@ def schedule(units: Sequence[Unit], live: frozenset[str]) -> list[Action]:
     needs = needs_of(units)
     plan = _Planner(units, needs).plan()
     _fold(plan, units, needs, live)
+    _settle(plan)
     return [_action(units, deed) for deed in plan]
 
 
@@ -379,3 +380,12 @@ def _clash(units: Sequence[Unit], first: _Deed, second: _Deed) -> bool:
                 if touched & units[before.number].writes:
                     return True
     return False
+
+
+def _settle(plan: list[_Deed]) -> None:
+    """Do on the spot what would be started only to be waited for at once."""
+    for at in range(len(plan) - 2, -1, -1):
+        launch, collect = plan[at : at + 2]
+        started = launch.kind == _LAUNCH and len(launch.work) == 1
+        if started and collect == _Deed(_COLLECT, launch.number):
+            plan[at : at + 2] = [_Deed(_DO, launch.number)]

@@ -47,6 +47,8 @@ def _block(body: ir.Block, read: set[str]) -> ir.Block:
             case ir.Assign() | ir.Declare():
                 if node.name in read:
                     made.append(node)
+            case ir.Join(names=(name,), is_covered=True) if name not in read:
+                pass
             case ir.Await(names=(name,)) | ir.Join(names=(name,)):
                 made.append(node if name in read else node.replace(names=(), declared=None))
             case ir.Loop() | ir.For():

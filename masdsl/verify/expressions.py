@@ -22,6 +22,7 @@ class Scope:
         self.records: dict[str, frozenset[str]] = {}
         self.enums: dict[str, frozenset[str]] = {}
         self.aliases: set[str] = set()
+        self.constants: set[str] = set()
         self.agents: set[str] = set()
         self.tools: set[str] = set()
         self.flows: set[str] = set()
@@ -29,7 +30,7 @@ class Scope:
 
     def declared(self) -> set[str]:
         """Return the names of everything declared."""
-        return {*self.records, *self.enums, *self.aliases, *self.agents, *self.tools, *self.flows}
+        return {*self.records, *self.enums, *self.aliases, *self.constants, *self.agents, *self.tools, *self.flows}
 
     def is_free(self, name: str) -> bool:
         """Say whether a name means nothing yet, so that it may be given a meaning."""

@@ -106,6 +106,18 @@ class _Module:
     def _declaration(self, node: ast.AnnAssign) -> None:
         match node:
             case ast.AnnAssign(
+                target=ast.Name(id=name),
+                annotation=ast.Subscript(value=ast.Name(id="Final"), slice=kind_),
+                value=ast.expr() as constant,
+                simple=1,
+            ):
+                self._scope.needs(node, "Final")
+                self._new(node, name)
+                check_type(self._scope, kind_)
+                check_value(self._scope, constant)
+                self._scope.constants.add(name)
+                return
+            case ast.AnnAssign(
                 target=ast.Name(id=name), annotation=ast.Name(id="Final"), value=ast.Call() as call, simple=1
             ):
                 pass
@@ -226,7 +238,7 @@ class _Module:
                         refuse(value, f"the attribute {key[:80]!a}")
         for default in (*node.args.defaults, *node.args.kw_defaults):
             if default is not None:
-                check_value(self._scope, default)
+                check_value(self._scope, default, frozenset(self._scope.constants))
         check_function(self._scope, node)
         self._scope.flows.add(node.name)
 
