@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 from masdsl.check.addresses import places
 from masdsl.check.program import Const, Flow, Given, Local, MakeRecord, Program, Return, Test
-from masdsl.check.types import Bool, Record, Type
 from masdsl.diagnostics.base import Diagnostic, Label
 from masdsl.diagnostics.run import ExpectationFailed, FailedInTest, NotGiven
 from masdsl.node import Node
@@ -23,6 +22,7 @@ from masdsl.runtime import RawReply, Result, RunFailed, StepFailed
 from masdsl.runtime.replies import Fault, parse_reply
 from masdsl.runtime.shapes import Shape, plain
 from masdsl.testing_values import Evaluator, plain_constant
+from masdsl.types import Bool, Record, Type
 
 MEASURES = ("calls", "tokens", "usd", "seconds")
 ROOT = "test"

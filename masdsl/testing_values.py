@@ -25,9 +25,9 @@ from masdsl.check.program import (
     Unary,
     Value,
 )
-from masdsl.check.types import Bool, Enum, List, Optional, Record, Text, Type
 from masdsl.diagnostics.base import Label
 from masdsl.runtime.builtins import BUILTINS, divide, item, minus, negative, plus, times
+from masdsl.types import Bool, Enum, List, Optional, Record, Text, Type
 
 LONGEST = 300
 COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")

@@ -70,7 +70,7 @@ def test_check_returns_findings(path: Path) -> None:
 
 
 def test_check_is_a_function_although_a_folder_has_its_name() -> None:
-    import masdsl.check.types
+    import masdsl.types
 
     assert inspect.isfunction(masdsl.check)
     from masdsl import check

@@ -44,7 +44,6 @@ from masdsl.check.program import (
     Until,
     Within,
 )
-from masdsl.check.types import Bool, Enum, List, Optional, Text, Type
 from masdsl.check.uses import nodes_of
 from masdsl.config import DEFAULT
 from masdsl.diagnostics.base import Findings
@@ -53,6 +52,7 @@ from masdsl.limits import CALLS
 from masdsl.node import Node
 from masdsl.source import Source
 from masdsl.syntax.parse import parse_program
+from masdsl.types import Bool, Enum, List, Optional, Text, Type
 
 HEAD = """mas 1
 type Kind = math | code

@@ -19,7 +19,6 @@ from hypothesis import strategies as st
 
 from masdsl import pipeline
 from masdsl.check.program import Param, Program
-from masdsl.check.types import Bool, Float, Int, List, Optional, Record, Text, Type
 from masdsl.config import DEFAULT
 from masdsl.diagnostics.base import ERROR, Findings
 from masdsl.diagnostics.render import render_short
@@ -29,6 +28,7 @@ from masdsl.limits import BLOCK_DEPTH
 from masdsl.lower import lower
 from masdsl.runtime.loader import load_module, places_of
 from masdsl.source import Source
+from masdsl.types import Bool, Float, Int, List, Optional, Record, Text, Type
 from tests.harness.generate import program as generated
 from tests.harness.wide import wide_program
 

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "masdsl"
 
 # room -> the rooms that it may import. A room may always import itself.
-BASE = {"node", "source", "limits", "sizes", "resources", "version"}
+BASE = {"node", "source", "limits", "sizes", "resources", "types", "formats", "version"}
 FRONT = BASE | {"reading", "diagnostics"}
 COMPILER = FRONT | {"config", "syntax", "check", "lower", "emit", "verify"}
 ALLOWED: dict[str, set[str]] = {
@@ -30,6 +30,8 @@ ALLOWED: dict[str, set[str]] = {
     "resources": set(),
     "version": set(),
     "source": {"node"},
+    "types": {"node"},
+    "formats": {"sizes", "types"},
     "diagnostics": BASE,
     "reading": BASE | {"diagnostics"},
     "config": FRONT,

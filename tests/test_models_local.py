@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 import pytest
 
-from masdsl.runtime.formats import reply_tokens, schema
+from masdsl.formats import is_free_text, output_contract, reply_tokens, schema
 from masdsl.runtime.models import engine as engine_module
 from masdsl.runtime.models import store
 from masdsl.runtime.models.base import Message, ModelError, Price, Reply, Request
@@ -24,9 +24,8 @@ from masdsl.runtime.models.constraints import LARGEST_INT, constraint_of, llguid
 from masdsl.runtime.models.engine import close_engines
 from masdsl.runtime.models.local import LocalModel, plain_text
 from masdsl.runtime.models.registry import embedded
-from masdsl.runtime.prompt import output_contract
 from masdsl.runtime.replies import Fault, parse_reply
-from masdsl.runtime.shapes import Enum, Items, Record, TextShape, Tokens, shape_of
+from masdsl.runtime.shapes import Enum, Items, Record, TextShape, Tokens, shape_of, type_of
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -402,12 +401,12 @@ def closed() -> Iterator[None]:
 
 
 def typed(question: str, annotation: Any, **options: Any) -> Request:
-    shape = shape_of(annotation)
-    free = isinstance(shape, TextShape)
+    kind = type_of(shape_of(annotation))
+    free = is_free_text(kind)
     return ask(
-        f"{question}\n\n{output_contract(shape)}".strip(),
-        schema=None if free else schema(shape),
-        max_tokens=reply_tokens(shape),
+        f"{question}\n\n{output_contract(kind)}".strip(),
+        schema=None if free else schema(kind),
+        max_tokens=reply_tokens(kind),
         **({"timeout": 120.0} | options),
     )
 

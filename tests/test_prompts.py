@@ -16,7 +16,6 @@ from masdsl.check.literal_places import LiteralPlaces
 from masdsl.check.prompts import MARK, PromptInfo, _insertions_only, check_prompt
 from masdsl.check.template_filters import FILTERS
 from masdsl.check.template_types import check_template
-from masdsl.check.types import Bool, Enum, Float, Int, List, Optional, Record, Text, Type
 from masdsl.diagnostics.base import Diagnostic
 from masdsl.limits import EXPRESSION_DEPTH, TEMPLATE_BLOCKS, TEMPLATE_BYTES, TEMPLATE_NODES
 from masdsl.node import Span
@@ -24,6 +23,7 @@ from masdsl.runtime.prompt import FILTERS as RUNTIME_FILTERS
 from masdsl.runtime.prompt import Prompt
 from masdsl.source import Source
 from masdsl.syntax.strings import decode, encode
+from masdsl.types import Bool, Enum, Float, Int, List, Optional, Record, Text, Type
 
 REVIEW = Record("Review", "", (("ok", Bool()), ("issues", List(Text(60), 0, 8)), ("items", Text(9))))
 NOTE = Record(

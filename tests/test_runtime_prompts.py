@@ -9,10 +9,10 @@ import pytest
 
 from masdsl.check.prompts import check_prompt
 from masdsl.check.template_filters import FILTERS as CHECKED_FILTERS
-from masdsl.check.types import Text
 from masdsl.node import Span
 from masdsl.runtime.prompt import FILTERS, LARGEST_PROMPT, Prompt, PromptFailed
 from masdsl.source import Source
+from masdsl.types import Text
 
 VALUES: dict[str, Any] = {
     "text": "some {{ text }}",

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
+from masdsl.formats import count_text, reply_tokens, schema, spell
 from masdsl.runtime import Alias, Enum, Items, Record, ShapeError, Tokens
-from masdsl.runtime.formats import reply_tokens, schema, spell
 from masdsl.runtime.shapes import (
     BoolShape,
     EnumShape,
@@ -25,12 +25,12 @@ from masdsl.runtime.shapes import (
     RecordShape,
     Shape,
     TextShape,
-    count_text,
     describe,
     expected,
     fit,
     plain,
     shape_of,
+    type_of,
 )
 
 
@@ -96,7 +96,7 @@ def test_other_annotations_are_refused(annotation: object) -> None:
 
 
 def test_schemas_bound_everything() -> None:
-    assert schema(OUTER) == {
+    assert schema(type_of(OUTER)) == {
         "type": "object",
         "properties": {
             "inner": {
@@ -115,12 +115,12 @@ def test_schemas_bound_everything() -> None:
         "required": ["inner", "schema", "notes", "hint"],
         "additionalProperties": False,
     }
-    assert schema(FloatShape()) == {"type": "number"}
-    assert schema(BoolShape()) == {"type": "boolean"}
+    assert schema(type_of(FloatShape())) == {"type": "number"}
+    assert schema(type_of(BoolShape())) == {"type": "boolean"}
 
 
 def test_shapes_are_spelled_for_models_and_people() -> None:
-    assert spell(OUTER) == (
+    assert spell(type_of(OUTER)) == (
         '{"inner": {"kind": "math" or "count", "text": <text>}, "schema": <whole number>, '
         '"notes": [<text>, ...] (at most 2 items), "hint": <text> or null}'
     )
@@ -134,10 +134,10 @@ def test_shapes_are_spelled_for_models_and_people() -> None:
 
 
 def test_longest_replies() -> None:
-    assert reply_tokens(TextShape(50)) == 50
-    assert reply_tokens(OptionalShape(TextShape(50))) == 50
-    assert reply_tokens(ListShape(TextShape(32_000), 0, 10_000)) == 32_000
-    assert reply_tokens(OUTER) > 2 + 3 + 2 * 1 + 8
+    assert reply_tokens(type_of(TextShape(50))) == 50
+    assert reply_tokens(type_of(OptionalShape(TextShape(50)))) == 50
+    assert reply_tokens(type_of(ListShape(TextShape(32_000), 0, 10_000))) == 32_000
+    assert reply_tokens(type_of(OUTER)) > 2 + 3 + 2 * 1 + 8
 
 
 # ---------------------------------------------------------------- values

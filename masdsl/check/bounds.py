@@ -43,10 +43,10 @@ from masdsl.check.program import (
     Until,
     Within,
 )
-from masdsl.check.types import List, Nothing, Optional
 from masdsl.check.uses import blocks_of, invokes, right_sides, statements_of
 from masdsl.diagnostics.bounds import calls
 from masdsl.node import Span
+from masdsl.types import List, Nothing, Optional
 
 
 class Range(NamedTuple):

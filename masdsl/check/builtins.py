@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from masdsl.check.relations import join, optional, text
-from masdsl.check.types import Bool, Enum, Float, Int, List, Opaque, Text, Type, Unknown
 from masdsl.sizes import DEFAULT_TEXT_TOKENS, LARGEST_LIST, text_tokens
+from masdsl.types import Bool, Enum, Float, Int, List, Opaque, Text, Type, Unknown
 
 NUMBER_TOKENS = 24
 SPLIT_ITEMS = 32

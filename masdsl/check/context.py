@@ -8,11 +8,11 @@ from typing import NamedTuple, TypeAlias
 from masdsl.check.program import Agent, Flow, Param, Tool
 from masdsl.check.relations import show
 from masdsl.check.scope import Declared, ModuleScope, Names
-from masdsl.check.types import Enum, Record, Type
 from masdsl.config import Config
 from masdsl.diagnostics.base import Diagnostic, Findings
 from masdsl.node import Span
 from masdsl.source import Source
+from masdsl.types import Enum, Record, Type
 
 
 class Callee(NamedTuple):

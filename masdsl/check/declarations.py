@@ -9,7 +9,6 @@ from masdsl.check.program import Agent, Param, Tool, Value
 from masdsl.check.prompts import check_prompt
 from masdsl.check.resolve import resolve
 from masdsl.check.scope import Declared, Names
-from masdsl.check.types import Optional, Type, Unknown
 from masdsl.diagnostics.names import (
     DeclaredBelow,
     DuplicateName,
@@ -22,6 +21,7 @@ from masdsl.diagnostics.suggest import nearest
 from masdsl.diagnostics.types import BadAttribute
 from masdsl.node import Span
 from masdsl.syntax import ast
+from masdsl.types import Optional, Type, Unknown
 
 MAX_RETRIES = 10
 MAX_STEPS = 32

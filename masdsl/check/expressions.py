@@ -23,7 +23,6 @@ from masdsl.check.program import (
 from masdsl.check.relations import fits, join, list_of, optional, required, show, text
 from masdsl.check.resolve import named_type
 from masdsl.check.scope import Names
-from masdsl.check.types import Bool, Enum, Float, Int, List, Nothing, Optional, Record, Text, Type, Unknown
 from masdsl.diagnostics.flow import MaybeUnset, NestedStep
 from masdsl.diagnostics.names import (
     DuplicateName,
@@ -50,6 +49,7 @@ from masdsl.diagnostics.types import (
 from masdsl.node import Span
 from masdsl.sizes import text_tokens
 from masdsl.syntax import ast
+from masdsl.types import Bool, Enum, Float, Int, List, Nothing, Optional, Record, Text, Type, Unknown
 
 UNKNOWN = Unknown()
 COMPARISONS = frozenset({"==", "!=", "<", "<=", ">", ">="})

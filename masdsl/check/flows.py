@@ -10,13 +10,13 @@ from masdsl.check.relations import show
 from masdsl.check.resolve import resolve
 from masdsl.check.scope import Declared, Names
 from masdsl.check.statements import BlockChecker
-from masdsl.check.types import Opaque, Type
 from masdsl.diagnostics.flow import MissingReturn, TooManyInstances
 from masdsl.diagnostics.names import DuplicateName
 from masdsl.limits import FLOW_INSTANCES
 from masdsl.node import Span
 from masdsl.source import Source
 from masdsl.syntax import ast
+from masdsl.types import Opaque, Type
 
 
 def instance(

@@ -25,11 +25,11 @@ from masdsl.check.program import (
     Until,
     Within,
 )
-from masdsl.check.types import List
 from masdsl.check.uses import Scan, blocks_of, invokes, program_callees, reads, right_sides, statements_of
 from masdsl.diagnostics.base import Diagnostic
 from masdsl.diagnostics.lints import DeadCall, Overwritten, UnusedValue
 from masdsl.node import Span
+from masdsl.types import List
 
 MAX_PASSES = 16
 """Rounds of the analysis before it gives up. A program takes about two more than its loops are deep."""

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from masdsl.check.program import Binary, Builtin, Const, Expr, Logical, Unary
-from masdsl.check.types import List, Text
 from masdsl.sizes import CHARACTERS_PER_TOKEN
+from masdsl.types import List, Text
 
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "==": operator.eq,

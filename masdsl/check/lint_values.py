@@ -31,7 +31,6 @@ from masdsl.check.program import (
     Statement,
     Until,
 )
-from masdsl.check.types import List, Optional, Record, Text, Type
 from masdsl.check.uses import (
     Scan,
     attempts,
@@ -45,6 +44,7 @@ from masdsl.check.uses import (
 from masdsl.diagnostics.base import Diagnostic
 from masdsl.diagnostics.lints import BranchOnText, Clipped, SameSamples, UntilAlwaysTrue, UntilNeverTrue
 from masdsl.node import Node
+from masdsl.types import List, Optional, Record, Text, Type
 
 LONGEST_WORD = 20
 MAX_PASSES = 8

@@ -14,9 +14,9 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from masdsl.check.types import Enum, List, Record, Type
 from masdsl.node import Node
 from masdsl.source import Source
+from masdsl.types import Enum, List, Record, Type
 
 # ---------------------------------------------------------------- values and expressions
 

@@ -19,12 +19,12 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from masdsl.check.literal_places import LiteralPlaces
-from masdsl.check.types import Record, Type, Unknown
 from masdsl.diagnostics.base import Diagnostic
 from masdsl.diagnostics.prompts import PromptTooLarge
 from masdsl.limits import EXPRESSION_DEPTH, TEMPLATE_BYTES, TEMPLATE_NODES
 from masdsl.node import Span
 from masdsl.source import Source
+from masdsl.types import Record, Type, Unknown
 
 Report = Callable[[Diagnostic], None]
 

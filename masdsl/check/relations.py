@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from masdsl.check.types import Bool, Enum, Float, Int, List, Nothing, Opaque, Optional, Record, Text, Type, Unknown
 from masdsl.sizes import LARGEST_LIST, LARGEST_TEXT_TOKENS
+from masdsl.types import Bool, Enum, Float, Int, List, Nothing, Opaque, Optional, Record, Text, Type, Unknown
 
 
 def fits(given: Type, wanted: Type) -> bool:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from masdsl.check.context import Frame
 from masdsl.check.relations import list_of, optional
 from masdsl.check.scope import Declared
-from masdsl.check.types import Bool, Enum, Float, Int, Record, Text, Type, Unknown
 from masdsl.diagnostics.names import DeclaredBelow, DuplicateName, NotAValue, UndefinedType
 from masdsl.diagnostics.suggest import nearest
 from masdsl.diagnostics.types import BadStatic, SizeMisplaced
 from masdsl.node import Span
 from masdsl.sizes import LARGEST_LIST, LARGEST_TEXT_TOKENS
 from masdsl.syntax import ast
+from masdsl.types import Bool, Enum, Float, Int, Record, Text, Type, Unknown
 
 PRIMITIVES: dict[str, Type] = {"int": Int(), "float": Float(), "bool": Bool()}
 PRIMITIVE_NAMES = ("text", *PRIMITIVES)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from masdsl.check.types import Type
 from masdsl.node import Span
 from masdsl.source import Source
 from masdsl.syntax import ast
+from masdsl.types import Type
 
 KIND_OF = {
     ast.RecordDecl: "a type",

@@ -15,7 +15,6 @@ from masdsl.check.relations import grown, join, list_of, required, show, unlimit
 from masdsl.check.resolve import static_int
 from masdsl.check.scope import Names
 from masdsl.check.steps import invoke
-from masdsl.check.types import Enum, List, Nothing, Optional, Type, Unknown
 from masdsl.diagnostics.flow import (
     AssignedTwice,
     DuplicateArm,
@@ -31,6 +30,7 @@ from masdsl.diagnostics.types import NoCommonType, NotAList, NotAnEnum
 from masdsl.limits import EXPANDED_NODES, LOOP_TIMES
 from masdsl.node import Span
 from masdsl.syntax import ast
+from masdsl.types import Enum, List, Nothing, Optional, Type, Unknown
 
 MAX_TYPE_ROUNDS = 4
 

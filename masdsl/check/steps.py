@@ -11,12 +11,12 @@ from masdsl.check.program import Const, Expr, Invoke
 from masdsl.check.relations import fits, join, show
 from masdsl.check.resolve import resolve, visible
 from masdsl.check.scope import Declared, Names
-from masdsl.check.types import List, Optional, Text, Type, Unknown
 from masdsl.diagnostics.names import DeclaredBelow, Recursion, UnknownParameter
 from masdsl.diagnostics.suggest import nearest
 from masdsl.diagnostics.types import BadAgentArgument, BadStatic, CannotInfer, MissingArgument, TooManyArguments
 from masdsl.limits import STATIC_INTEGER
 from masdsl.syntax import ast
+from masdsl.types import List, Optional, Text, Type, Unknown
 
 
 def invoke(frame: Frame, names: Names, node: ast.Call, path: str) -> Invoke | Const:

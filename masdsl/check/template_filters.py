@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from masdsl.check.relations import fits, list_of, show
 from masdsl.check.relations import text as text_of
-from masdsl.check.types import Bool, Enum, Float, Int, List, Nothing, Optional, Text, Type
+from masdsl.types import Bool, Enum, Float, Int, List, Nothing, Optional, Text, Type
 
 Rule = Callable[[Type, Sequence[object]], Type | str]
 

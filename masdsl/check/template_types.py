@@ -19,7 +19,6 @@ from masdsl.check.prompts import KEPT_NAMES, Report, field_type
 from masdsl.check.relations import show
 from masdsl.check.template import TemplateFault, TemplateTooLarge, parse_template, refusals, token_end
 from masdsl.check.template_filters import FILTERS, filter_result
-from masdsl.check.types import Bool, Enum, Float, Int, List, Nothing, Opaque, Optional, Record, Text, Type, Unknown
 from masdsl.diagnostics.prompts import (
     ForbiddenInPrompt,
     MaybeNoneInPrompt,
@@ -36,6 +35,7 @@ from masdsl.diagnostics.prompts import (
 )
 from masdsl.diagnostics.suggest import nearest
 from masdsl.node import Span
+from masdsl.types import Bool, Enum, Float, Int, List, Nothing, Opaque, Optional, Record, Text, Type, Unknown
 
 Path = tuple[str, ...]
 NO_FACTS: frozenset[Path] = frozenset()

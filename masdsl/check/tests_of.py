@@ -10,7 +10,6 @@ from masdsl.check.program import Binary, Block, Builtin, Const, Expr, Flow, Give
 from masdsl.check.relations import text
 from masdsl.check.scope import Declared, ModuleScope, Names
 from masdsl.check.statements import BlockChecker
-from masdsl.check.types import Float, Int, Type, Unknown
 from masdsl.diagnostics.flow import NotInTest, UnknownStep
 from masdsl.diagnostics.names import NotAValue, UndefinedCallee
 from masdsl.diagnostics.suggest import nearest
@@ -18,6 +17,7 @@ from masdsl.diagnostics.types import NotConstant
 from masdsl.node import Node
 from masdsl.sizes import text_tokens
 from masdsl.syntax import ast
+from masdsl.types import Float, Int, Type, Unknown
 
 MEASURES: dict[str, Type] = {"calls": Int(), "tokens": Int(), "usd": Float(), "seconds": Float()}
 RAN = "ran"

@@ -8,9 +8,9 @@ from typing import Any
 
 from masdsl.check.program import Flow
 from masdsl.check.relations import show
-from masdsl.check.types import Bool, Enum, Float, Int, Optional, Text, Type
 from masdsl.cli.boundary import UsageError
 from masdsl.diagnostics.suggest import nearest
+from masdsl.types import Bool, Enum, Float, Int, Optional, Text, Type
 
 STDIN = "-"
 LARGEST = 16 * 1024 * 1024

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from masdsl.check.types import Bool, Enum, Float, Int, List, Nothing, Optional, Record, Text, Type
 from masdsl.emit.layout import Affix, Atom, Bracket, Piece
 from masdsl.emit.literals import literal
 from masdsl.lower import ir
 from masdsl.lower.names import field_names, word_names
 from masdsl.lower.variables import same_class
+from masdsl.types import Bool, Enum, Float, Int, List, Nothing, Optional, Record, Text, Type
 
 LONGEST = 60
 """A list of a type that is longer gets an alias for that."""

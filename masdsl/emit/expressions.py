@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import assert_never
 
 from masdsl.check.program import RecordValue, TagValue, Value
-from masdsl.check.types import List, Nothing, Optional, Record, Type
 from masdsl.emit.annotations import Types
 from masdsl.emit.layout import Affix, Atom, Bracket, Operation, Piece, Row
 from masdsl.emit.literals import literal, number
 from masdsl.lower import ir
+from masdsl.types import List, Nothing, Optional, Record, Type
 
 _OR, _AND, _NOT, _COMPARE, _PRIMARY = range(5)
 SHORT_TEXT = 40

@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 from masdsl.check import program
 from masdsl.check.program import Limits
-from masdsl.check.types import Enum
 from masdsl.emit.annotations import Types
 from masdsl.emit.expressions import Expressions, text_piece
 from masdsl.emit.layout import INDENT, Affix, Atom, Bracket, Piece, bracketed, statement
@@ -19,6 +18,7 @@ from masdsl.emit.statements import Statements, limits
 from masdsl.lower import ir
 from masdsl.lower.names import field_names, word_names
 from masdsl.source import Source
+from masdsl.types import Enum
 
 TYPING = frozenset({"Annotated", "Final"})
 WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from masdsl.check import program
 from masdsl.check.relations import join
-from masdsl.check.types import Enum, List, Nothing, Optional, Type
 from masdsl.lower import ir
 from masdsl.lower.layers import Layers
 from masdsl.lower.units import (
@@ -31,6 +30,7 @@ from masdsl.lower.units import (
 )
 from masdsl.lower.values import Known, assigned, expression, fitted, narrowed
 from masdsl.lower.variables import Environment, Variable, Variables, erased, has_until, same_class, ways_of
+from masdsl.types import Enum, List, Nothing, Optional, Type
 
 
 class Callees:

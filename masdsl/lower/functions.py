@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from masdsl.check.types import Bool, Enum, Nothing, Optional, Type
 from masdsl.lower import ir
 from masdsl.lower.schedule import Collect, Inline, Launch, schedule
 from masdsl.lower.units import (
@@ -31,6 +30,7 @@ from masdsl.lower.units import (
 from masdsl.lower.values import fitted
 from masdsl.lower.variables import Variables, erased
 from masdsl.node import Span
+from masdsl.types import Bool, Enum, Nothing, Optional, Type
 
 RESULT = "result"
 LONGEST_CHAIN = 200

@@ -11,9 +11,9 @@ from typing import TypeAlias
 
 from masdsl.check import program
 from masdsl.check.program import Limits, Value
-from masdsl.check.types import Enum, List, Optional, Record, Type
 from masdsl.node import Node
 from masdsl.source import Source
+from masdsl.types import Enum, List, Optional, Record, Type
 
 _UNCHANGED = """
     contains count ends_with first floor join last lines lower majority mod number reverse sort split starts_with text

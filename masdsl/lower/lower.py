@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 
 from masdsl.check import program
 from masdsl.check.program import Program
-from masdsl.check.types import Enum, List, Optional, Record, Type
 from masdsl.lower import ir
 from masdsl.lower.blocks import Callees, UnitBuilder
 from masdsl.lower.functions import FunctionWriter
@@ -14,6 +13,7 @@ from masdsl.lower.names import BUILTIN_CLASSES, BUILTIN_NAMES, KEYWORDS, Names, 
 from masdsl.lower.unused import without_unused
 from masdsl.lower.variables import Variables, same_class
 from masdsl.node import Node
+from masdsl.types import Enum, List, Optional, Record, Type
 
 Key = tuple[str, str]
 Parameters = dict[str, tuple[str, Type]]

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
 from masdsl.check.program import Limits
-from masdsl.check.types import Enum, List, Type
 from masdsl.lower import ir
 from masdsl.node import Node, Span
+from masdsl.types import Enum, List, Type
 
 # ---------------------------------------------------------------- right-hand sides
 

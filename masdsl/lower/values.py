@@ -14,11 +14,11 @@ from masdsl.check import program
 from masdsl.check.builtins import result_type
 from masdsl.check.program import RecordValue
 from masdsl.check.relations import optional, required
-from masdsl.check.types import Bool, Float, Int, List, Nothing, Optional, Record, Type
 from masdsl.lower import ir
 from masdsl.lower.ir import Binary, Builtin, Const, GetField, GetItem, Logical, MakeList, MakeRecord, Unary, Var
 from masdsl.lower.layers import Layers
 from masdsl.lower.variables import Environment, erased, same_class
+from masdsl.types import Bool, Float, Int, List, Nothing, Optional, Record, Type
 
 Known: TypeAlias = Layers[Type]
 """The types of Python variables at a point of the flow, as a type checker of Python sees them."""

@@ -12,10 +12,10 @@ from typing import TypeAlias
 from masdsl.check import program
 from masdsl.check.program import Block, Flow, Rhs
 from masdsl.check.relations import join
-from masdsl.check.types import List, Nothing, Optional, Record, Text, Type
 from masdsl.lower.layers import Layers
 from masdsl.lower.names import Names
 from masdsl.node import Node
+from masdsl.types import List, Nothing, Optional, Record, Text, Type
 
 Scope: TypeAlias = tuple[int, ...]
 FRAME = "frame"

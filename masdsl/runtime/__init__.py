@@ -10,7 +10,7 @@ A run goes through these modules, from the outside in:
     meter       budgets: reserve, call, settle
     prompt      templates filled in with plain data
     replies     a model's words as a typed value (`loose`: JSON as models write it; `mend`, `words`)
-    shapes      types at run time (`formats`: what models are told about them)
+    shapes      types at run time (`masdsl.formats`: what models are told about them)
     models      what is asked in the end
 
 The compiler is never loaded, and no model library before a model of its kind is asked.

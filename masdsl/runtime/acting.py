@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
-from masdsl.runtime.agent import MISSING
+from masdsl.formats import NO_TOOLS_LEFT, tool_instructions, turn_schema, uses_left
+from masdsl.runtime.agent import MISSING, form_of
 from masdsl.runtime.failures import BudgetRefused, StepFailed, Stopped
-from masdsl.runtime.formats import schema, spell
 from masdsl.runtime.models.base import Message
 from masdsl.runtime.replies import Fault, Parsed, as_json, loose_objects, parse_reply, read_value
-from masdsl.runtime.shapes import Shape, TextShape, plain
+from masdsl.runtime.shapes import Shape, TextShape, plain, type_of
 from masdsl.runtime.text import show
 from masdsl.runtime.tool import Tool
 from masdsl.runtime.turns import Conversation, messages_of, take_turn
@@ -41,14 +41,16 @@ async def act(talk: Conversation, prompt: str) -> Any:
     """Let the agent use its tools, at most `steps` times, and return its answer; raise StepFailed."""
     agent = talk.agent
     tools = {tool.name: tool for tool in agent.tools}
-    messages = messages_of(agent, f"{prompt}\n\n{_instructions(agent.tools, agent.returns, agent.steps)}")
+    forms = {tool.name: form_of(tool) for tool in agent.tools}
+    returns = type_of(agent.returns)
+    messages = messages_of(agent, f"{prompt}\n\n{tool_instructions(forms.values(), returns, agent.steps)}")
     for turn in range(agent.steps + 1):
         last = turn == agent.steps
         allowed = {} if last else tools
         outcome = await take_turn(
             talk,
             messages,
-            _turn_schema(allowed, agent.returns),
+            turn_schema([] if last else forms.values(), returns),
             partial(_read_turn, tools=allowed, returns=agent.returns),
             turn,
         )
@@ -56,42 +58,9 @@ async def act(talk: Conversation, prompt: str) -> Any:
             return outcome.value if isinstance(outcome, Answer) else outcome
         result = await _use(talk, tools, outcome, turn)
         left = agent.steps - turn - 1
-        more = f"You may use tools {left} more time{'s' if left != 1 else ''}." if left else _LAST
         said = json.dumps({"tool": outcome.tool, "arguments": as_json(outcome.arguments)}, ensure_ascii=False)
-        messages = (*messages, Message("assistant", said), Message("user", f"{result}\n\n{more}"))
+        messages = (*messages, Message("assistant", said), Message("user", f"{result}\n\n{uses_left(left)}"))
     raise AssertionError("the last turn answers or fails")
-
-
-_LAST = 'You cannot use tools any more. Reply with only {"answer": ...}.'
-
-
-def _instructions(tools: tuple[Tool[Any], ...], returns: Shape, steps: int) -> str:
-    lines = [f"You may use these tools, one at a time, at most {steps} time{'s' if steps != 1 else ''}:"]
-    for tool in tools:
-        arguments = ", ".join(f'"{name}": {spell(shape)}' for name, shape in tool.parameters.shapes.items())
-        about = f"  {' '.join(tool.doc.split())}" if tool.doc else ""
-        lines.append(f'- {{"tool": "{tool.name}", "arguments": {{{arguments}}}}}{about}')
-    lines.append("Reply with only the JSON for the use of one tool, or, to finish, with only this JSON:")
-    lines.append(f'{{"answer": {spell(returns)}}}')
-    return "\n".join(lines)
-
-
-def _turn_schema(tools: Mapping[str, Tool[Any]], returns: Shape) -> dict[str, Any]:
-    answer = _object({"answer": schema(returns)})
-    uses = [
-        _object(
-            {
-                "tool": {"type": "string", "enum": [tool.name]},
-                "arguments": _object({name: schema(shape) for name, shape in tool.parameters.shapes.items()}),
-            }
-        )
-        for tool in tools.values()
-    ]
-    return {"anyOf": [*uses, answer]} if uses else answer
-
-
-def _object(properties: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
 
 
 # ---------------------------------------------------------------- what the model replied
@@ -119,7 +88,7 @@ def _read_turn(text: str, tools: Mapping[str, Tool[Any]], returns: Shape) -> Par
 
 def _read_use(text: str, uses: list[dict[str, Any]], tools: Mapping[str, Tool[Any]]) -> Parsed | Fault:
     if not tools:
-        return Fault(f"no tool may be used any more. {_LAST}", text)
+        return Fault(f"no tool may be used any more. {NO_TOOLS_LEFT}", text)
     if len(uses) > 1 and any(use != uses[0] for use in uses):
         return Fault(f"expected the use of one tool, got {len(uses)}", text)
     name = str(uses[0]["tool"]).strip().strip("`\"'").removesuffix("()")

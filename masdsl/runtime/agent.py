@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar, final, overload
 
-from masdsl import sizes
-from masdsl.runtime.formats import is_free_text, object_tokens, reply_tokens, schema
-from masdsl.runtime.prompt import Prompt, output_contract
-from masdsl.runtime.shapes import Shape, fit, shape_of
+from masdsl.formats import ToolForm, is_free_text, output_contract, reply_tokens, schema, turn_tokens
+from masdsl.runtime.prompt import Prompt
+from masdsl.runtime.shapes import Shape, fit, shape_of, type_of
 
 if TYPE_CHECKING:
     from masdsl.runtime.tool import Tool
@@ -163,17 +162,15 @@ class Agent(Generic[T_co]):
         self.prompt = Prompt(prompt, tuple(self.parameters.shapes))
         self.returns: Shape = shape_of(returns)
         self.default = default if default is MISSING else fit(default, self.returns).value
+        kind = type_of(self.returns)
         self.max_tokens = max(max_tokens, 1) if max_tokens is not None else self._longest_reply()
-        self.contract = output_contract(self.returns)
-        self.schema = None if is_free_text(self.returns) else schema(self.returns)
+        self.contract = output_contract(kind)
+        self.schema = None if is_free_text(kind) else schema(kind)
 
     def _longest_reply(self) -> int:
         """Return the size of the largest reply that the type, or the use of a tool, may need."""
-        if not self.steps:
-            return reply_tokens(self.returns)
-        uses = (tool.parameters.shapes for tool in self.tools)
-        largest = max(object_tokens(shapes) for shapes in ({"answer": self.returns}, *uses))
-        return min(largest + 2 * sizes.FIELD_TOKENS + sizes.REPLY_SLACK_TOKENS, sizes.LARGEST_TEXT_TOKENS)
+        kind = type_of(self.returns)
+        return turn_tokens(map(form_of, self.tools), kind) if self.steps else reply_tokens(kind)
 
     @property
     def has_default(self) -> bool:
@@ -182,3 +179,8 @@ class Agent(Generic[T_co]):
 
     def __repr__(self) -> str:
         return f"<agent {self.name}>"
+
+
+def form_of(tool: Tool[Any]) -> ToolForm:
+    """Return what a model is told about a tool."""
+    return ToolForm(tool.name, {name: type_of(shape) for name, shape in tool.parameters.shapes.items()}, tool.doc)

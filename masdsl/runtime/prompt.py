@@ -14,8 +14,6 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from masdsl.runtime.formats import spell
-from masdsl.runtime.shapes import EnumShape, ListShape, OptionalShape, RecordShape, Shape, TextShape, expected
 from masdsl.runtime.text import scalar_text, section
 
 if TYPE_CHECKING:
@@ -170,23 +168,3 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "upper": lambda text: str(text).upper(),
 }
 """The filters of prompts; `masdsl/check/template_filters.py` has their types, a test matches the two."""
-
-
-# ---------------------------------------------------------------- formats of replies
-
-
-def output_contract(shape: Shape) -> str:
-    """Return the sentence that asks a model for a reply of the shape; empty for text, where any reply will do."""
-    match shape:
-        case TextShape():
-            return ""
-        case OptionalShape(TextShape()):
-            return "If there is no answer, reply with only: null"
-        case OptionalShape(inner):
-            return f"{output_contract(inner)} If there is no answer, reply with only: null"
-        case EnumShape(_, words):
-            return f"Reply with only one of these words: {', '.join(words)}"
-        case RecordShape() | ListShape():
-            return f"Reply with only JSON of this form, and nothing else:\n{spell(shape)}"
-        case _:
-            return f"Reply with only {expected(shape)}, and nothing else."

@@ -15,8 +15,8 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
+from masdsl.formats import spell
 from masdsl.runtime.failures import ShapeError
-from masdsl.runtime.formats import spell
 from masdsl.runtime.loose import Bare, Found, Node, find_json, read_exact
 from masdsl.runtime.mend import Mender, Mismatch, answer_in, is_null_word, scalar_reader
 from masdsl.runtime.shapes import (
@@ -33,6 +33,7 @@ from masdsl.runtime.shapes import (
     TextShape,
     expected,
     fit,
+    type_of,
 )
 from masdsl.runtime.text import brief, clean
 from masdsl.runtime.words import Several, bare, find_value, normal, unwrapped
@@ -231,7 +232,7 @@ def _best(faults: list[tuple[bool, Mismatch]]) -> Mismatch:
 
 
 def _read_prose(text: str, shape: RecordShape | ListShape, mender: Mender, found: Sequence[Found]) -> Any:
-    missing = Mismatch.one("", f"JSON of the form {spell(shape)}", f'"{brief(text)}"')
+    missing = Mismatch.one("", f"JSON of the form {spell(type_of(shape))}", f'"{brief(text)}"')
     if isinstance(shape, ListShape):
         return _read_items(text, shape, mender, missing)
     sections = _sections(text, shape)

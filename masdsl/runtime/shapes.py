@@ -8,7 +8,7 @@ Generated code states types as annotations, which type checkers read as well:
     int | None                                      optional
 
 `shape_of` reads them once; `fit` and `plain` are the ways from plain data to typed values and back. What models are
-told about a shape is in `masdsl.runtime.formats`; replies, which are rarely exact, have
+told about a shape is in `masdsl.formats`; replies, which are rarely exact, have
 `masdsl.runtime.replies`.
 """
 
@@ -16,15 +16,15 @@ from __future__ import annotations
 
 import enum
 import math
-import types
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from functools import lru_cache
+from types import UnionType
 from typing import Annotated, Any, NamedTuple, TypeAlias, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict
 
-from masdsl import sizes
+from masdsl import formats, sizes, types
 from masdsl.runtime.failures import ShapeError
 from masdsl.runtime.text import LARGEST_INT, brief, clean
 
@@ -150,7 +150,7 @@ def _shape(annotation: object, metadata: Iterable[object] = ()) -> Shape:
         annotation, *more = get_args(annotation)
         notes = [*more, *notes]
     origin, arguments = get_origin(annotation), get_args(annotation)
-    if origin in (Union, types.UnionType) and len(arguments) == 2 and type(None) in arguments:
+    if origin in (Union, UnionType) and len(arguments) == 2 and type(None) in arguments:
         inner = _shape(next(kind for kind in arguments if kind is not type(None)), notes)
         return inner if isinstance(inner, OptionalShape) else OptionalShape(inner)
     if annotation is str:
@@ -189,32 +189,32 @@ def _name(attribute: str, metadata: Iterable[object]) -> str:
 # ---------------------------------------------------------------- in words
 
 
-def count_text(low: int, high: int) -> str:
-    """Return how many items a list has, in words."""
-    if low == high:
-        return f"exactly {high} item{'s' if high != 1 else ''}"
-    return f"at most {high} items" if low == 0 else f"{low} to {high} items"
+@lru_cache(maxsize=1024)
+def type_of(shape: Shape) -> types.Type:
+    """Return the type of the language that a shape has: what models are told about it follows from that."""
+    match shape:
+        case TextShape(cap):
+            return types.Text(cap)
+        case IntShape():
+            return types.Int()
+        case FloatShape():
+            return types.Float()
+        case BoolShape():
+            return types.Bool()
+        case EnumShape(kind, words):
+            return types.Enum(kind.__name__, "", words)
+        case ListShape(element, low, high):
+            return types.List(type_of(element), low, high)
+        case OptionalShape(inner):
+            return types.Optional(type_of(inner))
+        case RecordShape(kind, members):
+            fields = tuple((field.name, type_of(field.shape)) for field in members)
+            return types.Record(kind.__name__, "", fields)
 
 
 def expected(shape: Shape) -> str:
     """Return what a value of the shape is, for messages."""
-    match shape:
-        case TextShape():
-            return "text"
-        case IntShape():
-            return "a whole number"
-        case FloatShape():
-            return "a number"
-        case BoolShape():
-            return "true or false"
-        case EnumShape(_, words):
-            return f"one of {', '.join(words)}"
-        case ListShape(_, low, high):
-            return f"a list of {count_text(low, high)}"
-        case OptionalShape(inner):
-            return f"{expected(inner)} or null"
-        case RecordShape(_, members):
-            return f"an object with the fields {', '.join(field.name for field in members)}"
+    return formats.expected(type_of(shape))
 
 
 # ---------------------------------------------------------------- values

@@ -13,9 +13,9 @@ from collections.abc import Callable
 from typing import Any
 
 from masdsl.check import program as p
-from masdsl.check.types import Enum, List, Optional, Record, Text, Type
 from masdsl.runtime.builtins import BUILTINS
 from masdsl.sizes import LARGEST_LIST, LARGEST_TEXT_TOKENS, clip_text
+from masdsl.types import Enum, List, Optional, Record, Text, Type
 
 INT_MIN, INT_MAX = -(2**63), 2**63 - 1
 
