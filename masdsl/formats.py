@@ -18,10 +18,10 @@ def is_free_text(kind: Type) -> bool:
 
 
 def schema(kind: Type) -> dict[str, Any]:
-    """Return the JSON schema of a type: caps of texts as `maxLength` in characters, every field required."""
+    """Return the JSON schema of a type: caps of texts as `maxLength`, every field required."""
     match kind:
         case Text(cap=cap):
-            return {"type": "string", "maxLength": cap * sizes.CHARACTERS_PER_TOKEN}
+            return {"type": "string", "maxLength": cap * sizes.MOST_CHARACTERS_PER_TOKEN}
         case Int():
             return {"type": "integer"}
         case Float():

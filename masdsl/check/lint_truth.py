@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from masdsl.check.program import Binary, Builtin, Const, Expr, Logical, Unary
-from masdsl.sizes import CHARACTERS_PER_TOKEN
+from masdsl.sizes import MOST_CHARACTERS_PER_TOKEN
 from masdsl.types import List, Text
 
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
@@ -72,7 +72,7 @@ def interval(node: Expr) -> Interval | None:
         case Builtin(name="len", arguments=(items,)):
             if isinstance(items.type, List):
                 return Interval(items.type.low, items.type.high)
-            return Interval(0, items.type.cap * CHARACTERS_PER_TOKEN) if isinstance(items.type, Text) else None
+            return Interval(0, items.type.cap * MOST_CHARACTERS_PER_TOKEN) if isinstance(items.type, Text) else None
         case Builtin(name="count", arguments=(items, _)) if isinstance(items.type, List):
             return Interval(0, items.type.high)
         case _:

@@ -255,9 +255,10 @@ def _fit(value: Any, shape: Shape, where: str, clips: list[Clip]) -> Any:
         case TextShape(cap):
             if isinstance(value, str):
                 text = clean(str(value))
-                if len(text) > cap * sizes.CHARACTERS_PER_TOKEN:
+                clipped = sizes.clip_text(text, cap)
+                if len(clipped) < len(text):
                     clips.append(Clip(where, sizes.text_tokens(text), cap, "tokens"))
-                return sizes.clip_text(text, cap)
+                return clipped
         case IntShape():
             if isinstance(value, float) and value.is_integer():
                 value = int(value)
