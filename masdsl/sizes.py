@@ -14,7 +14,11 @@ What a step costs at worst follows from the same constants:
   with tools and `steps s` asks its model at most `s + 1` times, each time with its retries: `(1 + r) * (s + 1)`.
 - A request counts `REQUEST_TOKENS`, for each message `MESSAGE_TOKENS` and the counted tokens of its text, and those of
   the schema, where one is sent. Its reply counts at most `max_tokens`.
-- A step without `timeout` takes at most `MODEL_SECONDS` for each call of a model, `TOOL_SECONDS` for a tool.
+- After a reply that does not fit, the next attempt also counts two messages: the reply, cut to the size `max_tokens`,
+  and what is wrong with it, `CORRECTION_TOKENS` at most. A use of a tool adds two to every later turn: the reply, cut
+  in the same way, and the result, with `RESULT_TOKENS` at most around it.
+- A step without `timeout` takes at most `MODEL_SECONDS` for each call of a model, `TOOL_SECONDS` for a tool; every step
+  has a deadline that follows from that (`agent_seconds`).
 """
 
 from __future__ import annotations
@@ -64,6 +68,9 @@ MODEL_SECONDS: Final = 120.0
 """Longest call of a model, where the agent declares no `timeout`."""
 TOOL_SECONDS: Final = 60.0
 """Longest call of a tool, where it declares no `timeout`."""
+FIRST_PAUSE: Final = 0.5
+LONGEST_PAUSE: Final = 8.0
+"""Seconds before another attempt after a fault of the connection: doubled each time, up to the longest."""
 
 
 # ---------------------------------------------------------------- the count of a text
@@ -167,3 +174,18 @@ def clip_counted(text: str, tokens: int) -> str:
 def field_tokens(name: str) -> int:
     """Return what a field called `name` adds to a reply besides its value."""
     return max(FIELD_TOKENS, text_tokens(name) + 4)
+
+
+# ---------------------------------------------------------------- the time of a step
+
+
+def agent_seconds(timeout: float | None, retries: int = 0, steps: int = 0, tool_seconds: float = 0.0) -> float:
+    """Return how long a step of an agent may take in all: its deadline, in seconds from its beginning.
+
+    That is its `timeout`. Without one, it is the time of all its calls and of the pauses between them, and of the uses
+    of tools: at most `steps`, each of at most `tool_seconds`, the longest `timeout` of its tools.
+    """
+    if timeout is not None:
+        return timeout
+    turns = steps + 1
+    return (1 + retries) * turns * MODEL_SECONDS + retries * turns * LONGEST_PAUSE + steps * tool_seconds
