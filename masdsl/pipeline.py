@@ -15,6 +15,7 @@ from masdsl.diagnostics.base import Findings
 from masdsl.source import Source
 
 if TYPE_CHECKING:
+    from masdsl.check.modules import ModuleReader
     from masdsl.check.program import Program
     from masdsl.emit import PyModule
     from masdsl.runtime import Program as CompiledProgram
@@ -33,24 +34,40 @@ def check_file(path: str, findings: Findings, config: Config | None = None) -> C
 
     Nothing is raised for what a file may hold; faults of the file and of its configuration are added to `findings`.
     """
-    from masdsl.reading import read_source
+    from masdsl.reading import read_bytes
 
     if config is None:
         config = load_config(os.path.dirname(path), findings)
-    source = read_source(path, findings)
-    return Checked(source, None if source is None else check_source(source, config, findings), config)
+    data = read_bytes(path, findings)
+    return Checked(None, None, config) if data is None else check_bytes(path, data, config, findings)
 
 
-def check_source(source: Source, config: Config, findings: Findings) -> Program | None:
-    """Parse and check a program; None where it has errors. Imports are read from the folder of `source.name`."""
+def check_bytes(
+    path: str, data: bytes, config: Config, findings: Findings, read_module: ModuleReader | None = None
+) -> Checked:
+    """Check a program whose file holds `data`; otherwise like `check_source`."""
+    from masdsl.reading import decode
+
+    source = decode(path, data, findings)
+    return Checked(source, check_source(source, config, findings, read_module), config)
+
+
+def check_source(
+    source: Source, config: Config, findings: Findings, read_module: ModuleReader | None = None
+) -> Program | None:
+    """Parse and check a program; None where it has errors.
+
+    Imports are read from the folder of `source.name`, unless `read_module` finds them in another way.
+    """
+    from masdsl import reading
     from masdsl.check.bounds import bound_calls
     from masdsl.check.budgets import check_budgets
     from masdsl.check.check import check_parsed
-    from masdsl.reading import read_module
     from masdsl.syntax.parse import parse_program
 
     parsed = parse_program(source, findings)
-    program = check_parsed(parsed, config=config, read_module=read_module, findings=findings)
+    reader = read_module or reading.read_module
+    program = check_parsed(parsed, config=config, read_module=reader, findings=findings)
     if program is None:
         return None
     check_budgets(program, bound_calls(program), findings)

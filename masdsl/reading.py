@@ -95,6 +95,14 @@ def _too_large(source: Source, findings: Findings) -> None:
 
 def read_source(path: str, findings: Findings) -> Source | None:
     """Read a program from a regular file, whose path becomes its name. None, with a finding, if that cannot be done."""
+    data = read_bytes(path, findings)
+    return None if data is None else decode(path, data, findings)
+
+
+def read_bytes(path: str, findings: Findings) -> bytes | None:
+    """Return what `decode` needs of a regular file: its bytes, at most one more than allowed. None, with a finding, if
+    that cannot be done.
+    """
     try:
         data = _read(path)
     except OSError as error:
@@ -105,8 +113,7 @@ def read_source(path: str, findings: Findings) -> Source | None:
         return None
     if data is None:
         _unreadable(path, "it is not a regular file", "name a file that holds the program", findings)
-        return None
-    return decode(path, data, findings)
+    return data
 
 
 def read_module(importer: Source, path: tuple[str, ...], findings: Findings) -> Source | str:
