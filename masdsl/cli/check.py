@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from masdsl.cli.boundary import guarded
 from masdsl.cli.files import STDIN, find_programs, read_stdin
-from masdsl.cli.terminal import FORMATS, exit_code, print_findings, write
+from masdsl.cli.terminal import add_report_options, exit_code, print_findings, write
 from masdsl.config import Config, load_config
 from masdsl.diagnostics.base import Finding, Findings
 from masdsl.pipeline import Checked, check_file, check_source
@@ -17,7 +17,7 @@ from masdsl.pipeline import Checked, check_file, check_source
 class _Options(NamedTuple):
     paths: Sequence[str] = ()
     form: str = "text"
-    strict: bool = False
+    fail_on: str = "error"
     verbose: bool = False
 
 
@@ -41,7 +41,7 @@ def run(arguments: Sequence[str]) -> int:
     print_findings(reported, options.form)
     if not reported and options.form == "text":
         write(f"{len(paths)} program{'s' if len(paths) != 1 else ''}, no problems\n")
-    return exit_code(reported, options.strict)
+    return exit_code(reported, options.fail_on)
 
 
 def _check(path: str, findings: Findings, configs: dict[str, Config]) -> Checked:
@@ -82,10 +82,7 @@ def _options(arguments: Sequence[str]) -> _Options:
         metavar="PATH",
         help="programs, or folders of them (default: this folder); - is standard input",
     )
-    parser.add_argument(
-        "--format", choices=FORMATS, default="text", help="text for people, short for models, json for tools"
-    )
-    parser.add_argument("--strict", action="store_true", help="warnings count as errors")
+    add_report_options(parser)
     parser.add_argument("--verbose", action="store_true", help="show every program and the most it can cost")
     given = parser.parse_args(arguments)
-    return _Options(given.paths, given.format, given.strict, given.verbose)
+    return _Options(given.paths, given.format, given.fail_on, given.verbose)

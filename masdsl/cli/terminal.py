@@ -4,13 +4,42 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
-from typing import TextIO
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 from masdsl.cli import FINE, FOUND, USAGE
 from masdsl.diagnostics.base import ERROR, Finding
 
-FORMATS = ("text", "short", "json")
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+
+    from masdsl.diagnostics.report import About
+
+
+class Format(NamedTuple):
+    """A format of findings: what it is for, and the function of a module of `masdsl.diagnostics` that makes it.
+
+    `extra` is what that function takes beside the findings: `colour`, `about` (a `report.About`) or nothing. A
+    `document` is written even when there is nothing to report.
+    """
+
+    purpose: str
+    module: str
+    function: str
+    extra: str = ""
+    document: bool = False
+
+
+FORMATS = {
+    "text": Format("people", "render", "render_text", "colour"),
+    "short": Format("models", "render", "render_short"),
+    "json": Format("tools", "render", "render_json", document=True),
+    "github": Format("annotations of a workflow", "github", "render_github"),
+    "sarif": Format("code scanning", "sarif", "render_sarif", "about", document=True),
+    "junit": Format("test reports", "junit", "render_junit", "about", document=True),
+}
+FAIL_ON = ("error", "warning", "never")
+FAIL_ON_HELP = "which findings make the exit code 1 (default: error); files that cannot be read make it 2 in any case"
 UNREADABLE = "MAS004"
 
 
@@ -46,23 +75,65 @@ def print_error(message: str) -> None:
     write(f"mas: {escape(message)}\n", sys.stderr)
 
 
-def print_findings(findings: Sequence[Finding], form: str = "text", stream: TextIO | None = None) -> None:
-    """Write findings in one of `FORMATS`; json is written even when there are none."""
+def render_findings(
+    findings: Sequence[Finding], form: str = "text", about: About | None = None, colour: bool = False
+) -> str:
+    """Return findings in one of `FORMATS`; empty text for none, unless the format is a document.
+
+    `about` is what sarif and junit tell beside the findings, such as which files were looked at.
+    """
+    chosen = FORMATS[form]
+    if not findings and not chosen.document:
+        return ""
+    from importlib import import_module
+
+    render: Callable[..., str] = getattr(import_module(f"masdsl.diagnostics.{chosen.module}"), chosen.function)
+    if chosen.extra == "about":
+        from masdsl.diagnostics.report import About
+
+        return render(findings, about or About())
+    return render(findings, colour) if chosen.extra == "colour" else render(findings)
+
+
+def print_findings(
+    findings: Sequence[Finding], form: str = "text", stream: TextIO | None = None, about: About | None = None
+) -> None:
+    """Write findings in one of `FORMATS`; see `render_findings`."""
     stream = sys.stdout if stream is None else stream
-    if not findings and form != "json":
-        return
-    from masdsl.diagnostics import render
-
-    if form == "json":
-        write(render.render_json(findings), stream)
-    elif form == "short":
-        write(render.render_short(findings), stream)
-    else:
-        write(render.render_text(findings, colour=colours(stream)), stream)
+    text = render_findings(findings, form, about, colours(stream))
+    if text:
+        write(text, stream)
 
 
-def exit_code(findings: Sequence[Finding], strict: bool = False) -> int:
-    """Return the exit code for findings: 2 where a file cannot be read, 1 for errors (for any if `strict`)."""
+def exit_code(findings: Sequence[Finding], fail_on: str = "error") -> int:
+    """Return the exit code for findings.
+
+    It is 2 where a file cannot be read; else 1 where there is an error, or with `fail_on="warning"` any finding, or
+    with `fail_on="never"` in no case; else 0.
+    """
     if any(diagnostic.code == UNREADABLE for _, diagnostic in findings):
         return USAGE
-    return FOUND if any(strict or diagnostic.severity == ERROR for _, diagnostic in findings) else FINE
+    if fail_on == "never":
+        return FINE
+    return FOUND if any(fail_on == "warning" or diagnostic.severity == ERROR for _, diagnostic in findings) else FINE
+
+
+def add_report_options(parser: ArgumentParser, fail_on: str = "error") -> None:
+    """Add the options that all commands that report findings have: `--format`, `--fail-on` and `--strict`.
+
+    After parsing, `format` is one of `FORMATS` and `fail_on` one of `FAIL_ON`.
+    """
+    parser.add_argument("--format", choices=FORMATS, default="text", help=_formats_help())
+    parser.add_argument("--fail-on", choices=FAIL_ON, default=fail_on, help=FAIL_ON_HELP)
+    parser.add_argument(
+        "--strict", action="store_const", const="warning", dest="fail_on", help="the same as --fail-on warning"
+    )
+
+
+def _formats_help() -> str:
+    return "; ".join(f"{name} for {one.purpose}" for name, one in FORMATS.items())
+
+
+def suppressed_note(count: int) -> str:
+    """Return the line of `--verbose` that says how many findings are allowed; nothing where none is."""
+    return f"{count} finding{'s' if count != 1 else ''} allowed with a reason\n" if count else ""

@@ -7,6 +7,7 @@ the file of its range, raise it at one place.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar, NamedTuple
 
 from masdsl.node import Node, Span
@@ -23,11 +24,20 @@ class Label(NamedTuple):
     text: str
 
 
+SAFE = "safe"
+SUGGESTED = "suggested"
+
+
 class Fix(NamedTuple):
-    """A change that mends the fault: replacements of spans, to be applied together."""
+    """A change that mends the fault: replacements of spans, to be applied together.
+
+    `applicability` is `SAFE` where the program keeps its meaning or the fault is an obvious slip; `mas fix` applies
+    such a change by itself. `SUGGESTED` is a guess, or changes what the program does: somebody should look at it.
+    """
 
     title: str
     replacements: tuple[tuple[Span, str], ...]
+    applicability: str = SUGGESTED
 
 
 class Diagnostic(Node):
@@ -67,6 +77,17 @@ class Finding(NamedTuple):
     diagnostic: Diagnostic
 
 
+class Suppressed(NamedTuple):
+    """A finding that the program or the configuration allows, and the reason that is given there.
+
+    `external` says that the configuration allows it; otherwise a comment of the program does.
+    """
+
+    finding: Finding
+    reason: str
+    external: bool
+
+
 class Findings:
     """Collects findings from all stages; `ok` while there is no error. At most one for the same code and place."""
 
@@ -74,6 +95,8 @@ class Findings:
         self._findings: list[Finding] = []
         self._seen: set[tuple[str, str, Span]] = set()
         self.ok = True
+        self.suppressed: list[Suppressed] = []
+        """What was taken out because it is allowed, in order; it counts nowhere."""
 
     def add(self, source: Source, diagnostic: Diagnostic) -> None:
         """Record a diagnostic about `source`."""
@@ -94,6 +117,18 @@ class Findings:
             self._seen.discard((source.name, diagnostic.code, diagnostic.span))
         del self._findings[mark:]
         self.ok = all(finding.diagnostic.severity != ERROR for finding in self._findings)
+
+    def suppress(self, allowed: Callable[[Finding], Suppressed | None]) -> None:
+        """Move the findings that are allowed to `suppressed`: those for which `allowed` returns more than None."""
+        kept: list[Finding] = []
+        for finding in self._findings:
+            taken = allowed(finding)
+            if taken is None:
+                kept.append(finding)
+            else:
+                self.suppressed.append(taken)
+        self._findings = kept
+        self.ok = all(finding.diagnostic.severity != ERROR for finding in kept)
 
     def sorted(self) -> tuple[Finding, ...]:
         """Return all findings by source (in order of appearance), then by place."""
