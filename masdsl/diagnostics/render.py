@@ -75,8 +75,9 @@ def json_document(findings: Sequence[Finding]) -> dict[str, Any]:
     `version` (1) changes when a key changes its meaning or goes away; new keys may come. `errors` and `warnings` count
     all findings, `omitted` those beyond the first `DIAGNOSTICS`, which are not listed. Each of `findings` has `code`,
     `severity` (error or warning), `title`, `label`, `help`, `file`, `line`, `column`, `end_line`, `end_column` (from 1,
-    code points, the end is exclusive), `labels` (each with `text` and the four numbers) and `fix`: null or `title` and
-    `replacements`, each with `text` to put in place of the range that the four numbers name.
+    code points, the end is exclusive), `labels` (each with `text` and the four numbers) and `fix`: null or `title`,
+    `applicability` (safe or suggested) and `replacements`, each with `text` to put in place of the range that the four
+    numbers name.
     """
     shown = _first(findings)
     errors = sum(diagnostic.severity == ERROR for _, diagnostic in findings)
@@ -181,6 +182,7 @@ def _json_finding(finding: Finding) -> dict[str, Any]:
         if fix is None
         else {
             "title": fix.title,
+            "applicability": fix.applicability,
             "replacements": [{"text": text, **place(span)} for span, text in fix.replacements],
         },
     }
