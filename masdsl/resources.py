@@ -8,6 +8,11 @@ from __future__ import annotations
 
 import os
 import sys
+from binascii import crc32
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _PACKAGE = os.path.dirname(os.path.abspath(__file__))
 _ROOTS = (_PACKAGE, os.path.dirname(_PACKAGE))
@@ -60,3 +65,48 @@ def cache_directory() -> str | None:
             return None
         base = os.path.join(home, "Library", "Caches") if sys.platform == "darwin" else os.path.join(home, ".cache")
     return os.path.join(base, "masdsl")
+
+
+# ---------------------------------------------------------------- files of the cache
+
+
+def read_sealed(path: str, magic: bytes, *, shipped: bool = False) -> memoryview | None:
+    """Return what `write_sealed` put into a file behind `magic`; None for a file that is missing or damaged.
+
+    None as well for a file that somebody else could have written, unless it was `shipped` with the package: so what
+    is returned may be unmarshalled.
+    """
+    try:
+        with open(path, "rb") as file:
+            if not shipped and _writable_by_others(os.fstat(file.fileno())):
+                return None
+            data = file.read()
+    except OSError:
+        return None
+    body = memoryview(data)[len(magic) + 4 :]
+    if not data.startswith(magic) or crc32(body).to_bytes(4, "big") != data[len(magic) : len(magic) + 4]:
+        return None
+    return body
+
+
+def write_sealed(path: str, magic: bytes, body: bytes) -> bool:
+    """Write a file of the cache in one step, so that a reader never sees half of it; say whether that worked."""
+    passing = f"{path}.{os.getpid()}"
+    try:
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        handle = os.open(passing, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o600)
+        with open(handle, "wb") as file:
+            file.write(magic + crc32(body).to_bytes(4, "big") + body)
+        os.replace(passing, path)
+    except OSError:
+        try:
+            os.unlink(passing)
+        except OSError:
+            pass
+        return False
+    return True
+
+
+def _writable_by_others(status: os.stat_result) -> bool:
+    getuid: Callable[[], int] | None = getattr(os, "geteuid", None)
+    return getuid is not None and (status.st_uid not in (0, getuid()) or bool(status.st_mode & 0o022))

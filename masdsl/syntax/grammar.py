@@ -14,13 +14,10 @@ import re
 import sys
 from binascii import crc32
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from masdsl import resources
 from masdsl.syntax.tables import STARTS, Lexicon, Tables
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 FORMAT: Final = 2
 _GRAMMAR: Final = ("grammar", "mas.lark")
@@ -83,36 +80,25 @@ def _stored(start: str) -> tuple[Tables, Lexicon] | None:
         shipped: str | None = resources.find(*_SHIPPED)
     except FileNotFoundError:
         shipped = None
-    for path, trusted in ((shipped, True), (cache_file(), False)):
+    for path, is_shipped in ((shipped, True), (cache_file(), False)):
         if path:
-            found = _read(path, identity, start, trusted=trusted)
+            found = _read(path, identity, start, shipped=is_shipped)
             if found:
                 return found
     return None
 
 
-def _read(path: str, identity: bytes, start: str, *, trusted: bool) -> tuple[Tables, Lexicon] | None:
+def _read(path: str, identity: bytes, start: str, *, shipped: bool) -> tuple[Tables, Lexicon] | None:
+    body = resources.read_sealed(path, _MAGIC, shipped=shipped)
+    if body is None:
+        return None
     try:
-        with open(path, "rb") as file:
-            if not trusted and _writable_by_others(os.fstat(file.fileno())):
-                return None
-            data = file.read()
-        if not data.startswith(_MAGIC):
-            return None
-        body = memoryview(data)[len(_MAGIC) + 4 :]
-        if crc32(body).to_bytes(4, "big") != data[len(_MAGIC) : len(_MAGIC) + 4]:
-            return None
         made_from, lexicon, parts = marshal.loads(body)
         if made_from != identity:
             return None
         return Tables(*marshal.loads(parts[start])), Lexicon(*lexicon)
-    except (OSError, ValueError, TypeError, KeyError, EOFError, IndexError):
+    except (ValueError, TypeError, KeyError, EOFError, IndexError):
         return None
-
-
-def _writable_by_others(status: os.stat_result) -> bool:
-    getuid: Callable[[], int] | None = getattr(os, "geteuid", None)
-    return getuid is not None and (status.st_uid not in (0, getuid()) or bool(status.st_mode & 0o022))
 
 
 def _build(start: str) -> tuple[Tables, Lexicon]:
@@ -129,21 +115,6 @@ def _build(start: str) -> tuple[Tables, Lexicon]:
 
 
 def write_tables(path: str, tables: dict[str, Tables], words: Lexicon) -> bool:
-    """Write a table file in one step, so that a reader never sees half of it; say whether that worked."""
+    """Write a table file; say whether that worked."""
     parts: dict[str, Any] = {name: marshal.dumps(tuple(table)) for name, table in tables.items()}
-    body = marshal.dumps((_identity(grammar_text()), tuple(words), parts))
-    data = _MAGIC + crc32(body).to_bytes(4, "big") + body
-    passing = f"{path}.{os.getpid()}"
-    try:
-        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        handle = os.open(passing, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o600)
-        with open(handle, "wb") as file:
-            file.write(data)
-        os.replace(passing, path)
-    except OSError:
-        try:
-            os.unlink(passing)
-        except OSError:
-            pass
-        return False
-    return True
+    return resources.write_sealed(path, _MAGIC, marshal.dumps((_identity(grammar_text()), tuple(words), parts)))
