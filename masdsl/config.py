@@ -47,6 +47,14 @@ class ModelConfig(NamedTuple):
     context: int | None = None
 
 
+class Allowance(NamedTuple):
+    """A warning that `[allow]` lets pass in the programs that a pattern matches, and the reason."""
+
+    pattern: str
+    code: str
+    reason: str
+
+
 class Config(NamedTuple):
     """What a configuration says; `DEFAULT` without one.
 
@@ -56,6 +64,7 @@ class Config(NamedTuple):
     tokens of a `text` without one. `tools` maps what a program's `from "..."` says to `package.module:function`.
     `lints` maps a lint's name to `off`, `warning` or `error`; lints that it does not name keep the severity of their
     diagnostic.
+    `allow` are the warnings that are allowed for some programs.
     """
 
     path: str | None
@@ -64,6 +73,15 @@ class Config(NamedTuple):
     text_size: int
     tools: Mapping[str, str]
     lints: Mapping[str, str]
+    allow: tuple[Allowance, ...] = ()
+
+    def allowed(self, name: str) -> dict[str, str]:
+        """Return the codes that are allowed in the program of this name (its path), and the reason of each."""
+        if not self.allow:
+            return {}
+        from masdsl.config_allow import matching
+
+        return matching(self, name)
 
     def folder(self) -> str | None:
         """Return the folder of the configuration's file: Python modules of its tools are looked for there first."""

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from tomllib import TOMLDecodeError, loads
 from typing import Any, NamedTuple
 
-from masdsl.config import BUILT_IN_MODELS, CONVENTIONAL_TIERS, DEFAULT, DEFAULT_TIER, PROJECT_NAME, Config, ModelConfig
+from masdsl.config import BUILT_IN_MODELS, CONVENTIONAL_TIERS, DEFAULT, DEFAULT_TIER, PROJECT_NAME, Allowance, Config, ModelConfig
 from masdsl.config_places import Places
 from masdsl.diagnostics.base import Diagnostic, Findings
 from masdsl.diagnostics.config import ConfigSyntax, MissingConfigKey, UnknownConfigKey, UnknownModel, WrongConfigValue
@@ -149,7 +149,7 @@ class _Reader(NamedTuple):
 
     def config(self, table: dict[str, Any]) -> Config:
         """Return the configuration of the whole table."""
-        known = ("tiers", "models", "sizes", "tools", "lints")
+        known = ("tiers", "models", "sizes", "tools", "lints", "allow")
         for key in table:
             if key not in known:
                 self.unknown((key,), "the configuration", known)
@@ -161,6 +161,7 @@ class _Reader(NamedTuple):
             text_size=self.text_size(self.table(table, "sizes")),
             tools=self.tools(self.table(table, "tools")),
             lints=self.lints(self.table(table, "lints")),
+            allow=self.allow(self.table(table, "allow")),
         )
 
     def tiers(self, table: dict[str, Any], models: dict[str, ModelConfig]) -> dict[str, str]:
@@ -255,6 +256,14 @@ class _Reader(NamedTuple):
             elif self.check(("lints", name), level, _LEVEL):
                 levels[name] = level
         return levels
+
+    def allow(self, table: dict[str, Any]) -> tuple[Allowance, ...]:
+        """Return the warnings that the file allows by pattern."""
+        if not table:
+            return ()
+        from masdsl.config_allow import read_allowances
+
+        return tuple(read_allowances(table, lambda key, *fault: self.wrong(("allow", key), *fault)))
 
     def table(self, table: dict[str, Any], key: str) -> dict[str, Any]:
         value = table.get(key, {})

@@ -68,9 +68,12 @@ def check_source(
     parsed = parse_program(source, findings)
     reader = read_module or reading.read_module
     program = check_parsed(parsed, config=config, read_module=reader, findings=findings)
-    if program is None:
-        return None
-    check_budgets(program, bound_calls(program), findings)
+    if program is not None:
+        check_budgets(program, bound_calls(program), findings)
+    if "mas:" in source.text or findings.count:
+        from masdsl.suppressions import suppress
+
+        suppress(source, config, findings, complete=program is not None)
     return program if findings.ok else None
 
 

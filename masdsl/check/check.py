@@ -58,7 +58,7 @@ def check_parsed(parsed: Parsed, *, config: Config, read_module: ModuleReader, f
         rectify=Rectify(rectify.tries, rectify.at, span=rectify.span) if isinstance(rectify, ast.Rectify) else None,
     )
     assert isinstance(parsed.document, ast.Program)
-    run_lints(program, parsed.document, findings, config.lints)
+    run_lints(program, parsed.document, findings, config)
     return program if findings.ok else None
 
 

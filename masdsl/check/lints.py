@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from masdsl.check.lint_flows import dead_values, effectful
 from masdsl.check.lint_names import single_braces, unreachable_statements, unused_names
 from masdsl.check.lint_values import branches_on_text, clipped_values, pointless_untils, same_samples
 from masdsl.check.program import Program
 from masdsl.check.uses import scan
-from masdsl.diagnostics.base import Diagnostic, Findings
+from masdsl.config import Config
+from masdsl.diagnostics.base import ERROR, WARNING, Diagnostic, Findings
 from masdsl.diagnostics.lints import Lint, at_severity
 from masdsl.source import Source
 from masdsl.syntax import ast
@@ -17,14 +18,18 @@ from masdsl.syntax import ast
 OFF = "off"
 
 
-def run_lints(program: Program, document: ast.Program, findings: Findings, levels: Mapping[str, str]) -> None:
+def run_lints(program: Program, document: ast.Program, findings: Findings, config: Config) -> None:
     """Add what the lints find in a checked program and in the tree of its own module.
 
-    `levels` gives a lint's name (`Lint.lint`) the level `off`, `warning` or `error`; others are warnings.
+    The configuration gives a lint's name (`Lint.lint`) the level `off`, `warning` or `error`; others are warnings, and
+    so are those that it allows in this program.
     """
     source = program.modules[0].source
+    levels, allowed = config.lints, config.allowed(source.name)
     for found in _all(program, document, source):
         level = levels.get(found.lint, found.severity) if isinstance(found, Lint) else found.severity
+        if found.code in allowed and level == ERROR:
+            level = WARNING
         if level != OFF:
             findings.add(source, at_severity(found, level))
 

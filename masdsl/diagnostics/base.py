@@ -107,6 +107,11 @@ class Findings:
         self._findings.append(Finding(source, diagnostic))
         self.ok = self.ok and diagnostic.severity != ERROR
 
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self._findings)
+
     def mark(self) -> int:
         """Return a mark for `rollback`."""
         return len(self._findings)

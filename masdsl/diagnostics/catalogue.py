@@ -21,7 +21,7 @@ RANGES = {
     "4": ("bounds and budgets", ("bounds",)),
     "5": ("configuration and models", ("config",)),
     "6": ("prompts", ("prompts",)),
-    "7": ("lints", ("lints",)),
+    "7": ("lints", ("lints", "suppressions")),
     "9": ("running", ("run",)),
 }
 """First digit of a code -> what the range is about, and its files in this folder. (MAS8xx, bindings and patches, has

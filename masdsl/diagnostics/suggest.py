@@ -33,6 +33,13 @@ def nearest(word: str, candidates: Iterable[str]) -> str | None:
     return best
 
 
+def same_word(word: str, other: str) -> bool:
+    """Return whether two names differ in letter case and underscores alone: then the one is surely meant by the
+    other.
+    """
+    return _fold(word) == _fold(other)
+
+
 def did_you_mean(word: str, candidates: Iterable[str], otherwise: str) -> str:
     """Return a help text: "did you mean `x`?" where a candidate is near, else `otherwise`."""
     found = nearest(word, candidates)
