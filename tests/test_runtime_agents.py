@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import pytest
 
+from masdsl import sizes
 from masdsl.runtime import Agent, Enum, Items, Model, Program, Record, Result, Run, RunFailed, StepFailed, Tokens, Tool
 from masdsl.runtime.events import Event
 from masdsl.runtime.models.base import ChatModel, ModelError, Price, Reply, Request
@@ -199,12 +200,13 @@ def test_repairs_and_clips_of_a_reply_are_events() -> None:
     agent = Agent[Review](name="a", returns=Review, prompt="Go.")
     reply = "{'ok': true, 'issues': ['short', '" + "x" * 30 + "', 'third']}"
     result = ask(agent, ScriptedModel({"a": reply}))
-    assert value_of(result) == {"ok": True, "issues": ["short", "x" * 20]}
+    cut = sizes.clip_text("x" * 30, 5)
+    assert value_of(result) == {"ok": True, "issues": ["short", cut]}
     details = [(event.kind, event.detail) for event in result.events if event.kind in ("repaired", "clipped")]
     assert details == [
         ("repaired", "other quotes"),
         ("clipped", "reply: `issues` had 3 items, the cap is 2"),
-        ("clipped", "reply: `issues[1]` had 8 tokens, the cap is 5"),
+        ("clipped", f"reply: `issues[1]` had {sizes.text_tokens('x' * 30)} tokens, the cap is 5"),
     ]
 
 
@@ -315,40 +317,98 @@ def test_a_prompt_that_cannot_be_filled_in_fails_the_step() -> None:
 # ---------------------------------------------------------------- accounts
 
 
+PROMPT, REPLY = "p" * 400, "r" * 40
+ASKED = sizes.REQUEST_TOKENS + sizes.MESSAGE_TOKENS + sizes.counted_tokens(PROMPT)
+SAID = sizes.counted_tokens(REPLY)
+HUGE = "a huge number"
+
+
 @pytest.mark.parametrize(
-    ("reported", "counted"),
+    ("reported", "counted", "told"),
     [
-        ((30, 12), (30, 12)),
-        ((None, None), (104, 10)),  # 400 characters and a message; 40 characters
-        ((-5, -1), (104, 10)),
-        ((0, 0), (13, 2)),  # an eighth of our own count
-        ((10**12, 10**12), (400 + 128, 800)),  # a token a byte and room for a template; the longest reply allowed
+        ((30, 12), (30, 12), []),
+        ((None, None), (ASKED, SAID), ["it does not count its tokens: our own counts hold"]),
+        ((None, 12), (ASKED, 12), ["it does not count its tokens: our own counts hold"]),
+        (
+            (-5, -1),
+            (ASKED, SAID),
+            [
+                f"its count of tokens of the reply is -1, which no count can be: {SAID} count, by our own rule",
+                f"its count of tokens of the prompt is -5, which no count can be: {ASKED} count, by our own rule",
+            ],
+        ),
+        (
+            (0, 0),
+            (-(-ASKED // 8), -(-SAID // 8)),
+            [
+                f"its count of tokens of the reply is 0, below what is possible: {-(-SAID // 8)} count",
+                f"its count of tokens of the prompt is 0, below what is possible: {-(-ASKED // 8)} count",
+            ],
+        ),
+        (
+            (ASKED + 1, 801),
+            (ASKED, 800),
+            [
+                "its count of tokens of the reply is 801, above the 800 reserved: 800 count",
+                f"its count of tokens of the prompt is {ASKED + 1}, above the {ASKED} reserved: {ASKED} count",
+            ],
+        ),
+        (
+            (True, 10**30),
+            (ASKED, SAID),
+            [
+                f"its count of tokens of the reply is {HUGE}, which no count can be: {SAID} count, by our own rule",
+                f"its count of tokens of the prompt is true, which no count can be: {ASKED} count, by our own rule",
+            ],
+        ),
+        (
+            (float("nan"), 12.0),
+            (ASKED, SAID),
+            [
+                f"its count of tokens of the reply is 12.0, which no count can be: {SAID} count, by our own rule",
+                f"its count of tokens of the prompt is nan, which no count can be: {ASKED} count, by our own rule",
+            ],
+        ),
     ],
 )
-def test_usage_is_the_providers_where_it_is_possible(
-    reported: tuple[int | None, int | None], counted: tuple[int, int]
-) -> None:
-    agent = Agent[str](name="a", returns=str, prompt="p" * 400)
-    model = ScriptedModel(
-        {"a": Says("r" * 40, input_tokens=reported[0], output_tokens=reported[1])}, price=Price(1.0, 2.0)
-    )
+def test_usage_is_the_providers_where_it_is_possible(reported: Any, counted: tuple[int, int], told: list[str]) -> None:
+    agent = Agent[str](name="a", returns=str, prompt=PROMPT)
+    model = ScriptedModel({"a": Says(Reply(REPLY, *reported))}, price=Price(1.0, 2.0))
     result = ask(agent, model)
     assert (result.tokens_in, result.tokens_out) == counted
-    assert result.usd == pytest.approx((counted[0] * 1.0 + counted[1] * 2.0) / 1e6)
+    assert result.picodollars == counted[0] * 1_000_000 + counted[1] * 2_000_000
+    assert result.usd == result.picodollars / 10**12
+    assert [event.detail for event in result.events if event.kind == "miscounted"] == told
+
+
+def test_missing_counts_are_told_once_for_each_model() -> None:
+    agent = Agent[int](name="a", returns=int, prompt="Go.", retries=4)
+    result = ask(agent, ScriptedModel({"a": [*[Says(Reply("dunno"))] * 4, Says(Reply("1"))]}, name="quiet"))
+    assert [event.model for event in result.events if event.kind == "miscounted"] == ["quiet"]
+
+
+def test_a_reply_that_is_longer_than_allowed_counts_as_the_longest() -> None:
+    agent = Agent[str](name="a", returns=str, prompt=PROMPT, max_tokens=10)
+    result = ask(agent, ScriptedModel({"a": Says(Reply("word " * 200_000, 5, 5))}))
+    assert result.tokens_out == 10
+    assert [event.detail for event in result.events if event.kind == "miscounted"] == [
+        "its reply is longer than the 10 tokens that it was allowed: 10 count",
+        f"its count of tokens of the prompt is 5, below what is possible: {-(-ASKED // 8)} count",
+    ]
 
 
 def test_what_failed_is_paid_for_when_it_was_billed() -> None:
-    agent = Agent[str](name="a", returns=str, prompt="p" * 400, retries=3)
-    model = ScriptedModel({"a": [Fails("connection"), Fails("overloaded", billed=True), "r" * 40]})
+    agent = Agent[str](name="a", returns=str, prompt=PROMPT, retries=3)
+    model = ScriptedModel({"a": [Fails("connection"), Fails("overloaded", billed=True), REPLY]})
     result = ask(agent, model)
     calls = [(event.tokens_in, event.tokens_out) for event in result.events if event.kind == "called"]
-    assert calls == [(0, 0), (104, 0), (104, 10)]
+    assert calls == [(0, 0), (ASKED, 0), (ASKED, SAID)]
 
 
 def test_after_a_timeout_all_that_was_reserved_counts() -> None:
-    agent = Agent[str](name="a", returns=str, prompt="p" * 400, timeout=1.0, default="")
+    agent = Agent[str](name="a", returns=str, prompt=PROMPT, timeout=1.0, default="")
     result = ask(agent, ScriptedModel({"a": Says("late", after=9.0)}))
-    assert (result.tokens_in, result.tokens_out) == (104, 800)
+    assert (result.tokens_in, result.tokens_out) == (ASKED, 800)
 
 
 def test_calls_without_a_price_are_counted_as_such() -> None:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import pytest
 
+from masdsl import sizes
 from masdsl.runtime import (
     Agent,
     BudgetExceeded,
@@ -259,6 +260,10 @@ def test_a_fault_of_the_compiled_program_is_not_a_failed_step() -> None:
 # ---------------------------------------------------------------- budgets
 
 
+ASKED = sizes.REQUEST_TOKENS + sizes.MESSAGE_TOKENS + sizes.counted_tokens("OK")
+SAID = sizes.counted_tokens("x")
+
+
 async def four(run: Run) -> str:
     return " ".join([await step.call("x", ok) for step in run.loop("again", 4)])
 
@@ -284,19 +289,20 @@ def test_attempts_count() -> None:
 
 
 def test_tokens_are_reserved_at_worst_and_settled_by_what_they_were() -> None:
-    # a call reserves 1 + 4 tokens for the prompt and 800 for the reply, and takes 5 + 1
-    assert play(four, budget=Limits(tokens=804)).value == "else else else else"
-    assert play(four, budget=Limits(tokens=805)).value == "x else else else"
-    assert play(four, budget=Limits(tokens=805 + 3 * 6)).value == "x x x x"
+    reserved, taken = ASKED + 800, ASKED + SAID
+    assert play(four, budget=Limits(tokens=reserved - 1)).value == "else else else else"
+    assert play(four, budget=Limits(tokens=reserved)).value == "x else else else"
+    assert play(four, budget=Limits(tokens=reserved + 3 * taken - 1)).value == "x x x else"
+    assert play(four, budget=Limits(tokens=reserved + 3 * taken)).value == "x x x x"
 
 
 def test_usd_needs_a_price() -> None:
     def spend(usd: float, price: Price | None) -> Result:
         return play(four, ScriptedModel({"*": "x"}, price=price), budget=Limits(usd=usd))
 
-    cost = (5 * 1.0 + 800 * 10.0) / 1e6
-    assert spend(cost, Price(1.0, 10.0)).value == "x else else else"
-    assert spend(cost * 0.999, Price(1.0, 10.0)).value == "else else else else"
+    cost = ASKED * 1_000_000 + 800 * 10_000_000  # in picodollars
+    assert spend(cost / 10**12, Price(1.0, 10.0)).value == "x else else else"
+    assert spend((cost - 1) / 10**12, Price(1.0, 10.0)).value == "else else else else"
     assert spend(0.0, Price(0.0, 0.0)).value == "x x x x"
     result = spend(1.0, None)
     assert result.value == "else else else else"
@@ -342,11 +348,11 @@ def test_parallel_calls_never_overspend_and_wait_for_what_others_do_not_need() -
 
         return " ".join(await run.sample(16, one))
 
-    # room for two reservations at a time; all sixteen fit when each settles at 6 of 805
+    # room for two reservations at a time; all sixteen fit because each settles for less
     model = ScriptedModel({"ok": Says("x", after=1.0)})
-    result = play(main, model, budget=Limits(tokens=1700))
+    result = play(main, model, budget=Limits(tokens=14 * (ASKED + SAID) + 2 * (ASKED + 800)))
     assert result.value == " ".join(["x"] * 16)
-    assert result.tokens == 16 * 6
+    assert result.tokens == 16 * (ASKED + SAID)
     assert result.seconds == 8.0  # two at a time
     assert play(main, model, budget=Limits(calls=10)).calls == 10
 
@@ -358,7 +364,7 @@ def test_waiting_for_room_ends_at_the_deadline() -> None:
         x = run.start(run.call("x", a))
         return await run.call("y", hasty) + await x
 
-    result = play(main, {"a": Says("x", after=5.0)}, budget=Limits(tokens=900))
+    result = play(main, {"a": Says("x", after=5.0)}, budget=Limits(tokens=1000))
     assert result.value == "latex"
     assert "refused main.y" in ended(result)
 

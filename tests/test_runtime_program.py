@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import pytest
 
+from masdsl import sizes
 from masdsl.runtime import (
     Agent,
     Enum,
@@ -78,7 +79,7 @@ def echoes(**more: Any) -> ScriptedModel:
         ({"text": "hi", "kind": Kind.code, "class_": 2}, "hi code 2 0!"),
         ({"text": "hi", "notes": [{"kind": "math", "text": "t"}]}, "hi math 1 1!"),
         ({"text": "hi", "notes": None}, "hi math 1 0!"),
-        ({"text": "123456789"}, "12345678 math 1 0!"),
+        ({"text": "123456789"}, f"{sizes.clip_text('123456789', 2)} math 1 0!"),
     ],
 )
 def test_inputs(inputs: dict[str, Any], value: str) -> None:
@@ -116,15 +117,17 @@ def test_names_of_flows_are_those_of_the_program() -> None:
 
 def test_results_are_json() -> None:
     result = run(PROGRAM.run(inputs={"text": "hi"}, models=echoes()))
+    said = sizes.counted_tokens("hi math 1 0")
+    asked = sizes.REQUEST_TOKENS + sizes.MESSAGE_TOKENS + said
     assert json.loads(json.dumps(result.to_json())) == {
         "value": "hi math 1 0!",
         "calls": 1,
-        "tokens_in": 7,
-        "tokens_out": 3,
+        "tokens_in": asked,
+        "tokens_out": said,
         "usd": 0.0,
         "seconds": 0.0,
     }
-    assert result.tokens == 10
+    assert result.tokens == asked + said
 
 
 def test_models_may_be_given_by_name_or_one_for_all() -> None:
@@ -210,7 +213,7 @@ def test_failed_runs_end_with_3_or_4(capsys: pytest.CaptureFixture[str], monkeyp
     assert "main.said: auth: no \\u{1b}[31mkey" in capsys.readouterr().err
     poor = Program(name="p.mas", flows=(main,), agents=(echo,), budget=Limits(calls=0))
     assert command(poor, ["text=x"]) == 3
-    assert "all 0 calls are used up" in capsys.readouterr().err
+    assert "refused by the budget: it allows no calls" in capsys.readouterr().err
 
 
 # ---------------------------------------------------------------- tools of the configuration

@@ -12,15 +12,16 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
+from masdsl import sizes
 from masdsl.formats import NO_TOOLS_LEFT, tool_instructions, turn_schema, uses_left
 from masdsl.runtime.agent import MISSING, form_of
 from masdsl.runtime.failures import BudgetRefused, StepFailed, Stopped
 from masdsl.runtime.models.base import Message
 from masdsl.runtime.replies import Fault, Parsed, as_json, loose_objects, parse_reply, read_value
 from masdsl.runtime.shapes import Shape, TextShape, plain, type_of
-from masdsl.runtime.text import show
+from masdsl.runtime.text import brief, clean, show
 from masdsl.runtime.tool import Tool
-from masdsl.runtime.turns import Conversation, messages_of, take_turn
+from masdsl.runtime.turns import Conversation, echo, messages_of, take_turn
 from masdsl.runtime.using import use_tool
 
 
@@ -56,11 +57,27 @@ async def act(talk: Conversation, prompt: str) -> Any:
         )
         if not isinstance(outcome, Use):
             return outcome.value if isinstance(outcome, Answer) else outcome
-        result = await _use(talk, tools, outcome, turn)
-        left = agent.steps - turn - 1
+        told = await _use(talk, tools, outcome, turn)
         said = json.dumps({"tool": outcome.tool, "arguments": as_json(outcome.arguments)}, ensure_ascii=False)
-        messages = (*messages, Message("assistant", said), Message("user", f"{result}\n\n{uses_left(left)}"))
+        messages = (*messages, echo(said, agent), Message("user", result_text(told, agent.steps - turn - 1)))
     raise AssertionError("the last turn answers or fails")
+
+
+class Told(NamedTuple):
+    """What a model is told about the use of a tool: some words, and the result as text, where there is one."""
+
+    words: str
+    shown: str = ""
+
+
+def result_text(told: Told, left: int) -> str:
+    """Return the message after a use of a tool: what came of it, and how many uses are left.
+
+    Besides the result, it counts at most `sizes.RESULT_TOKENS`: longer words are cut.
+    """
+    behind = f"\n\n{uses_left(left)}"
+    words = sizes.clip_counted(clean(told.words), sizes.RESULT_TOKENS - sizes.counted_tokens(behind))
+    return f"{words}{clean(told.shown)}{behind}"
 
 
 # ---------------------------------------------------------------- what the model replied
@@ -98,22 +115,22 @@ def _read_use(text: str, uses: list[dict[str, Any]], tools: Mapping[str, Tool[An
     return Parsed(Use(name, arguments), (), ())
 
 
-async def _use(talk: Conversation, tools: Mapping[str, Tool[Any]], use: Use, turn: int) -> str:
+async def _use(talk: Conversation, tools: Mapping[str, Tool[Any]], use: Use, turn: int) -> Told:
     """Use a tool and return what the model is told: its result, or what went wrong."""
     tool = tools.get(use.tool)
     if tool is None:
-        return f"There is no tool `{use.tool}`. The tools are: {', '.join(tools)}."
+        return Told(f"There is no tool `{brief(use.tool)}`. The tools are: {', '.join(tools)}.")
     inputs: dict[str, object] = {}
     for name, shape in tool.parameters.shapes.items():
         if name not in use.arguments:
             default = tool.parameters.defaults.get(name, MISSING)
             if default is MISSING:
-                return f"`{tool.name}` was not used: the argument `{name}` is missing."
+                return Told(f"`{tool.name}` was not used: the argument `{name}` is missing.")
             inputs[name] = default
             continue
         parsed = read_value(use.arguments[name], shape, "")
         if isinstance(parsed, Fault):
-            return f"`{tool.name}` was not used: the argument `{name}` does not fit: {parsed.text}."
+            return Told(f"`{tool.name}` was not used: the argument `{name}` does not fit: {parsed.text}.")
         inputs[name] = parsed.value
     step = talk.step.inner("tool", tool.name, turn)
     try:
@@ -121,5 +138,5 @@ async def _use(talk: Conversation, tools: Mapping[str, Tool[Any]], use: Use, tur
     except (BudgetRefused, Stopped):
         raise
     except StepFailed as failure:
-        return f"`{tool.name}` failed: {failure.reason}."
-    return f"`{tool.name}` returned:\n{show(plain(value))}"
+        return Told(f"`{tool.name}` failed: {failure.reason}.")
+    return Told(f"`{tool.name}` returned:\n", show(plain(value)))

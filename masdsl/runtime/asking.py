@@ -15,7 +15,8 @@ from masdsl.runtime.session import Step
 from masdsl.runtime.shapes import plain
 from masdsl.runtime.stand_in import StandInModel
 from masdsl.runtime.turns import Conversation, messages_of, take_turn
-from masdsl.runtime.using import fit_inputs
+from masdsl.runtime.using import fit_inputs, tool_seconds
+from masdsl.sizes import agent_seconds
 
 
 async def ask(step: Step, agent: Agent[Any], inputs: Mapping[str, object]) -> Any:
@@ -30,8 +31,9 @@ async def ask(step: Step, agent: Agent[Any], inputs: Mapping[str, object]) -> An
         model = step.session.model_of(agent) if stand_in is None else StandInModel(stand_in, values)
     except ModelError as error:
         raise step.failed(error.detail) from None
-    deadline = None if agent.timeout is None else asyncio.get_running_loop().time() + agent.timeout
-    talk = Conversation(step, agent, model, deadline)
+    longest_tool = max(map(tool_seconds, agent.tools), default=0.0)
+    seconds = agent_seconds(agent.timeout, agent.retries, agent.steps, longest_tool)
+    talk = Conversation(step, agent, model, asyncio.get_running_loop().time() + seconds, seconds)
     if agent.steps:
         return await act(talk, prompt)
     request = "\n\n".join(part for part in (prompt, agent.contract) if part)

@@ -3,6 +3,8 @@
     started    the step begins
     called     one call of a model or a tool ended; it has the cost, and `detail` is the fault if it brought no value
     retried    the step asks again; `detail` is why
+    miscounted a model's counts of tokens cannot be, or are missing (told once for each model); `detail` says what
+               counts instead
     repaired   a reply was read in spite of a fault of form; `detail` is what was mended
     clipped    an input or a value was cut to its cap
     refused    a call was not made, because the budget has no room for it
@@ -19,7 +21,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any, Literal, TypeAlias
 
-EventKind: TypeAlias = Literal["started", "called", "retried", "repaired", "clipped", "refused", "failed", "finished"]
+EventKind: TypeAlias = Literal[
+    "started", "called", "miscounted", "retried", "repaired", "clipped", "refused", "failed", "finished"
+]
 StepKind: TypeAlias = Literal["agent", "tool", "flow"]
 
 

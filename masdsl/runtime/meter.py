@@ -6,54 +6,101 @@ fit all of them. What counts:
 - calls: every call of a model, whether it succeeded or not. Calls of tools count as none: their number is bounded by
   the program, and what they cost is the host's affair. They still end with the budget's seconds.
 - tokens: of prompts and replies together. A call reserves its prompt and the longest reply it allows.
-- usd: the same at the model's price. Under a limit in USD, a model whose price is unknown is refused.
+- usd: the same at the model's price, in whole picodollars. Under a limit in USD, a model whose price is unknown is
+  refused.
 - seconds: wall time since the meter began. A call may not take longer than what is left.
 
-A call that does not fit is refused before anything is sent. One that would fit if calls under way did not need all they
-have reserved waits for these to settle, so that parallel steps spend a budget as fully as sequential ones. All methods
-run in one event loop, and nothing is awaited between the test and the reservation.
+All counts are whole numbers, and none is ever above its limit. A call that does not fit is refused before anything is
+sent. One that would fit if calls under way did not need all they have reserved waits for these to settle, so that
+parallel steps spend a budget as fully as sequential ones; who waits is served in the order of asking, and wakes nobody
+else for nothing. All methods run in one event loop, and nothing is awaited between the test and the reservation.
 """
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from collections import deque
+from dataclasses import dataclass
+from math import isfinite
+from typing import Final, NamedTuple
 
+from masdsl.money import PICODOLLARS, BadAmount, TokenPrice, limit_of
 from masdsl.runtime.failures import BudgetRefused
-from masdsl.runtime.models.base import Price
+
+LEAST_SECONDS: Final = 1e-6
+"""Less time than that is none: what floating point leaves of a deadline that has come."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """A budget or a slice of one; None is no limit. `usd` and `seconds` may be fractions."""
+    """A budget or a slice of one; None is no limit. `usd` and `seconds` may be fractions.
+
+    Raises ValueError for a limit that is negative, not finite, or (calls, tokens) no whole number.
+    """
 
     calls: int | None = None
     tokens: int | None = None
     usd: float | None = None
     seconds: float | None = None
 
+    def __post_init__(self) -> None:
+        for name in ("calls", "tokens"):
+            whole = getattr(self, name)
+            if whole is not None and (not isinstance(whole, int) or isinstance(whole, bool) or whole < 0):
+                raise ValueError(f"the limit of {name} is {whole!r}: give a whole number from 0 on, or None for none")
+        if self.usd is not None:
+            try:
+                limit_of(self.usd)
+            except BadAmount as fault:
+                raise ValueError(f"the limit of usd {fault}: {self.usd!r}") from None
+        seconds: object = self.seconds
+        if seconds is not None:
+            is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+            if not (is_number and isfinite(self.seconds or 0.0) and (self.seconds or 0.0) >= 0):
+                raise ValueError(f"the limit of seconds is {seconds!r}: give a number from 0 on, or None for none")
+
+
+def usd_of(picodollars: int) -> float:
+    """Return the US dollars nearest to an amount of picodollars."""
+    return picodollars / PICODOLLARS
+
+
+def _in_usd(picodollars: int) -> str:
+    """Return an amount in USD with all its digits."""
+    whole, rest = divmod(picodollars, PICODOLLARS)
+    return f"{whole}.{rest:012d}".rstrip("0").removesuffix(".")
+
 
 class Cost(NamedTuple):
-    """What a call may cost, or did: tokens of the prompt and of the reply, and USD (None: nobody knows)."""
+    """What a call may cost, or did: tokens of the prompt and of the reply, and picodollars (None: nobody knows)."""
 
     tokens_in: int = 0
     tokens_out: int = 0
-    usd: float | None = 0.0
+    picodollars: int | None = 0
 
     @property
     def tokens(self) -> int:
         """Tokens of both directions."""
         return self.tokens_in + self.tokens_out
 
+    @property
+    def usd(self) -> float:
+        """US dollars, the nearest there is to the picodollars; 0.0 where nobody knows."""
+        return usd_of(self.picodollars or 0)
 
-def cost_of(tokens_in: int, tokens_out: int, price: Price | None) -> Cost:
-    """Return the cost of a call at a price per million tokens."""
-    usd = None if price is None else (tokens_in * price.input + tokens_out * price.output) / 1_000_000
-    return Cost(tokens_in, tokens_out, usd)
+
+def cost_of(tokens_in: int, tokens_out: int, price: TokenPrice | None) -> Cost:
+    """Return the cost of a call at a price."""
+    return Cost(tokens_in, tokens_out, None if price is None else price.of(tokens_in, tokens_out))
 
 
-_ROUNDING = 1e-12
+class Claim(NamedTuple):
+    """A call that asks for room: the address of its step, its worst cost, its model, and how many calls it counts."""
+
+    step: str
+    cost: Cost
+    model: str
+    calls: int
 
 
 @dataclass(eq=False, slots=True)
@@ -66,48 +113,67 @@ class Reservation:
     settled: bool = False
 
 
-@dataclass(eq=False)
 class Meter:
     """Counts what is spent below it, and what is reserved. `name` says in messages whose limits these are."""
 
-    limits: Limits
-    name: str
-    parent: Meter | None = None
-    calls: int = 0
-    tokens_in: int = 0
-    tokens_out: int = 0
-    usd: float = 0.0
-    held_tokens: int = 0
-    held_usd: float = 0.0
-    began: float = field(default_factory=lambda: asyncio.get_running_loop().time())
-    _waiting: list[asyncio.Future[None]] = field(default_factory=list)
+    def __init__(self, limits: Limits, name: str, parent: Meter | None = None) -> None:
+        self.limits = limits
+        self.name = name
+        self.calls = 0
+        self.tokens_in = 0
+        self.tokens_out = 0
+        self.picodollars = 0
+        self.held_tokens = 0
+        self.held_picodollars = 0
+        self.began = asyncio.get_running_loop().time()
+        self._most_picodollars = None if limits.usd is None else limit_of(limits.usd)
+        self._chain: tuple[Meter, ...] = (self, *(parent._chain if parent else ()))
+        self._queue: deque[asyncio.Future[None]] = deque()
+        ends = [
+            (meter.began + meter.limits.seconds, meter) for meter in self._chain if meter.limits.seconds is not None
+        ]
+        self._first_to_end = min(ends, key=lambda end: end[0], default=None)
 
-    def __post_init__(self) -> None:
-        self._chain: tuple[Meter, ...] = (self, *(self.parent._chain if self.parent else ()))
-        ends = [meter.began + meter.limits.seconds for meter in self._chain if meter.limits.seconds is not None]
-        self.deadline = min(ends, default=None)
-        """The loop's time at which the time of this meter, or of one above it, is used up."""
+    @property
+    def deadline(self) -> float | None:
+        """The loop's time at which the time of this meter, or of one above it, is used up; None without a limit."""
+        return None if self._first_to_end is None else self._first_to_end[0]
 
-    async def reserve(
-        self, step: str, cost: Cost, model: str = "", until: float | None = None, *, calls: int = 1
-    ) -> Reservation:
-        """Make room for one call of at most this cost, counting it as `calls` calls already.
+    @property
+    def time_is_up(self) -> str:
+        """What to say when the deadline has come: whose seconds are used up."""
+        meter = self if self._first_to_end is None else self._first_to_end[1]
+        return f"the {meter.limits.seconds or 0:g} seconds of {meter.name} are used up"
 
-        `step` is its address for the message; `until` is a time of the loop until which it may wait for calls under
-        way. Raises BudgetRefused, for the limit that has no room, nothing having been counted.
+    async def reserve(self, claim: Claim, until: float | None = None) -> Reservation:
+        """Make room for a call, counting its calls already.
+
+        `until` is a time of the loop until which it may wait for calls under way. Raises BudgetRefused, for the limit
+        that has no room, nothing having been counted.
         """
-        while True:
-            held_up = False
+        ticket: asyncio.Future[None] | None = None
+        full: Meter | None = None
+        try:
+            while True:
+                room = self._first_without_room(claim, ticket)
+                if room is None:
+                    break
+                if room is not full or ticket is None:
+                    if full is not None and ticket is not None:
+                        full._leave(ticket)
+                    ticket = room._join()
+                    full = room
+                else:
+                    ticket = room._stay(ticket)
+                await self._wait(claim, full, ticket, until)
             for meter in self._chain:
-                held_up = meter._must_wait(step, cost, model, calls) or held_up
-            if not held_up:
-                break
-            await self._wait(step, until)
-        for meter in self._chain:
-            meter.calls += calls
-            meter.held_tokens += cost.tokens
-            meter.held_usd += cost.usd or 0.0
-        return Reservation(self, cost, calls)
+                meter.calls += claim.calls
+                meter.held_tokens += claim.cost.tokens
+                meter.held_picodollars += claim.cost.picodollars or 0
+        finally:
+            if full is not None and ticket is not None:
+                full._leave(ticket)
+        return Reservation(self, claim.cost, claim.calls)
 
     def release(self, reservation: Reservation) -> None:
         """Take a reservation back whose call was not made after all."""
@@ -117,58 +183,111 @@ class Meter:
             self.settle(reservation, Cost())
 
     def settle(self, reservation: Reservation, cost: Cost) -> None:
-        """Replace what was reserved by what the call did cost. Only the first time counts."""
+        """Replace what was reserved by what the call did cost, which cannot be more. Only the first time counts."""
         if reservation.settled:
             return
+        most = reservation.cost
+        if cost.tokens > most.tokens or (cost.picodollars or 0) > (most.picodollars or 0):
+            raise AssertionError(f"{cost} is more than the {most} that was reserved: this is a fault of the runtime")
         reservation.settled = True
         for meter in self._chain:
-            meter.held_tokens -= reservation.cost.tokens
-            meter.held_usd -= reservation.cost.usd or 0.0
+            meter.held_tokens -= most.tokens
+            meter.held_picodollars -= most.picodollars or 0
             meter.tokens_in += cost.tokens_in
             meter.tokens_out += cost.tokens_out
-            meter.usd += cost.usd or 0.0
-        top = self._chain[-1]
-        waiting, top._waiting = top._waiting, []
-        for waiter in waiting:
-            if not waiter.done():
-                waiter.set_result(None)
+            meter.picodollars += cost.picodollars or 0
+        for meter in self._chain:
+            meter._call_next()
 
-    def _must_wait(self, step: str, cost: Cost, model: str, calls: int) -> bool:
-        """Whether the call fits only once others have settled; raise BudgetRefused when it cannot."""
-        limits = self.limits
-        if limits.calls is not None and self.calls + calls > limits.calls:
-            raise self._refusal(step, "calls", f"all {limits.calls} calls are used up")
-        if limits.seconds is not None and asyncio.get_running_loop().time() >= self.began + limits.seconds:
-            raise self._refusal(step, "seconds", f"the {limits.seconds:g} seconds are used up")
-        wait = False
+    # ------------------------------------------------------------ room
+
+    def _first_without_room(self, claim: Claim, ticket: asyncio.Future[None] | None) -> Meter | None:
+        """Return the innermost meter in which the call fits only once others have settled, or have had their turn.
+
+        Raises BudgetRefused where it cannot fit at all.
+        """
+        found = None
+        for meter in self._chain:
+            if not meter._has_room(claim, ticket) and found is None:
+                found = meter
+        return found
+
+    def _has_room(self, claim: Claim, ticket: asyncio.Future[None] | None) -> bool:
+        """Whether the call fits now; raise BudgetRefused when it never will."""
+        limits, cost = self.limits, claim.cost
+        if limits.calls is not None and self.calls + claim.calls > limits.calls:
+            used_up = f"all {limits.calls} calls are used up" if limits.calls else "it allows no calls"
+            raise self._refusal(claim, "calls", used_up)
+        if limits.seconds is not None and asyncio.get_running_loop().time() >= self._end - LEAST_SECONDS:
+            used_up = f"the {limits.seconds:g} seconds are used up" if limits.seconds else "it allows no time"
+            raise self._refusal(claim, "seconds", used_up)
+        room = True
         if limits.tokens is not None:
             left = limits.tokens - self.tokens_in - self.tokens_out
             if cost.tokens > left:
-                what = f"it may need {cost.tokens} tokens and {max(left, 0)} of {limits.tokens} are left"
-                raise self._refusal(step, "tokens", what)
-            wait = cost.tokens > left - self.held_tokens
-        if limits.usd is not None:
-            if cost.usd is None:
-                what = f"the price of the model `{model}` is unknown, so a limit in USD cannot be kept"
-                raise self._refusal(step, "usd", what)
-            left_usd = limits.usd - self.usd
-            if cost.usd > left_usd + _ROUNDING:
-                what = f"it may cost {cost.usd:.6f} USD and {max(left_usd, 0.0):.6f} of {limits.usd:g} are left"
-                raise self._refusal(step, "usd", what)
-            wait = wait or cost.usd > left_usd - self.held_usd + _ROUNDING
-        return wait
+                what = f"it may need {cost.tokens} tokens and {left} of {limits.tokens} are left"
+                if cost.tokens > limits.tokens:
+                    what = f"it may need {cost.tokens} tokens, more than the {limits.tokens} in all"
+                raise self._refusal(claim, "tokens", what)
+            room = cost.tokens <= left - self.held_tokens
+        if self._most_picodollars is not None:
+            if cost.picodollars is None:
+                what = f"the price of the model `{claim.model}` is unknown, so a limit in USD cannot be kept"
+                raise self._refusal(claim, "usd", what)
+            left = self._most_picodollars - self.picodollars
+            if cost.picodollars > left:
+                may, most = _in_usd(cost.picodollars), _in_usd(self._most_picodollars)
+                what = f"it may cost {may} USD and {_in_usd(left)} of {most} are left"
+                if cost.picodollars > self._most_picodollars:
+                    what = f"it may cost {may} USD, more than the {most} in all"
+                raise self._refusal(claim, "usd", what)
+            room = room and cost.picodollars <= left - self.held_picodollars
+        others_first = bool(self._queue) and self._queue[0] is not ticket and bool(cost.tokens)
+        return room and not others_first
 
-    def _refusal(self, step: str, limit: str, what: str) -> BudgetRefused:
-        return BudgetRefused(step, f"refused by {self.name}: {what}", limit=limit)
+    @property
+    def _end(self) -> float:
+        return self.began + (self.limits.seconds or 0.0)
 
-    async def _wait(self, step: str, until: float | None) -> None:
-        """Wait until a call settles, but not beyond `until` or the deadline."""
-        loop = asyncio.get_running_loop()
-        waiter: asyncio.Future[None] = loop.create_future()
-        self._chain[-1]._waiting.append(waiter)
+    def _refusal(self, claim: Claim, limit: str, what: str) -> BudgetRefused:
+        return BudgetRefused(claim.step, f"refused by {self.name}: {what}", limit=limit)
+
+    # ------------------------------------------------------------ waiting
+
+    async def _wait(self, claim: Claim, full: Meter, ticket: asyncio.Future[None], until: float | None) -> None:
+        """Wait until a call has settled in the meter that is full, but not beyond `until` or the deadline."""
         ends = [end for end in (until, self.deadline) if end is not None]
         try:
             async with asyncio.timeout_at(min(ends) if ends else None):
-                await waiter
+                await ticket
         except TimeoutError:
-            raise self._refusal(step, "seconds", "no call under way left room in time") from None
+            if self._first_to_end is not None and (until is None or self._first_to_end[0] <= until):
+                meter = self._first_to_end[1]
+                what = f"the {meter.limits.seconds:g} seconds were used up while it waited for calls under way"
+                raise meter._refusal(claim, "seconds", what) from None
+            limit = "usd" if full.limits.tokens is None else "tokens"
+            what = "calls under way held what is left until the step's own time was used up"
+            raise full._refusal(claim, limit, what) from None
+
+    def _join(self) -> asyncio.Future[None]:
+        ticket: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._queue.append(ticket)
+        return ticket
+
+    def _stay(self, ticket: asyncio.Future[None]) -> asyncio.Future[None]:
+        """Return a new ticket at the place of one that was called in vain."""
+        renewed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._queue[self._queue.index(ticket)] = renewed
+        return renewed
+
+    def _leave(self, ticket: asyncio.Future[None]) -> None:
+        """Leave the queue; whoever was next may try."""
+        if ticket in self._queue:
+            was_first = self._queue[0] is ticket
+            self._queue.remove(ticket)
+            if was_first:
+                self._call_next()
+
+    def _call_next(self) -> None:
+        if self._queue and not self._queue[0].done():
+            self._queue[0].set_result(None)

@@ -56,6 +56,7 @@ class Program:
         tools: Mapping[str, ToolFunction] | None = None,
         on_event: Observer | None = None,
         budget: Limits | None = None,
+        ceiling: Limits | None = None,
         stand_ins: Mapping[str, StandIn] | None = None,
         seed: int = 0,
     ) -> Result:
@@ -67,7 +68,9 @@ class Program:
             models: where models come from; the configuration (`mas.toml`) when left out.
             tools: the host's functions by the names under which they are granted; the configuration when left out.
             on_event: called for every event, in order, while the program runs.
-            budget: a further budget, besides the program's own.
+            budget: a further budget, besides the program's own: what is spent counts in both.
+            ceiling: the host's own limits, around all others, which messages call the ceiling in `mas.toml`. Where
+                `models` is left out, those of the configuration hold besides.
             stand_ins: answers of agents by name, for tests.
             seed: the seed of every model's sampling follows from it.
 
@@ -165,7 +168,7 @@ def _result(session: Session, value: Any) -> Result:
         calls=meter.calls,
         tokens_in=meter.tokens_in,
         tokens_out=meter.tokens_out,
-        usd=meter.usd,
+        picodollars=meter.picodollars,
         seconds=round(session.now, 6),
         events=tuple(session.events),
         unpriced_calls=session.unpriced_calls,

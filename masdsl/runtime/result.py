@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from masdsl.runtime.events import Event
+from masdsl.runtime.meter import usd_of
 from masdsl.runtime.shapes import plain
 
 
@@ -13,15 +14,16 @@ from masdsl.runtime.shapes import plain
 class Result:
     """What a run gave, and what it took.
 
-    `value` is typed (None in the result of a failed run). `calls` counts calls of models. `usd` is the cost
-    of the calls whose model has a price; `unpriced_calls` is how many had none. `seconds` is wall time.
+    `value` is typed (None in the result of a failed run). `calls` counts calls of models. `picodollars` is the exact
+    cost of the calls whose model has a price, in units of 10^-12 USD; `unpriced_calls` is how many had none. `seconds`
+    is wall time.
     """
 
     value: Any
     calls: int
     tokens_in: int
     tokens_out: int
-    usd: float
+    picodollars: int
     seconds: float
     events: tuple[Event, ...] = field(repr=False, default=())
     unpriced_calls: int = 0
@@ -30,6 +32,11 @@ class Result:
     def tokens(self) -> int:
         """Tokens of prompts and replies together."""
         return self.tokens_in + self.tokens_out
+
+    @property
+    def usd(self) -> float:
+        """The cost in USD: the number nearest to `picodollars`."""
+        return usd_of(self.picodollars)
 
     def ran(self, path: str) -> int:
         """Return how often the step at a path (`main.refine.code`) was begun, over all iterations and samples."""

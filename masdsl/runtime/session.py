@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable, Coroutine, Generator, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar
+from typing import Any, Final, Generic, Literal, NamedTuple, TypeAlias, TypeVar
 
 from masdsl.runtime.agent import Agent
 from masdsl.runtime.events import Event, EventKind, Observer, StepKind, address
@@ -37,6 +37,9 @@ class RawReply(NamedTuple):
     text: str
 
 
+CEILING: Final = "the ceiling in mas.toml"
+"""What messages call the host's own limits, which hold whatever a program and its caller say."""
+
 _log = logging.getLogger("masdsl")
 
 
@@ -47,19 +50,22 @@ class Session:
         self,
         *,
         limits: Limits,
+        ceiling: Limits | None = None,
         models: ModelResolver,
         tools: Mapping[str, ToolFunction],
         stand_ins: Mapping[str, StandIn],
         observer: Observer | None,
         seed: int,
     ) -> None:
-        self.meter = Meter(limits, "the budget")
+        above = None if ceiling is None else Meter(ceiling, CEILING)
+        self.meter = Meter(limits, "the budget", above)
         self.tools = tools
         self.stand_ins = stand_ins
         self.seed = seed
         self.events: list[Event] = []
         self._just_started_by: set[asyncio.Task[Any] | None] = set()
         self.unpriced_calls = 0
+        self._without_counts: set[str] = set()
         self._resolve = models
         self._models: dict[tuple[str, bool], ChatModel] = {}
         self._observer = observer
@@ -90,6 +96,12 @@ class Session:
     def opened_models(self) -> list[ChatModel]:
         """Return the models that this run has used, each once."""
         return list({id(model): model for model in self._models.values()}.values())
+
+    def first_without_counts(self, model: str) -> bool:
+        """Whether this is the first time in this run that a model of that name does not count its tokens."""
+        is_first = model not in self._without_counts
+        self._without_counts.add(model)
+        return is_first
 
     def record(self, event: Event) -> None:
         """Keep an event and show it to the observer, whose faults do not concern the run."""

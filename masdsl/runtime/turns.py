@@ -1,44 +1,57 @@
 """One turn: a question to a model with its attempts, the faults shown to it, and the accounts of every call.
 
 The runtime owns the policy: models make one attempt for each request, and everything that repeats, waits, gives up or
-pays is here. An agent without tools has a single turn, one with tools several (`masdsl.runtime.acting`).
+pays is here. An agent without tools has a single turn, one with tools several (`masdsl.runtime.acting`). What a request
+and a reply count: `masdsl.runtime.accounts`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
 from masdsl import sizes
+from masdsl.runtime.accounts import Usage, request_tokens, schema_tokens, token_price, usage
 from masdsl.runtime.agent import Agent
-from masdsl.runtime.meter import Cost, cost_of
+from masdsl.runtime.meter import LEAST_SECONDS, Claim, cost_of
 from masdsl.runtime.models.base import ChatModel, Message, ModelError, Reply, Request
 from masdsl.runtime.replies import Fault, Parsed
 from masdsl.runtime.session import Step
-from masdsl.runtime.stand_in import GivenReply, given_value
+from masdsl.runtime.shapes import describe
+from masdsl.runtime.stand_in import GivenReply, StandInModel, given_value
 from masdsl.runtime.text import brief, clean
 from masdsl.runtime.threads import bounded
-
-MESSAGE_TOKENS: Final = 4
-"""What a message costs besides its text."""
-FIRST_PAUSE: Final = 0.5
-LONGEST_PAUSE: Final = 8.0
-"""Seconds between attempts after a fault of the connection: doubled each time, up to the longest."""
 
 Parser: TypeAlias = Callable[[str], Parsed | Fault]
 
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """What one step asks of one model, and until when: `deadline` is a time of the loop, or None."""
+    """What one step asks of one model, and until when: `deadline` is a time of the loop, `seconds` after its start."""
 
     step: Step
     agent: Agent[Any]
     model: ChatModel
-    deadline: float | None
+    deadline: float
+    seconds: float
+
+    def time_left(self) -> float:
+        """Return the seconds that are left of the step's time and of the budget's; 0.0 where none are."""
+        end = self.deadline if self.step.meter.deadline is None else min(self.deadline, self.step.meter.deadline)
+        left = end - asyncio.get_running_loop().time()
+        return left if left >= LEAST_SECONDS else 0.0
+
+    def time_is_up(self) -> str:
+        """Return whose time is used up, in a few words; nothing while some is left."""
+        if self.time_left():
+            return ""
+        ends_first = self.step.meter.deadline
+        if ends_first is not None and ends_first < self.deadline:
+            return self.step.meter.time_is_up
+        return f"the {self.seconds:g} s for this step are used up"
 
 
 def messages_of(agent: Agent[Any], prompt: str) -> tuple[Message, ...]:
@@ -51,12 +64,7 @@ def messages_of(agent: Agent[Any], prompt: str) -> tuple[Message, ...]:
 
 
 async def take_turn(
-    talk: Conversation,
-    messages: tuple[Message, ...],
-    schema: Mapping[str, Any] | None,
-    parse: Parser,
-    turn: int = 0,
-    max_tokens: int | None = None,
+    talk: Conversation, messages: tuple[Message, ...], schema: Mapping[str, Any] | None, parse: Parser, turn: int = 0
 ) -> Any:
     """Ask until a reply fits, at most `1 + retries` times, and return its value; raise StepFailed.
 
@@ -64,6 +72,7 @@ async def take_turn(
     failure of the call that may pass, the same is asked again, after a pause.
     """
     step, agent = talk.step, talk.agent
+    for_schema = schema_tokens(schema)
     asked, reason = messages, ""
     for attempt in range(agent.retries + 1):
         if attempt:
@@ -71,7 +80,7 @@ async def take_turn(
         request = Request(
             messages=asked,
             schema=schema,
-            max_tokens=max_tokens or agent.max_tokens,
+            max_tokens=agent.max_tokens,
             temperature=agent.temperature,
             seed=step.session.draw(step.path, step.indices, turn * 1000 + attempt),
             agent=agent.name,
@@ -79,69 +88,94 @@ async def take_turn(
             attempt=attempt,
         )
         try:
-            outcome = await _call(talk, request, parse)
+            outcome = await _call(talk, request, request_tokens(asked, for_schema), parse)
         except ModelError as error:
             reason = f"{error.kind.replace('_', ' ')}: {error.detail}" if error.detail else error.kind
-            if not error.retried or attempt == agent.retries or not await _pause(talk, attempt, error):
+            if not error.retried:
+                break
+            last = attempt == agent.retries
+            in_vain = talk.time_is_up() if last else await _pause(talk, attempt, error)
+            if in_vain and in_vain not in reason:
+                reason = f"{reason}; {in_vain}"
+            if in_vain or last:
                 break
             continue
         if isinstance(outcome, Parsed):
             return outcome.value
         reason = outcome.text
-        said = sizes.clip_text(clean(outcome.reply), request.max_tokens)
-        asked = (*messages, Message("assistant", said), Message("user", correction(reason)))
+        asked = (*messages, echo(outcome.reply, agent), Message("user", correction(reason)))
     tries = "" if agent.retries == 0 or attempt == 0 else f" (after {attempt + 1} attempts)"
     raise step.failed(f"{reason}{tries}")
 
 
+def echo(said: str, agent: Agent[Any]) -> Message:
+    """Return what a model said as a message of the chat, cut to the longest reply that it is allowed."""
+    return Message("assistant", sizes.clip_text(clean(said), agent.max_tokens))
+
+
 def correction(fault: str) -> str:
-    """Return what a model is told about a reply that does not fit."""
-    return f"That reply cannot be used: {fault}. Reply again, with only the corrected answer."
+    """Return what a model is told about a reply that does not fit: at most `sizes.CORRECTION_TOKENS`."""
+    room = sizes.CORRECTION_TOKENS - sizes.counted_tokens(_BEFORE) - sizes.counted_tokens(_BEHIND)
+    return f"{_BEFORE}{sizes.clip_counted(clean(fault), room)}{_BEHIND}"
 
 
-async def _pause(talk: Conversation, attempt: int, error: ModelError) -> bool:
-    """Wait before the next attempt, as long as the provider asks; False where no time is left for that."""
-    pause = min(FIRST_PAUSE * 2**attempt, LONGEST_PAUSE)
-    if error.retry_after is not None:
-        pause = max(error.retry_after, 0.0)
+_BEFORE: Final = "That reply cannot be used: "
+_BEHIND: Final = ". Reply again, with only the corrected answer."
+
+
+async def _pause(talk: Conversation, attempt: int, error: ModelError) -> str:
+    """Wait before the next attempt, as long as the provider asks; return why not, where no time is left for that."""
+    pause = min(sizes.FIRST_PAUSE * 2**attempt, sizes.LONGEST_PAUSE)
+    asked = _seconds(error.retry_after)
+    if asked is not None:
+        pause = asked
     elif error.kind == "timeout":
         pause = 0.0
-    if asyncio.get_running_loop().time() + pause >= _end(talk):
-        return False
-    await asyncio.sleep(pause)
-    return True
+    left = talk.time_left()
+    if pause < left:
+        await asyncio.sleep(pause)
+        return ""
+    if not left:
+        return talk.time_is_up()
+    told = "it asks to wait" if asked is not None else "the pause before the next attempt is"
+    return f"{told} {pause:g} s, and {left:g} s are left"
 
 
-def _end(talk: Conversation) -> float:
-    """Return the time of the loop at which the step's time, or the budget's, is used up."""
-    ends = [end for end in (talk.deadline, talk.step.meter.deadline) if end is not None]
-    return min(ends, default=float("inf"))
+def _seconds(given: object) -> float | None:
+    """Return a number of seconds that a provider asks for; None where it is none. It may be infinite."""
+    if not isinstance(given, int | float) or isinstance(given, bool) or math.isnan(given):
+        return None
+    return math.inf if given > 1e9 else max(float(given), 0.0)
 
 
 # ---------------------------------------------------------------- one call
 
 
-async def _call(talk: Conversation, request: Request, parse: Parser) -> Parsed | Fault:
+async def _call(talk: Conversation, request: Request, tokens_in: int, parse: Parser) -> Parsed | Fault:
     """Make one call within the budget and the time, account for it, and read the reply.
 
-    Raises ModelError, BudgetRefused, Stopped.
+    `tokens_in` is what the request counts. Raises ModelError, BudgetRefused, Stopped.
     """
     step, model = talk.step, talk.model
     loop = asyncio.get_running_loop()
-    tokens_in = prompt_tokens(request)
     step.check_not_stopped()
-    worst = cost_of(tokens_in, request.max_tokens, model.price)
-    reservation = await step.meter.reserve(step.address, worst, model.name, talk.deadline)
-    began = loop.time()
-    seconds = min(_end(talk) - began, sizes.MODEL_SECONDS if talk.deadline is None else float("inf"))
-    if step.scope.is_stopped or seconds <= 0:
+    if talk.deadline - loop.time() < LEAST_SECONDS:
+        raise ModelError("timeout", talk.time_is_up())
+    price = token_price(model.price)
+    worst = cost_of(tokens_in, request.max_tokens, price)
+    reservation = await step.meter.reserve(Claim(step.address, worst, model.name, 1), talk.deadline)
+    began, seconds = loop.time(), talk.time_left()
+    if talk.agent.timeout is None:
+        seconds = min(seconds, sizes.MODEL_SECONDS)
+    if step.scope.is_stopped or not seconds:
         step.meter.release(reservation)
         step.check_not_stopped()
-        raise ModelError("timeout", "no time is left")
+        raise ModelError("timeout", talk.time_is_up())
     cost, answered_by, detail = worst, model.name, ""
     try:
         reply = await _complete(model, replace(request, timeout=seconds), seconds)
-        cost = usage(reply, request, model)
+        counts = usage(reply, tokens_in, request.max_tokens)
+        cost = cost_of(counts.tokens_in, counts.tokens_out, price)
         answered_by = reply.model or model.name
         outcome = given_value(reply, talk.agent) if isinstance(reply, GivenReply) else parse(reply.text)
         if isinstance(outcome, Fault):
@@ -151,21 +185,23 @@ async def _call(talk: Conversation, request: Request, parse: Parser) -> Parsed |
     except ModelError as error:
         detail = f"{error.kind}: {error.detail}"
         if error.kind != "timeout":  # after a timeout nobody knows what was spent: all that was reserved counts
-            cost = cost_of(tokens_in if error.billed else 0, 0, model.price)
+            cost = cost_of(tokens_in if error.billed else 0, 0, price)
         raise
     finally:
         step.meter.settle(reservation, cost)
-        step.session.unpriced_calls += cost.usd is None
+        step.session.unpriced_calls += cost.picodollars is None
         step.emit(
             "called",
             attempt=request.attempt,
             model=answered_by,
             tokens_in=cost.tokens_in,
             tokens_out=cost.tokens_out,
-            usd=cost.usd or 0.0,
+            usd=cost.usd,
             seconds=round(loop.time() - began, 6),
             detail=detail,
         )
+    if not isinstance(model, StandInModel):
+        _emit_miscounts(talk, request, counts)
     if isinstance(outcome, Parsed):
         for repair in outcome.repairs:
             step.emit("repaired", attempt=request.attempt, detail=repair)
@@ -179,44 +215,23 @@ async def _call(talk: Conversation, request: Request, parse: Parser) -> Parsed |
 async def _complete(model: ChatModel, request: Request, seconds: float) -> Reply:
     """Let the model answer within so many seconds; whatever it raises becomes a ModelError."""
     try:
-        return await bounded(model.complete(request), seconds)
+        reply: object = await bounded(model.complete(request), seconds)
     except TimeoutError:
         raise ModelError("timeout", f"no reply within {seconds:g} s", billed=True) from None
     except ModelError:
         raise
-    except Exception as error:  # a fault of an adapter must not take the run down
-        raise ModelError("bad_request", f"{type(error).__name__}: {brief(str(error), 200)}") from error
+    except Exception as error:  # a fault of an adapter must not take the run down; what it cost, nobody knows
+        raise ModelError("bad_request", f"{type(error).__name__}: {brief(str(error), 200)}", billed=True) from error
+    if not isinstance(reply, Reply) or not isinstance(reply.text, str):
+        raise ModelError("bad_request", f"the model's adapter gave {describe(reply)} for a reply", billed=True)
+    return reply
 
 
-# ---------------------------------------------------------------- accounts
-
-
-def prompt_tokens(request: Request) -> int:
-    """Return the size of a prompt by the rule of `masdsl.sizes`."""
-    return sum(sizes.text_tokens(message.content) + MESSAGE_TOKENS for message in request.messages)
-
-
-def usage(reply: Reply, request: Request, model: ChatModel) -> Cost:
-    """Return what a call cost: the provider's counts where they are possible, else our own.
-
-    A count is possible from an eighth of what the rule says up to one token a byte (and, for the reply, up to the
-    longest one allowed): outside, a fault of the provider would refund a budget or use it up. The prompt has some room
-    for what a chat template and a schema add.
-    """
-    content = [message.content for message in request.messages]
-    schema = 0 if request.schema is None else len(json.dumps(request.schema))
-    longest_prompt = sum(map(_size, content)) + 64 * (len(content) + 1) + schema
-    tokens_in = _possible(reply.input_tokens, prompt_tokens(request), longest_prompt)
-    longest_reply = max(_size(reply.text) + 16, request.max_tokens)
-    tokens_out = _possible(reply.output_tokens, sizes.text_tokens(reply.text), longest_reply)
-    return cost_of(tokens_in, tokens_out, model.price)
-
-
-def _size(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
-
-
-def _possible(count: int | None, own: int, most: int) -> int:
-    if not isinstance(count, int) or isinstance(count, bool) or count < 0:
-        return own
-    return min(max(count, -(-own // 8)), max(most, own))
+def _emit_miscounts(talk: Conversation, request: Request, counts: Usage) -> None:
+    """Report what a model says about its tokens and cannot be; what it does not say, once for each model."""
+    step, name = talk.step, talk.model.name
+    for fault in counts.faults:
+        step.emit("miscounted", attempt=request.attempt, model=name, detail=fault)
+    if counts.is_missing and step.session.first_without_counts(name):
+        detail = "it does not count its tokens: our own counts hold"
+        step.emit("miscounted", attempt=request.attempt, model=name, detail=detail)

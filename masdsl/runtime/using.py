@@ -8,7 +8,7 @@ from typing import Any
 
 from masdsl import sizes
 from masdsl.runtime.failures import ShapeError, StepFailed, Stopped
-from masdsl.runtime.meter import Cost
+from masdsl.runtime.meter import LEAST_SECONDS, Claim, Cost
 from masdsl.runtime.session import Step
 from masdsl.runtime.shapes import Shape, fit, plain
 from masdsl.runtime.text import brief
@@ -53,20 +53,19 @@ async def _call(step: Step, tool: Tool[Any], inputs: Mapping[str, object], until
     if function is None:
         raise step.failed(f'the host does not grant "{tool.granted_as}"')
     loop = asyncio.get_running_loop()
-    reservation = await step.meter.reserve(step.address, Cost(), until=until, calls=0)
+    reservation = await step.meter.reserve(Claim(step.address, Cost(), "", 0), until)
     began = loop.time()
-    ends = [began + (tool.timeout or sizes.TOOL_SECONDS), until, step.meter.deadline]
-    seconds = min(end for end in ends if end is not None) - began
-    if step.scope.is_stopped or seconds <= 0:
+    seconds, used_up = _time_for(step, tool, until)
+    if step.scope.is_stopped or seconds < LEAST_SECONDS:
         step.meter.release(reservation)
         step.check_not_stopped()
-        raise step.failed("no time is left")
+        raise step.failed(used_up)
     detail = ""
     try:
         try:
             result = await bounded(call_function(function, inputs), seconds)
         except TimeoutError:
-            detail = f"no result within {seconds:g} s"
+            detail = f"no result within {seconds:g} s{used_up and f': {used_up}'}"
         except StepFailed as failure:
             detail = failure.reason
         except Exception as error:  # a host's function may raise anything
@@ -84,3 +83,20 @@ async def _call(step: Step, tool: Tool[Any], inputs: Mapping[str, object], until
     for clip in clips:
         step.emit("clipped", detail=f"result: {clip}")
     return value
+
+
+def _time_for(step: Step, tool: Tool[Any], until: float | None) -> tuple[float, str]:
+    """Return how many seconds a tool may take now, and what to say when they are used up and were not its own."""
+    now = asyncio.get_running_loop().time()
+    own = tool_seconds(tool)
+    ends = [(own, "" if own else "it has a timeout of 0 s")]
+    if until is not None:
+        ends.append((until - now, "the time of the agent that uses it is used up"))
+    if step.meter.deadline is not None:
+        ends.append((step.meter.deadline - now, step.meter.time_is_up))
+    return min(ends, key=lambda end: end[0])
+
+
+def tool_seconds(tool: Tool[Any]) -> float:
+    """Return how long a call of a tool may take."""
+    return sizes.TOOL_SECONDS if tool.timeout is None else tool.timeout

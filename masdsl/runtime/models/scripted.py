@@ -27,7 +27,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias, get_args
 
+from masdsl.runtime.accounts import request_tokens, schema_tokens
 from masdsl.runtime.models.base import ErrorKind, ModelError, Price, Reply, Request
+from masdsl.sizes import counted_tokens
 
 FREE = Price(0.0, 0.0)
 OTHERS = "*"
@@ -49,7 +51,10 @@ class Fails:
 
 @dataclass(frozen=True, slots=True)
 class Says:
-    """A reply that comes `after` seconds of the loop's time; counts of tokens are None where none are given."""
+    """A reply that comes `after` seconds of the loop's time.
+
+    Where no counts of tokens are given, it counts by the rule of `masdsl.sizes`.
+    """
 
     value: Any
     after: float = 0.0
@@ -118,7 +123,12 @@ class ScriptedModel:
         await asyncio.sleep(said.after)
         if isinstance(said.value, Reply):
             return replace(said.value, model=said.value.model or self._name)
-        return Reply(_text(said.value), said.input_tokens, said.output_tokens, self._name)
+        text, tokens_in, tokens_out = _text(said.value), said.input_tokens, said.output_tokens
+        if tokens_in is None:
+            tokens_in = request_tokens(request.messages, schema_tokens(request.schema))
+        if tokens_out is None:
+            tokens_out = min(counted_tokens(text), request.max_tokens)
+        return Reply(text, tokens_in, tokens_out, self._name)
 
     async def close(self) -> None:
         """Do nothing: a script holds nothing."""
