@@ -46,6 +46,15 @@ def _object(properties: dict[str, Any]) -> dict[str, Any]:
     return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
 
 
+def schema_tokens(sent: Mapping[str, Any] | None) -> int:
+    """Return what a schema counts that is sent with a request; 0 for none."""
+    if sent is None:
+        return 0
+    from json import dumps
+
+    return sizes.counted_tokens(dumps(sent, separators=(",", ":")))
+
+
 # ---------------------------------------------------------------- in words
 
 

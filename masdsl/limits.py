@@ -50,6 +50,9 @@ EXPANDED_NODES: Final = 10_000
 """Statements of all instances of all flows together, a loop's body counted each time its types are tried."""
 FLOW_INSTANCES: Final = 256
 """Flows of one program, one for each set of static arguments."""
+WAITS_AT_WAYS_OUT: Final = 4_000
+"""How much may be open, counted at every place of a block where control may leave it: whatever is open has to be waited
+for on each way out, in a line of its own. Only programs with hundreds of ways out ever begin a step later for this."""
 LOOP_TIMES: Final = 1_000
 """Rounds of one `loop`, draws of one `n of`."""
 STATIC_INTEGER: Final = 10_000

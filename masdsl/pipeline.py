@@ -15,6 +15,7 @@ from masdsl.diagnostics.base import Findings
 from masdsl.source import Source
 
 if TYPE_CHECKING:
+    from masdsl.bounds.requests import Rates
     from masdsl.check.modules import ModuleReader
     from masdsl.check.program import Program
     from masdsl.emit import PyModule
@@ -60,8 +61,8 @@ def check_source(
     Imports are read from the folder of `source.name`, unless `read_module` finds them in another way.
     """
     from masdsl import reading
-    from masdsl.check.bounds import bound_calls
-    from masdsl.check.budgets import check_budgets
+    from masdsl.bounds.budgets import check_budgets
+    from masdsl.bounds.flows import bound
     from masdsl.check.check import check_parsed
     from masdsl.syntax.parse import parse_program
 
@@ -69,7 +70,8 @@ def check_source(
     reader = read_module or reading.read_module
     program = check_parsed(parsed, config=config, read_module=reader, findings=findings)
     if program is not None:
-        check_budgets(program, bound_calls(program), findings)
+        rates: Rates = {}
+        check_budgets(program, bound(program, rates), findings, rates=rates)
     if "mas:" in source.text or findings.count:
         from masdsl.suppressions import suppress
 
@@ -99,9 +101,9 @@ def load(program: Program, *, in_order: bool = False) -> CompiledProgram:
 
 
 def _python(program: Program, in_order: bool = False) -> PyModule:
-    from masdsl.check.bounds import bound_calls
+    from masdsl.bounds.flows import bound
     from masdsl.emit import emit
     from masdsl.lower import lower
     from masdsl.version import __version__
 
-    return emit(lower(program, in_order=in_order), header=bound_calls(program).headline, version=__version__)
+    return emit(lower(program, in_order=in_order), header=bound(program, {}).headline, version=__version__)

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from masdsl import pipeline
-from masdsl.check.bounds import bound_calls
+from masdsl.bounds.flows import bound
 from masdsl.check.program import Program
 from masdsl.config import DEFAULT, Config
 from masdsl.diagnostics.base import ERROR, Findings
@@ -88,14 +88,14 @@ def tool_function(answer: Callable[[Any], Any]) -> Callable[..., Any]:
 
 def compare(text: str, seed: int) -> None:
     program = checked(text)
-    bound = bound_calls(program).flows["main"]
+    limits = bound(program, {}).flows["main"]
     for question in ("", "what is it?"):
         world = hashed_world(seed)
         expected, expected_calls = interpreted(program, world, question)
         value, calls, count = compiled(program, world, question)
         assert value == expected, text
-        assert count <= bound.most
-        assert value == FAILED or count >= bound.least
+        assert count <= limits.most.calls
+        assert value == FAILED or count >= limits.least.calls
         assert expected_calls is None or calls == expected_calls, text
 
 

@@ -20,12 +20,13 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "masdsl"
 
 # room -> the rooms that it may import. A room may always import itself.
-BASE = {"node", "source", "limits", "sizes", "resources", "types", "formats", "version"}
+BASE = {"node", "source", "limits", "money", "sizes", "resources", "types", "formats", "version"}
 FRONT = BASE | {"reading", "diagnostics"}
-COMPILER = FRONT | {"config", "syntax", "check", "lower", "emit", "verify"}
+COMPILER = FRONT | {"config", "syntax", "check", "bounds", "lower", "emit", "verify"}
 ALLOWED: dict[str, set[str]] = {
     "node": set(),
     "limits": set(),
+    "money": set(),
     "sizes": {"limits"},
     "resources": set(),
     "version": set(),
@@ -35,18 +36,23 @@ ALLOWED: dict[str, set[str]] = {
     "diagnostics": BASE,
     "reading": BASE | {"diagnostics"},
     "config": FRONT,
+    "lock": BASE | {"config"},
+    "pricing": BASE | {"config", "lock"},
+    "rates": FRONT | {"check", "config", "lock", "pricing"},
     "syntax": FRONT,
     "check": FRONT | {"config", "syntax"},
+    "bounds": BASE | {"check", "diagnostics"},
     "lower": BASE | {"check"},
     "emit": BASE | {"check", "lower", "verify"},
     "verify": {"limits"},
-    "runtime": FRONT | {"config", "verify"},
+    "runtime": FRONT | {"config", "lock", "pricing", "verify"},
     "suppressions": FRONT | {"config"},
-    "pipeline": COMPILER | {"runtime", "suppressions"},
+    "cache": FRONT,
+    "pipeline": COMPILER | {"rates", "runtime", "suppressions"},
     "testing": COMPILER | {"pipeline", "runtime"},
     "project": set(),
     "api": COMPILER | {"pipeline", "runtime", "testing"},
-    "cli": COMPILER | {"api", "cache", "pipeline", "project", "runtime", "testing", ""},
+    "cli": COMPILER | {"", "api", "cache", "lock", "pipeline", "pricing", "project", "rates", "runtime", "testing"},
     "": FRONT | {"api", "config"},
     "__main__": {"cli"},
 }

@@ -9,7 +9,7 @@ import pytest
 
 import masdsl
 from masdsl import pipeline
-from masdsl.check.bounds import bound_calls
+from masdsl.bounds.flows import bound
 from masdsl.check.program import Bind, Block, For, If, Loop, Match, Program, Within
 from masdsl.check.relations import show
 from masdsl.diagnostics.base import Findings
@@ -93,7 +93,7 @@ def _binds(block: Block) -> Iterator[Bind]:
 def test_bounds_are_those_that_the_page_shows(example: Example, tmp_path: Path) -> None:
     source, program, findings = _checked(example, tmp_path)
     assert program is not None, render_text(findings.sorted())
-    bounds = bound_calls(program)
+    bounds = bound(program, {})
     shown = {(source.position(flow.span.start).line, f"calls {bounds.flows[flow.key].most}") for flow in program.flows}
     promised = {(promise.line, promise.what) for promise in example.promises if promise.kind == "bound"}
     assert promised <= shown, shown

@@ -97,7 +97,7 @@ def _script(path: str) -> Models:
 
 def _chosen(program: Program, name: str | None) -> Flow:
     """Return the flow that is asked for, or that a run starts with."""
-    from masdsl.check.bounds import entry_flows
+    from masdsl.bounds.flows import entry_flows
 
     own = {flow.name: flow for flow in program.flows if not flow.module and not flow.statics}
     if name in own:

@@ -2,19 +2,47 @@
 
 from __future__ import annotations
 
-from masdsl.diagnostics.base import WARNING, Diagnostic, Label
+from masdsl.diagnostics.base import WARNING, Diagnostic, Fix, Label
+from masdsl.money import PICODOLLARS, show_usd
 from masdsl.node import Span
 
+MICROSECONDS = 1_000_000
 
-def calls(count: int) -> str:
-    """Return a number of calls in words."""
-    return "1 call" if count == 1 else f"{count:,} calls"
+
+def amount(measure: str, value: int) -> str:
+    """Return an amount in words: `1 call`, `1,200 tokens`, `0.05 USD`, `120 s`.
+
+    `measure` is `calls`, `tokens`, `usd` (in picodollars) or `seconds` (in microseconds).
+    """
+    if measure == "usd":
+        return show_usd(value) if value < 10**15 * PICODOLLARS else "more than 10^15 USD"
+    if measure == "seconds":
+        return f"{value // MICROSECONDS:,} s" if value % MICROSECONDS == 0 else f"{value / MICROSECONDS:,.6g} s"
+    if value >= 10**15:
+        return f"more than 10^15 {measure}"
+    return f"1 {measure[:-1]}" if value == 1 else f"{value:,} {measure}"
+
+
+def in_budget(measure: str, value: int) -> str:
+    """Return an amount as a `budget` writes it, rounded up: `calls 12`, `usd 0.05`."""
+    if measure == "usd":
+        return f"usd {_decimal(-(-value // 1_000_000), 6)}"
+    if measure == "seconds":
+        return f"seconds {_decimal(-(-value // 1_000), 3)}"
+    return f"{measure} {value}"
+
+
+def _decimal(value: int, places: int) -> str:
+    whole, rest = divmod(value, 10**places)
+    return f"{whole}.{rest:0{places}d}".rstrip("0").rstrip(".")
 
 
 class CannotFit(Diagnostic):
-    """A program, a flow or a slice needs more calls than its budget allows, whatever way it takes.
+    """A program, a flow or a slice needs more than its budget allows, whatever way it takes.
 
-    Why: the last calls would be refused in every run, after the others were paid for.
+    Why: the last calls would be refused in every run, after the others were paid for. What is needed at least counts
+    every call of the cheapest run that does not fail; of tokens, USD and seconds it is what the greatest single call
+    must reserve, because a call is only sent when its longest reply is paid for as well.
 
     Bad:
         mas 1
@@ -37,28 +65,37 @@ class CannotFit(Diagnostic):
 
     code = "MAS401"
     what: str
+    budget: str
+    measure: str
     limit: int
     least: int
     parts: tuple[tuple[Span, int], ...]
+    change: Fix | None = None
 
     def title(self) -> str:
-        return f"{self.what} needs at least {calls(self.least)}, and its budget is {calls(self.limit)}"
+        needed, limit = amount(self.measure, self.least), amount(self.measure, self.limit)
+        return f"{self.what} needs at least {needed}, and {self.budget} is {limit}"
 
     def label(self) -> str:
-        return f"{calls(self.least - self.limit)} too few"
+        return f"{amount(self.measure, self.least - self.limit)} too few"
 
     def help(self) -> str:
-        return f"raise the budget to at least `calls {self.least}`, or make fewer calls"
+        raised = f"raise the budget to at least `{in_budget(self.measure, self.least)}`"
+        return f"{raised}, or {self.change.title}" if self.change else f"{raised}, or {_LESS[self.measure]}"
 
     def labels(self) -> tuple[Label, ...]:
-        return tuple(Label(span, f"at least {calls(least)}") for span, least in self.parts)
+        return tuple(Label(span, f"at least {amount(self.measure, least)}") for span, least in self.parts)
+
+    def fix(self) -> Fix | None:
+        return self.change
 
 
 class MayNotFit(Diagnostic):
-    """A program or a flow may need more calls than its budget allows.
+    """A program or a flow may need more than its budget allows.
 
     Why: the run is cut off when the budget is used up. A call that is refused follows its `else`; without one the run
-    fails, after what it made was paid for. Under `--strict` this is an error.
+    fails, after what it made was paid for. The worst case takes every retry, the longest prompts and replies that the
+    caps allow, and every call its whole time. Under `--strict` this is an error.
 
     Bad:
         mas 1
@@ -82,21 +119,38 @@ class MayNotFit(Diagnostic):
     code = "MAS402"
     severity = WARNING
     what: str
+    budget: str
+    measure: str
     limit: int
     most: int
     parts: tuple[tuple[Span, int], ...]
+    change: Fix | None = None
 
     def title(self) -> str:
-        return f"{self.what} may need {calls(self.most)}, and its budget is {calls(self.limit)}"
+        most, limit = amount(self.measure, self.most), amount(self.measure, self.limit)
+        verb = "take" if self.measure == "seconds" else "need"
+        return f"{self.what} may {verb} {most}, and {self.budget} is {limit}"
 
     def label(self) -> str:
-        return f"{calls(self.most - self.limit)} short at worst"
+        return f"{amount(self.measure, self.most - self.limit)} short at worst"
 
     def help(self) -> str:
-        return f"raise the budget to `calls {self.most}`, lower a count or a retry, or give late steps an `else`"
+        raised = f"raise the budget to `{in_budget(self.measure, self.most)}`"
+        return f"{raised}, or {self.change.title}" if self.change else f"{raised}, or {_LESS[self.measure]}"
 
     def labels(self) -> tuple[Label, ...]:
-        return tuple(Label(span, f"up to {calls(most)}") for span, most in self.parts)
+        return tuple(Label(span, f"up to {amount(self.measure, most)}") for span, most in self.parts)
+
+    def fix(self) -> Fix | None:
+        return self.change
+
+
+_LESS = {
+    "calls": "lower a count or a retry, or give late steps an `else`",
+    "tokens": "cap texts and lists lower, set `max` on an agent, or lower a count",
+    "usd": "use a cheaper tier, cap texts and lists lower, or lower a count",
+    "seconds": "give agents and tools a `timeout`, or lower a count",
+}
 
 
 class TooManyCalls(Diagnostic):
@@ -133,16 +187,66 @@ class TooManyCalls(Diagnostic):
     limit: int
     most: int
     parts: tuple[tuple[Span, int], ...]
+    change: Fix | None = None
 
     def title(self) -> str:
-        shown = calls(self.most) if self.most < 10**15 else "more than 10^15 calls"
-        return f"{self.what} may make {shown}, and the limit is {self.limit:,}"
+        return f"{self.what} may make {amount('calls', self.most)}, and the limit is {self.limit:,}"
 
     def label(self) -> str:
         return "too much at worst"
 
     def help(self) -> str:
-        return "lower a count, cap a list, or put a `budget calls ..` under the limit above the flow"
+        lower = self.change.title if self.change else "lower a count, cap a list"
+        return f"{lower}, or put a `budget calls ..` under the limit above the flow"
 
     def labels(self) -> tuple[Label, ...]:
-        return tuple(Label(span, f"up to {calls(most)}") for span, most in self.parts if most < 10**15)
+        return tuple(Label(span, f"up to {amount('calls', most)}") for span, most in self.parts if most < 10**15)
+
+    def fix(self) -> Fix | None:
+        return self.change
+
+
+class BudgetAboveOuter(Diagnostic):
+    """A budget allows more than the one around it.
+
+    Why: a budget can only take away from what is around it: the ceiling of the configuration holds for the program, the
+    program's budget for its flows, a flow's for its slices. What is above that never counts, and reads as if it did.
+
+    Bad:
+        mas 1
+        budget calls 3
+        agent writer(topic) -> text "Write about {{ topic }}."
+        flow main(topic) -> text budget calls 9 {
+          return writer(topic)
+        }
+
+    Good:
+        mas 1
+        budget calls 9
+        agent writer(topic) -> text "Write about {{ topic }}."
+        flow main(topic) -> text budget calls 3 {
+          return writer(topic)
+        }
+    """
+
+    code = "MAS404"
+    severity = WARNING
+    what: str
+    measure: str
+    limit: int
+    outer: str
+    outer_limit: int
+    change: Fix | None = None
+
+    def title(self) -> str:
+        limit, outer = amount(self.measure, self.limit), amount(self.measure, self.outer_limit)
+        return f"{self.what} allows {limit}, and {self.outer} {outer}"
+
+    def label(self) -> str:
+        return "never counts"
+
+    def help(self) -> str:
+        return f"write `{in_budget(self.measure, self.outer_limit)}` or less, or raise {self.outer}"
+
+    def fix(self) -> Fix | None:
+        return self.change

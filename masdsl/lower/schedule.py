@@ -23,6 +23,7 @@ from collections.abc import Sequence
 from heapq import heapify, heappop, heappush
 from typing import NamedTuple, TypeAlias
 
+from masdsl.limits import WAITS_AT_WAYS_OUT
 from masdsl.lower.units import Binding, Returning, Unit
 
 
@@ -50,10 +51,6 @@ class Launch(NamedTuple):
 
 
 Action: TypeAlias = Inline | Collect | Launch
-
-WAITS_AT_WAYS_OUT = 4_000
-"""How much may be open, counted at every place of a block where control may leave it: whatever is open has to be waited
-for on each way out, in a line of its own. Only programs with hundreds of ways out ever begin a step later for this."""
 
 _WAITING, _STARTED, _DONE = range(3)
 _DO, _COLLECT, _LAUNCH = range(3)

@@ -26,7 +26,7 @@ from pathlib import Path
 
 import masdsl
 from masdsl import pipeline
-from masdsl.check.bounds import bound_calls
+from masdsl.bounds.flows import bound
 from masdsl.check.program import Program
 from masdsl.diagnostics.base import Findings
 from masdsl.diagnostics.render import render_short, render_text
@@ -159,7 +159,7 @@ def _formatted(outcome: Outcome) -> str:
 
 
 def _bounds(outcome: Outcome) -> str:
-    bounds = bound_calls(outcome.program)
+    bounds = bound(outcome.program, {})
     return "\n".join(f"- {key}: {bound.least} to {bound.most} calls" for key, bound in bounds.flows.items())
 
 

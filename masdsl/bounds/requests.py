@@ -1,0 +1,148 @@
+"""What one step of an agent, or of a tool, costs: the formulas by which the runtime reserves (`masdsl/sizes.py`).
+
+attempt     REQUEST_TOKENS + MESSAGE_TOKENS and counted tokens of each message + the schema's counted tokens
+turn        1 + r attempts; each but the first also shows the faulty reply and what is wrong with it
+step        s + 1 turns with tools; each shows all earlier uses of tools and their results
+reply       at most `max` tokens, of every attempt
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple, TypeAlias
+
+from masdsl import formats, sizes
+from masdsl.bounds.amounts import FREE, NO_COST, Amounts, Least, Range
+from masdsl.bounds.prompts import prompt_extent
+from masdsl.bounds.result import MICROSECONDS
+from masdsl.bounds.shown import Extent, shown
+from masdsl.check.program import Agent, Program, Tool
+from masdsl.money import FREE as NO_PRICE
+from masdsl.money import TokenPrice
+from masdsl.types import Type
+
+Rates: TypeAlias = Mapping[str, TokenPrice]
+"""What the models behind agents cost, by the agents' keys; nothing where there is none."""
+
+
+class StepCost(NamedTuple):
+    """What a step costs, the least with which it fails (None where it cannot), and its longest time in microseconds."""
+
+    range: Range
+    fails: Least | None
+    seconds: int
+
+
+class _Fixed(NamedTuple):
+    """What follows from an agent's declaration alone, in counted tokens."""
+
+    around: int
+    """Of every request, all but the prompt."""
+    last_around: int
+    """The same of the turn that may use no tool."""
+    growth: int
+    """What each use of a tool adds to the requests of later turns."""
+    retried: int
+    """What an attempt adds that follows a faulty reply."""
+    turns: int
+    attempts: int
+    max_tokens: int
+    price: TokenPrice
+    seconds: int
+
+
+class AgentCosts:
+    """The cost of steps of a program's agents, by the sizes of their inputs; each is worked out once."""
+
+    def __init__(self, program: Program, rates: Rates) -> None:
+        self._tools = {tool.key: tool for tool in program.tools}
+        self._rates = rates
+        self._fixed: dict[str, _Fixed] = {}
+        self._known: dict[tuple[str, tuple[Type, ...]], StepCost] = {}
+
+    def step(self, agent: Agent, kinds: tuple[Type, ...]) -> StepCost:
+        """Return the cost of a step for inputs of these types, in the order of the agent's parameters."""
+        known = self._known.get((agent.key, kinds))
+        if known is None:
+            inputs = {param.name: kind for param, kind in zip(agent.params, kinds, strict=True)}
+            known = self._known[agent.key, kinds] = self._cost(agent, inputs)
+        return known
+
+    def _cost(self, agent: Agent, inputs: Mapping[str, Type]) -> StepCost:
+        fixed = self._fixed.get(agent.key)
+        if fixed is None:
+            fixed = self._fixed[agent.key] = self._declared(agent)
+        prompt = prompt_extent(agent, inputs)
+        turns, attempts, price = fixed.turns, fixed.attempts, fixed.price
+        tokens_in = attempts * (turns * prompt.most + (turns - 1) * fixed.around + fixed.last_around)
+        tokens_in += attempts * fixed.growth * (turns * (turns - 1) // 2) + turns * (attempts - 1) * fixed.retried
+        calls = turns * attempts
+        tokens_out = calls * fixed.max_tokens
+        usd = tokens_in * price.input + tokens_out * price.output
+        most = Amounts(calls, tokens_in, tokens_out, tokens_in + tokens_out, usd)
+        least = self._least(prompt, fixed)
+        fails = None if agent.has_default else Least(_ONE_CALL, least.required)
+        return StepCost(Range(least, most), fails, fixed.seconds)
+
+    def _least(self, prompt: Extent, fixed: _Fixed) -> Least:
+        """Return what one attempt costs at least: the ledger takes a provider's word down to an eighth of our count."""
+        request = prompt.least + min(fixed.around, fixed.last_around)
+        spent_in = -(-request // sizes.LEAST_SHARE)
+        price, reply = fixed.price, fixed.max_tokens
+        spent = Amounts(1, spent_in, 0, spent_in, spent_in * price.input)
+        required = Amounts(1, request, reply, request + reply, request * price.input + reply * price.output)
+        return Least(spent, required)
+
+    def _declared(self, agent: Agent) -> _Fixed:
+        tools = [self._tools[key] for key in agent.tools]
+        forms = [
+            formats.ToolForm(tool.name, {param.name: param.type for param in tool.params}, tool.doc) for tool in tools
+        ]
+        steps = agent.steps if tools else 0
+        longest = formats.turn_tokens(forms, agent.returns) if steps else formats.reply_tokens(agent.returns)
+        max_tokens = longest if agent.max_tokens is None else max(agent.max_tokens, 1)
+        opening = sizes.REQUEST_TOKENS + sizes.MESSAGE_TOKENS
+        if agent.role:
+            opening += sizes.MESSAGE_TOKENS + sizes.counted_tokens(agent.role)
+        schema: dict[str, Any] | None
+        last_schema: dict[str, Any] | None
+        growth = 0
+        if steps:
+            said = formats.tool_instructions(forms, agent.returns, steps)
+            schema, last_schema = formats.turn_schema(forms, agent.returns), formats.turn_schema([], agent.returns)
+            results = max(shown(tool.returns).most for tool in tools)
+            growth = 2 * sizes.MESSAGE_TOKENS + 2 * max_tokens + sizes.RESULT_TOKENS + results
+        else:
+            said = formats.output_contract(agent.returns)
+            schema = last_schema = None if formats.is_free_text(agent.returns) else formats.schema(agent.returns)
+        opening += sizes.counted_tokens(f"\n\n{said}") if said else 0
+        tool_seconds = max((tool.timeout or sizes.TOOL_SECONDS for tool in tools), default=0.0)
+        return _Fixed(
+            around=opening + formats.schema_tokens(schema),
+            last_around=opening + formats.schema_tokens(last_schema),
+            growth=growth,
+            retried=2 * sizes.MESSAGE_TOKENS + 2 * max_tokens + sizes.CORRECTION_TOKENS,
+            turns=steps + 1,
+            attempts=1 + agent.retries,
+            max_tokens=max_tokens,
+            price=self._rates.get(agent.key, NO_PRICE),
+            seconds=microseconds(sizes.agent_seconds(agent.timeout, agent.retries, steps, tool_seconds)),
+        )
+
+
+def _form(tool: Tool) -> formats.ToolForm:
+    return formats.ToolForm(tool.name, {param.name: param.type for param in tool.params}, tool.doc)
+
+
+_ONE_CALL = Amounts(1, 0, 0, 0, 0)
+
+
+def tool_cost(tool: Tool) -> StepCost:
+    """Return the cost of using a tool: time alone."""
+    fails = None if tool.has_default else FREE
+    return StepCost(NO_COST, fails, microseconds(tool.timeout or sizes.TOOL_SECONDS))
+
+
+def microseconds(seconds: float) -> int:
+    """Return a time in whole microseconds, rounded up."""
+    return -int(-seconds * MICROSECONDS // 1)
