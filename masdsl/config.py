@@ -12,7 +12,7 @@ value of the wrong kind is an error at its line.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -22,6 +22,10 @@ CONFIG_NAME = "mas.toml"
 PROJECT_NAME = "pyproject.toml"
 EMBEDDED_MODEL = "smollm2"
 BUILT_IN_MODELS = (EMBEDDED_MODEL,)
+BUILT_IN = "built-in"
+"""The kind of a built-in model, which no entry of `[models]` has."""
+LOCAL_KINDS = (BUILT_IN, "gguf")
+"""Kinds of models that run on this machine and cost nothing."""
 DEFAULT_TIER = "default"
 CONVENTIONAL_TIERS = ("fast", "smart", DEFAULT_TIER)
 
@@ -31,8 +35,8 @@ class ModelConfig(NamedTuple):
 
     `kind` is `openai` (any URL that speaks OpenAI's protocol; needs `url` and `model`), `litellm` (needs `model`),
     `gguf` (a local file; needs `path`) or `scripted` (a file of replies; needs `path`). `key_env` names the environment
-    variable that holds the key. Prices are USD per million tokens, None where the file gives none. `timeout` is in
-    seconds, `context` in tokens. `path` is absolute.
+    variable that holds the key. Prices are USD per million tokens, both or none of them. `timeout` is in seconds,
+    `context` in tokens. `path` is absolute, as is `tokenizer`: the model's own `tokenizer.json`.
     """
 
     name: str
@@ -45,6 +49,22 @@ class ModelConfig(NamedTuple):
     output_price: float | None = None
     timeout: float | None = None
     context: int | None = None
+    tokenizer: str | None = None
+
+
+class Ceiling(NamedTuple):
+    """`[budget]`: what no run may go beyond, whatever budget its program has; None where there is no limit.
+
+    `usd` and `seconds` may be fractions; `usd` may be 0: then only models that cost nothing run.
+    """
+
+    calls: int | None = None
+    tokens: int | None = None
+    usd: float | None = None
+    seconds: float | None = None
+
+
+NO_CEILING = Ceiling()
 
 
 class Allowance(NamedTuple):
@@ -63,8 +83,8 @@ class Config(NamedTuple):
     `smart`; those that a file does not name are its `default`, or else the embedded model. `text_size` is the size in
     tokens of a `text` without one. `tools` maps what a program's `from "..."` says to `package.module:function`.
     `lints` maps a lint's name to `off`, `warning` or `error`; lints that it does not name keep the severity of their
-    diagnostic.
-    `allow` are the warnings that are allowed for some programs.
+    diagnostic. `ceiling` is the budget that programs cannot raise. `allow` are the warnings that are allowed for some
+    programs.
     """
 
     path: str | None
@@ -73,6 +93,7 @@ class Config(NamedTuple):
     text_size: int
     tools: Mapping[str, str]
     lints: Mapping[str, str]
+    ceiling: Ceiling = NO_CEILING
     allow: tuple[Allowance, ...] = ()
 
     def allowed(self, name: str) -> dict[str, str]:
@@ -96,6 +117,59 @@ DEFAULT = Config(
     tools={},
     lints={},
 )
+
+
+class NoModel(LookupError):
+    """A name stands for no model; the text says which one, and what to do."""
+
+
+def find_model(config: Config, name: str, *, tier: bool) -> ModelConfig:
+    """Return what a tier stands for, or, with `tier` false, the model of that very name.
+
+    An entry of `[models]` comes first, then a built-in model (of the kind `BUILT_IN`); a name with a `/` is litellm's.
+
+    Raises:
+        NoModel: it stands for nothing here.
+    """
+    model = _model_of_tier(config, name) if tier else name
+    if model in config.models:
+        return config.models[model]
+    if model in BUILT_IN_MODELS:
+        return ModelConfig(model, BUILT_IN)
+    if "/" in model:
+        return ModelConfig(model, "litellm", model=model)
+    from masdsl.diagnostics.suggest import nearest
+
+    known = _known_models(config)
+    near = nearest(model, known)
+    if near is not None:
+        raise NoModel(f"there is no model `{model}`; did you mean `{near}`?")
+    raise NoModel(
+        f"there is no model `{model}` (there are {_listed(known)}); describe it in {CONFIG_NAME} under"
+        f" [models.{model}], or name its provider as litellm does: openai/{model}"
+    )
+
+
+def _model_of_tier(config: Config, tier: str) -> str:
+    if tier in config.tiers:
+        return config.tiers[tier]
+    if tier in _known_models(config):
+        raise NoModel(f'`{tier}` is no tier but a model: quote it, on "{tier}"')
+    from masdsl.diagnostics.suggest import nearest
+
+    near = nearest(tier, config.tiers)
+    where = f"in {config.path}" if config.path else f"without a {CONFIG_NAME}"
+    advice = f"did you mean `{near}`?" if near else f'add it: [tiers] {tier} = "{EMBEDDED_MODEL}"'
+    raise NoModel(f"there is no tier `{tier}` {where} (there are {_listed(config.tiers)}); {advice}")
+
+
+def _known_models(config: Config) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*config.models, *BUILT_IN_MODELS)))
+
+
+def _listed(names: Iterable[str]) -> str:
+    shown = sorted(names)
+    return ", ".join(shown[:8]) + (", ..." if len(shown) > 8 else "")
 
 
 def find_config(start_dir: str) -> str | None:
@@ -139,11 +213,11 @@ def load_config(start_dir: str, findings: Findings) -> Config:
     from masdsl.config_reader import parse_config
     from masdsl.reading import read_source
 
-    source = read_source(_shown(path), findings)
+    source = read_source(shown_path(path), findings)
     return DEFAULT if source is None else parse_config(source, path, findings)
 
 
-def _shown(path: str) -> str:
+def shown_path(path: str) -> str:
     """Return a path as messages show it: relative to the working folder where it lies below that."""
     try:
         relative = os.path.relpath(path)

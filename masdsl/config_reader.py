@@ -11,11 +11,22 @@ from collections.abc import Callable
 from tomllib import TOMLDecodeError, loads
 from typing import Any, NamedTuple
 
-from masdsl.config import BUILT_IN_MODELS, CONVENTIONAL_TIERS, DEFAULT, DEFAULT_TIER, PROJECT_NAME, Allowance, Config, ModelConfig
+from masdsl.config import (
+    BUILT_IN_MODELS,
+    CONVENTIONAL_TIERS,
+    DEFAULT,
+    DEFAULT_TIER,
+    PROJECT_NAME,
+    Allowance,
+    Ceiling,
+    Config,
+    ModelConfig,
+)
 from masdsl.config_places import Places
 from masdsl.diagnostics.base import Diagnostic, Findings
 from masdsl.diagnostics.config import ConfigSyntax, MissingConfigKey, UnknownConfigKey, UnknownModel, WrongConfigValue
 from masdsl.diagnostics.suggest import nearest
+from masdsl.money import MOST_PER_MILLION
 from masdsl.node import Span
 from masdsl.source import Source
 
@@ -48,7 +59,9 @@ def _is_text(value: Any) -> bool:
 
 _TEXT = _Rule(_is_text, "a text", "write it in double quotes")
 _PRICE = _Rule(
-    lambda v: _is_number(v) and v >= 0, "a number of USD per million tokens", "write a number from 0, as in 0.15"
+    lambda v: _is_number(v) and 0 <= v <= MOST_PER_MILLION,
+    f"a number of USD per million tokens, from 0 to {MOST_PER_MILLION}",
+    "write a number as in 0.15; 0 is a model of your own",
 )
 _TABLE = _Rule(lambda v: isinstance(v, dict), "a table", "write [name] on a line of its own and the keys below it")
 _TEXT_SIZE = _Rule(
@@ -82,9 +95,37 @@ _MODEL_KEYS: dict[str, _Rule] = {
     "context": _Rule(
         lambda v: _is_count(v) and v >= 256, "a whole number of tokens from 256", "write a number, as in 8192"
     ),
+    "tokenizer": _TEXT,
 }
 _PRICES = ("input_price", "output_price")
-_EXAMPLES = {"url": '"http://127.0.0.1:8000/v1"', "model": '"name"', "path": '"file"', "kind": '"openai"'}
+_EXAMPLES = {
+    "url": '"http://127.0.0.1:8000/v1"',
+    "model": '"name"',
+    "path": '"file"',
+    "kind": '"openai"',
+    "input_price": "0.15",
+    "output_price": "0.60",
+}
+_MOST = 10**12
+_COUNT = _Rule(
+    lambda v: _is_count(v) and 1 <= v <= _MOST,
+    f"a whole number from 1 to {_MOST}",
+    "write a number, as in 100, or leave the line out for no limit",
+)
+_CEILING: dict[str, _Rule] = {
+    "calls": _COUNT,
+    "tokens": _COUNT,
+    "usd": _Rule(
+        lambda v: _is_number(v) and v >= 0,
+        "a number of USD from 0",
+        "write a number, as in 0.50; 0 allows only models that cost nothing",
+    ),
+    "seconds": _Rule(
+        lambda v: _is_number(v) and v > 0,
+        "a number of seconds above 0",
+        "write a number, as in 60, or leave the line out for no limit",
+    ),
+}
 
 
 class _Kind(NamedTuple):
@@ -95,9 +136,9 @@ class _Kind(NamedTuple):
 
 
 _KINDS = {
-    "openai": _Kind(("url", "model"), ("key_env", *_PRICES, "timeout", "context")),
-    "litellm": _Kind(("model",), ("url", "key_env", *_PRICES, "timeout", "context")),
-    "gguf": _Kind(("path",), ("timeout", "context")),
+    "openai": _Kind(("url", "model"), ("key_env", *_PRICES, "timeout", "context", "tokenizer")),
+    "litellm": _Kind(("model",), ("url", "key_env", *_PRICES, "timeout", "context", "tokenizer")),
+    "gguf": _Kind(("path",), ("timeout", "context", "tokenizer")),
     "scripted": _Kind(("path",), _PRICES),
 }
 
@@ -149,7 +190,7 @@ class _Reader(NamedTuple):
 
     def config(self, table: dict[str, Any]) -> Config:
         """Return the configuration of the whole table."""
-        known = ("tiers", "models", "sizes", "tools", "lints", "allow")
+        known = ("tiers", "models", "sizes", "tools", "lints", "budget", "allow")
         for key in table:
             if key not in known:
                 self.unknown((key,), "the configuration", known)
@@ -162,6 +203,7 @@ class _Reader(NamedTuple):
             tools=self.tools(self.table(table, "tools")),
             lints=self.lints(self.table(table, "lints")),
             allow=self.allow(self.table(table, "allow")),
+            ceiling=self.ceiling(self.table(table, "budget")),
         )
 
     def tiers(self, table: dict[str, Any], models: dict[str, ModelConfig]) -> dict[str, str]:
@@ -217,8 +259,12 @@ class _Reader(NamedTuple):
         for key in required:
             if key not in entry:
                 self.missing(where, name, kind, key)
-        if "path" in values:
-            values["path"] = os.path.join(os.path.dirname(self.path), os.path.expanduser(values["path"]))
+        for key, other in (_PRICES, _PRICES[::-1]):
+            if key in values and other not in entry:
+                self.missing((*where, key), name, kind, other)  # half a price bounds nothing
+        for key in ("path", "tokenizer"):
+            if key in values:
+                values[key] = os.path.join(os.path.dirname(self.path), os.path.expanduser(values[key]))
         return ModelConfig(name, kind, **values)
 
     def text_size(self, table: dict[str, Any]) -> int:
@@ -228,6 +274,19 @@ class _Reader(NamedTuple):
                 self.unknown(("sizes", key), "[sizes]", ("text",))
         size = table.get("text", DEFAULT.text_size)
         return int(size) if self.check(("sizes", "text"), size, _TEXT_SIZE) else DEFAULT.text_size
+
+    def ceiling(self, table: dict[str, Any]) -> Ceiling:
+        """Return the budget that no program can raise."""
+        limits: dict[str, Any] = {}
+        for key, value in table.items():
+            if key not in _CEILING:
+                self.unknown(("budget", key), "[budget]", tuple(_CEILING))
+            elif self.check(("budget", key), value, _CEILING[key]):
+                limits[key] = value
+        if limits.get("tokens", _MOST) < limits.get("calls", 0):
+            advice = "raise it or lower `calls`: each call takes at least one token, so so many calls are never made"
+            self.wrong(("budget", "tokens"), f"at least `calls`, {limits['calls']}", advice)
+        return Ceiling(**limits)
 
     def tools(self, table: dict[str, Any], above: tuple[str, ...] = ()) -> dict[str, str]:
         """Return the granted tools; `math.add` without quotes, which TOML reads as a table, means the same as with

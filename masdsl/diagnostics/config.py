@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 from masdsl.diagnostics.base import Diagnostic, Fix
+from masdsl.diagnostics.suggest import near_fix
+
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def _listed(names: tuple[str, ...]) -> str:
@@ -84,7 +89,7 @@ class UnknownConfigKey(Diagnostic):
         return f"remove it, or use one of {_listed(self.known)}" if self.known else "remove it"
 
     def fix(self) -> Fix | None:
-        return Fix(f"write `{self.near}`", ((self.span, self.near),)) if self.near else None
+        return near_fix(self.key, self.near, self.span)
 
 
 class WrongConfigValue(Diagnostic):
@@ -206,4 +211,163 @@ class UnknownModel(Diagnostic):
         return f"define it under [models.{self.name}], or name the provider as well: `openai/{self.name}`"
 
     def fix(self) -> Fix | None:
-        return Fix(f"write `{self.near}`", ((self.span, f'"{self.near}"'),)) if self.near else None
+        return near_fix(self.name, self.near, self.span, written=f'"{self.near}"')
+
+
+class UnpricedModel(Diagnostic):
+    """An agent is on a model that has no price.
+
+    Why: what it costs would be missing in every bound, and a budget in USD could not be kept. Prices come from
+    `[models]` in the configuration, else from `mas.lock`, else from the table that comes with litellm. At an address of
+    your own only you know the price; a model on this machine (`smollm2`, kind `gguf`) costs nothing.
+
+    Bad:
+        mas 1
+        agent writer(topic) -> text on fast "Write about {{ topic }}."
+        flow main(topic) -> text { return writer(topic) }
+
+    File mas.toml:
+        [tiers]
+        fast = "mine"
+        [models.mine]
+        kind = "openai"
+        url = "http://127.0.0.1:8000/v1"
+        model = "llama"
+
+    Good:
+        mas 1
+        agent writer(topic) -> text on fast "Write about {{ topic }}."
+        flow main(topic) -> text { return writer(topic) }
+
+    File mas.toml:
+        [tiers]
+        fast = "mine"
+        [models.mine]
+        kind = "openai"
+        url = "http://127.0.0.1:8000/v1"
+        model = "llama"
+        input_price = 0
+        output_price = 0
+    """
+
+    code = "MAS506"
+    model: str
+    tier: str | None
+    config: str
+    configured: bool
+    reason: str
+
+    def title(self) -> str:
+        tier = f" of the tier `{self.tier}`" if self.tier else ""
+        return f"the model `{self.model}`{tier} has no price (configuration: {self.config})"
+
+    def label(self) -> str:
+        return self.reason
+
+    def help(self) -> str:
+        table = self.model if _BARE_KEY.fullmatch(self.model) else f'"{self.model}"'
+        what = "" if self.configured else f'`kind = "litellm"`, `model = "{self.model}"`, '
+        return (
+            f"add {what}`input_price = ..` and `output_price = ..` under [models.{table}] in mas.toml"
+            " (USD per million tokens; 0 for a model of your own)"
+        )
+
+
+class UnlockedModel(Diagnostic):
+    """An agent is on a model whose price `mas.lock` does not pin.
+
+    Why: with a lock, bounds and budgets count with pinned prices alone, so that they are the same on every machine.
+
+    Bad:
+        mas 1
+        agent writer(topic) -> text on "openai/gpt-4o-mini" "Write about {{ topic }}."
+        flow main(topic) -> text { return writer(topic) }
+
+    File mas.lock:
+        {
+          "format": 1,
+          "from": {
+            "package": "litellm",
+            "sha256": "66970be01c88f946",
+            "version": "1.106.2"
+          },
+          "hash": "0bff64e4375fc196b27fca3472beaea2bcfc3530d24a064edcee2410bce0e52b",
+          "models": {},
+          "unit": "USD per million tokens"
+        }
+
+    Good:
+        mas 1
+        agent writer(topic) -> text on "openai/gpt-4o-mini" "Write about {{ topic }}."
+        flow main(topic) -> text { return writer(topic) }
+
+    File mas.lock:
+        {
+          "format": 1,
+          "from": {
+            "package": "litellm",
+            "sha256": "66970be01c88f946",
+            "version": "1.106.2"
+          },
+          "hash": "32479215d00a6acf1f860c133b32bbf86e91ff651d045e9c556d5207f0210a08",
+          "models": {
+            "openai/gpt-4o-mini": {
+              "input_price": "0.15",
+              "output_price": "0.6"
+            }
+          },
+          "unit": "USD per million tokens"
+        }
+    """
+
+    code = "MAS507"
+    model: str
+    lock: str
+
+    def title(self) -> str:
+        return f"{self.lock} pins no price for the model `{self.model}`"
+
+    def label(self) -> str:
+        return "not in the lock"
+
+    def help(self) -> str:
+        return f"run `mas lock`, which writes {self.lock} again, and look at what changed"
+
+
+class DamagedLock(Diagnostic):
+    """The lock of prices cannot be used.
+
+    Why: a price that was edited by hand, or lost in a merge, would let a run cost more than its bound. The lock is
+    written by `mas lock` alone; a price of your own stands in the configuration, under `[models]`.
+
+    Bad:
+        mas 1
+        agent writer(topic) -> text on "openai/gpt-4o-mini" "Write about {{ topic }}."
+        flow main(topic) -> text { return writer(topic) }
+
+    File mas.lock:
+        {"models": {"openai/gpt-4o-mini": {"input_price": "0", "output_price": "0"}}}
+
+    Good:
+        mas 1
+        agent writer(topic) -> text on fast "Write about {{ topic }}."
+        flow main(topic) -> text { return writer(topic) }
+
+    File mas.toml:
+        [tiers]
+        fast = "mini"
+        [models.mini]
+        kind = "litellm"
+        model = "openai/gpt-4o-mini"
+        input_price = 0.15
+        output_price = 0.60
+    """
+
+    code = "MAS508"
+    reason: str
+
+    def title(self) -> str:
+        return f"the lock of prices cannot be used: {self.reason}"
+
+    def help(self) -> str:
+        return "run `mas lock`, which writes it again; prices of your own stand in mas.toml, under [models]"

@@ -10,16 +10,16 @@ minutes (see `body_cap`); the exception for a refused key repeats the key.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import os
 import re
 import threading
 import warnings
-from functools import lru_cache
-from importlib import metadata, util
+from importlib import metadata
 from typing import Any
 
+from masdsl import pricing
+from masdsl.money import usd_per_million
 from masdsl.runtime.models.base import ModelError, Price, Reply, Request
 from masdsl.runtime.models.body_cap import limit_bodies, room_for
 from masdsl.runtime.models.chat_api import (
@@ -36,7 +36,6 @@ from masdsl.runtime.threads import in_thread
 
 STOLE_CREDENTIALS = ("1.82.7", "1.82.8")
 DISOWNED = ("1.107.0",)
-_PRICES = "model_prices_and_context_window_backup.json"
 _PREFIX = re.compile(r"^(?:(?:litellm\.)?\w*(?:Error|Exception)(?: - |: ))+")
 _importing = threading.Lock()
 
@@ -45,8 +44,9 @@ class LiteLLMModel:
     """A model that litellm reaches.
 
     `model` is litellm's name for it. `url` replaces the provider's address. `key_env` names the environment variable
-    with the key; without it, litellm finds the provider's usual variable by itself. `price` None means litellm's own
-    price list. `timeout` in seconds bounds every call, also where the request allows more.
+    with the key; without it, litellm finds the provider's usual variable by itself. `price` None means that of
+    litellm's price list, unless there is a `url`. `timeout` in seconds bounds every call, also where the request allows
+    more.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class LiteLLMModel:
     @property
     def price(self) -> Price | None:
         """USD per million tokens: the configuration's, else litellm's, else None."""
-        return self._price or listed_price(self._model)
+        return self._price or listed_price(self._model, self._url)
 
     async def complete(self, request: Request) -> Reply:
         """Answer one request, or raise `ModelError`."""
@@ -188,29 +188,10 @@ def _hush() -> None:
         warnings.filterwarnings("ignore", message=message)
 
 
-@lru_cache(maxsize=64)
-def listed_price(model: str) -> Price | None:
-    """Return the price of a model in the list that comes with litellm, read without importing litellm."""
-    entry = _listed().get(model) or _listed().get(model.partition("/")[2])
-    if not isinstance(entry, dict):
-        return None
-    prices = (entry.get("input_cost_per_token"), entry.get("output_cost_per_token"))
-    if not all(isinstance(price, int | float) and price >= 0 for price in prices):
-        return None
-    return Price(*(float(price) * 1_000_000 for price in prices if price is not None))
-
-
-@lru_cache(maxsize=1)
-def _listed() -> dict[str, Any]:
-    found = util.find_spec("litellm")
-    for folder in (found.submodule_search_locations or ()) if found else ():
-        try:
-            with open(os.path.join(folder, _PRICES), encoding="utf-8") as file:
-                prices: dict[str, Any] = json.load(file)
-                return prices
-        except (OSError, ValueError):
-            continue
-    return {}
+def listed_price(model: str, url: str | None = None) -> Price | None:
+    """Return the price of a model in the list that comes with litellm (`masdsl.pricing_table`), None without one."""
+    price = pricing.listed_price(model, url)
+    return None if price is None else Price(*(float(usd_per_million(part)) for part in price))
 
 
 # ---------------------------------------------------------------- answers and failures

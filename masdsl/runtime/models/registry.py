@@ -10,83 +10,71 @@ To find a model loads nothing: weights, connections and libraries come with its 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 
-from masdsl.config import BUILT_IN_MODELS, DEFAULT, EMBEDDED_MODEL, Config, ModelConfig, load_config
-from masdsl.diagnostics.suggest import nearest
+from masdsl.config import DEFAULT, EMBEDDED_MODEL, Config, ModelConfig, NoModel, find_model, load_config
+from masdsl.lock import LockFault
+from masdsl.money import usd_per_million
+from masdsl.pricing import NoPrice, NotLocked, Prices
 from masdsl.runtime.models.base import ChatModel, ModelError, Price
 
 
 class Models:
-    """The models of one configuration; each is made once, when it is first asked for."""
+    """The models of one configuration; each is made once, when it is first asked for.
 
-    def __init__(self, config: Config = DEFAULT) -> None:
+    `folder` is the program's: there its lock of prices is looked for if the configuration is in no file.
+    """
+
+    def __init__(self, config: Config = DEFAULT, folder: str | None = None) -> None:
         self._config = config
+        self._prices = Prices(config, folder)
         self._made: dict[str, ChatModel] = {}
 
     def __call__(self, name: str, *, tier: bool) -> ChatModel:
         """Return the model of a tier, or, with `tier` false, the model of that very name.
 
-        Raises ModelError (`unavailable`) for a name that stands for nothing here, and for a model that cannot be used
-        on this machine.
+        Raises ModelError (`unavailable`) for a name that stands for nothing here, for a model that cannot be used on
+        this machine, and for one whose price should be in a lock and is not.
         """
-        model = self._of_tier(name) if tier else name
-        if model not in self._made:
-            self._made[model] = self._make(model)
-        return self._made[model]
+        try:
+            entry = find_model(self._config, name, tier=tier)
+        except NoModel as fault:
+            raise ModelError("unavailable", str(fault)) from None
+        if entry.name not in self._made:
+            self._made[entry.name] = configured(entry, self._price(entry))
+        return self._made[entry.name]
 
-    def known(self) -> tuple[str, ...]:
-        """Return the names of all models of the configuration and of the built-in ones."""
-        return tuple(dict.fromkeys((*self._config.models, *BUILT_IN_MODELS)))
-
-    def _of_tier(self, tier: str) -> str:
-        tiers = self._config.tiers
-        if tier in tiers:
-            return tiers[tier]
-        if tier in self.known():
-            raise ModelError("unavailable", f'`{tier}` is no tier but a model: quote it, on "{tier}"')
-        near = nearest(tier, tiers)
-        where = f"in {self._config.path}" if self._config.path else "without a mas.toml"
-        advice = f"did you mean `{near}`?" if near else f'add it: [tiers] {tier} = "{EMBEDDED_MODEL}"'
-        raise ModelError("unavailable", f"there is no tier `{tier}` {where} (there are {_listed(tiers)}); {advice}")
-
-    def _make(self, name: str) -> ChatModel:
-        if name in self._config.models:
-            return configured(self._config.models[name])
-        if name in BUILT_IN_MODELS:
-            return embedded(name)
-        if "/" not in name:
-            near = nearest(name, self.known())
-            if near is not None:
-                raise ModelError("unavailable", f"there is no model `{name}`; did you mean `{near}`?")
-            raise ModelError(
-                "unavailable",
-                f"there is no model `{name}` (there are {_listed(self.known())}); describe it in mas.toml under"
-                f" [models.{name}], or name its provider as litellm does: openai/{name}",
-            )
-        from masdsl.runtime.models.litellm_model import LiteLLMModel
-
-        return LiteLLMModel(name, model=name)
+    def _price(self, entry: ModelConfig) -> Price | None:
+        """Return the price of a model, None where nothing says it."""
+        try:
+            price = self._prices.of(entry)
+        except NotLocked as fault:
+            raise ModelError("unavailable", f"the model `{entry.name}` has no price: {fault}; run: mas lock") from None
+        except LockFault as fault:
+            raise ModelError("unavailable", f"{fault.path} cannot be used: {fault}; run: mas lock") from None
+        except NoPrice:
+            return None
+        return Price(float(usd_per_million(price.input)), float(usd_per_million(price.output)))
 
 
 def resolver(config: Config | None = None, *, folder: str | None = None) -> Models:
     """Return the models of `config`; without one, those of the configuration that holds in `folder`.
 
-    `folder` is the working folder unless it is given. A configuration with mistakes raises ModelError (`unavailable`)
-    and names `mas check`, which shows them all.
+    `folder` is the program's, or the working folder unless it is given. A configuration with mistakes raises ModelError
+    (`unavailable`) and names `mas check`, which shows them all.
     """
+    folder = os.getcwd() if folder is None else folder
     if config is not None:
-        return Models(config)
+        return Models(config, folder)
     from masdsl.diagnostics.base import ERROR, Findings
 
     findings = Findings()
-    config = load_config(os.getcwd() if folder is None else folder, findings)
+    config = load_config(folder, findings)
     for source, diagnostic in findings.sorted():
         if diagnostic.severity == ERROR:
             line = source.position(diagnostic.span.start).line
             detail = f"{source.name}:{line}: {diagnostic.title()}; {diagnostic.help()}"
             raise ModelError("unavailable", f"the configuration cannot be used: {detail}")
-    return Models(config)
+    return Models(config, folder)
 
 
 # ---------------------------------------------------------------- making
@@ -115,9 +103,11 @@ def embedded(name: str = EMBEDDED_MODEL) -> ChatModel:
     return LocalModel(name, find, context=weights.context, sampling=SMALL_MODEL_SAMPLING)
 
 
-def configured(entry: ModelConfig) -> ChatModel:
-    """Return the model that an entry of `[models]` describes. Raises ModelError (`unavailable`)."""
+def configured(entry: ModelConfig, price: Price | None = None) -> ChatModel:
+    """Return the model that an entry of `[models]` describes, at this price. Raises ModelError (`unavailable`)."""
     match entry.kind:
+        case "built-in":
+            return embedded(entry.name)
         case "openai":
             from masdsl.runtime.models.openai import OpenAIModel
 
@@ -126,7 +116,7 @@ def configured(entry: ModelConfig) -> ChatModel:
                 url=entry.url or "",
                 model=entry.model or "",
                 key_env=entry.key_env,
-                price=_price(entry),
+                price=price,
                 timeout=entry.timeout,
             )
         case "litellm":
@@ -137,7 +127,7 @@ def configured(entry: ModelConfig) -> ChatModel:
                 model=entry.model or "",
                 url=entry.url,
                 key_env=entry.key_env,
-                price=_price(entry),
+                price=price,
                 timeout=entry.timeout,
             )
         case "gguf":
@@ -153,19 +143,7 @@ def configured(entry: ModelConfig) -> ChatModel:
             from masdsl.runtime.models.scripted import ScriptError, load_script
 
             try:
-                return load_script(entry.path or "", name=entry.name, price=_price(entry) or Price(0.0, 0.0))
+                return load_script(entry.path or "", name=entry.name, price=price)
             except ScriptError as error:
                 raise ModelError("unavailable", f"the model `{entry.name}`: {error}") from None
     raise ModelError("unavailable", f"the model `{entry.name}` is of the unknown kind `{entry.kind}`")
-
-
-def _price(entry: ModelConfig) -> Price | None:
-    """Return the price of an entry; None unless it has both halves, because half a price bounds nothing."""
-    if entry.input_price is None or entry.output_price is None:
-        return None
-    return Price(entry.input_price, entry.output_price)
-
-
-def _listed(names: Mapping[str, object] | tuple[str, ...]) -> str:
-    shown = sorted(names)
-    return ", ".join(shown[:8]) + (", ..." if len(shown) > 8 else "")
