@@ -65,6 +65,10 @@ class Source:
         line = bisect_right(starts, offset)
         return Position(line, offset - starts[line - 1] + 1)
 
+    def offset(self, line: int) -> int:
+        """Return where line `line` (from 1) starts."""
+        return self._line_starts()[line - 1]
+
     def line(self, number: int) -> str:
         """Return the text of line `number` (from 1) without its line end."""
         start = self._line_starts()[number - 1]

@@ -371,7 +371,7 @@ def test_a_lint_as_an_error_is_the_same_diagnostic() -> None:
 
 def test_every_lint_has_a_name_of_its_own() -> None:
     names = lint_names()
-    assert len(names) == len(set(names)) == 13
+    assert len(names) == len(set(names)) == 18
 
 
 def test_lints_are_not_run_on_programs_with_errors() -> None:

@@ -195,7 +195,11 @@ def test_json_says_everything() -> None:
             "file": "x.mas",
             **place,
             "labels": [{"text": "bound here", "line": 6, "column": 3, "end_line": 6, "end_column": 8}],
-            "fix": {"title": "write `draft`", "replacements": [{"text": "draft", **place}]},
+            "fix": {
+                "title": "write `draft`",
+                "applicability": "suggested",
+                "replacements": [{"text": "draft", **place}],
+            },
         }
     ]
 

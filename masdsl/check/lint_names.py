@@ -28,7 +28,7 @@ _SIZES = {ast.NamedType: "size", ast.ListType: "cap", ast.Sample: "count", ast.L
 _LEAVES = frozenset((ast.Name, ast.IntLit, ast.FloatLit, ast.StrLit, ast.BoolLit, ast.NoneLit))
 
 
-def unused_names(document: ast.Program) -> Iterator[Diagnostic]:
+def unused_names(document: ast.Program, source: Source) -> Iterator[Diagnostic]:
     """Report declarations, imports and parameters that nothing uses."""
     uses: list[tuple[ast.Item, set[str]]] = []
     for item in document.items:
@@ -40,7 +40,7 @@ def unused_names(document: ast.Program) -> Iterator[Diagnostic]:
         else:
             uses.append((item, _used_names(item)))
     yield from _unused_imports(document, uses)
-    yield from _unused_declarations(document, uses)
+    yield from _unused_declarations(document, uses, source)
 
 
 def _used_names(*roots: Node) -> set[str]:
@@ -79,12 +79,23 @@ def _unused_imports(document: ast.Program, uses: list[tuple[ast.Item, set[str]]]
     for item in document.items:
         if isinstance(item, ast.Use):
             bound = [(name.alias or name.name) for name in item.names] or [item.path[-1]]
-            for name in bound:
+            for number, name in enumerate(bound):
                 if name.text not in used:
-                    yield UnusedImport(name.text, item.span if len(bound) == 1 else None, span=name.span)
+                    yield UnusedImport(name.text, _removal(item, number), span=name.span)
 
 
-def _unused_declarations(document: ast.Program, uses: list[tuple[ast.Item, set[str]]]) -> Iterator[Diagnostic]:
+def _removal(use: ast.Use, number: int) -> Span:
+    """Return what to delete to take one name out of a `use`: with it the comma before it, or behind the first one."""
+    if len(use.names) < 2:
+        return use.span
+    if number == 0:
+        return Span(use.names[0].span.start, use.names[1].span.start)
+    return Span(use.names[number - 1].span.end, use.names[number].span.end)
+
+
+def _unused_declarations(
+    document: ast.Program, uses: list[tuple[ast.Item, set[str]]], source: Source
+) -> Iterator[Diagnostic]:
     flows = {item.name.text: item for item in document.items if isinstance(item, ast.Flow)}
     if "main" not in flows:
         return  # a library: whatever it declares may be imported
@@ -96,7 +107,17 @@ def _unused_declarations(document: ast.Program, uses: list[tuple[ast.Item, set[s
         if isinstance(item, ast.Flow) and name == "main":
             continue
         if not any(name in names for user, names in uses if user is not item and not _only_given(user, name, given)):
-            yield Unused(KIND_OF[type(item)].split()[-1], name, span=item.name.span)
+            kind = KIND_OF[type(item)].split()[-1]
+            yield Unused(kind, name, _documented(item, source), span=item.name.span)
+
+
+def _documented(item: ast.Item, source: Source) -> Span:
+    """Return the span of a declaration with the comments above it that are its documentation."""
+    line = source.position(item.span.start).line
+    while line > 1 and source.line(line - 1).lstrip().startswith("##"):
+        line -= 1
+    start = item.span.start if line == source.position(item.span.start).line else source.offset(line)
+    return Span(start, item.span.end)
 
 
 def _only_given(user: ast.Item, name: str, given: set[str]) -> bool:
@@ -132,7 +153,7 @@ def _unreachable(block: ast.Block) -> Iterator[Diagnostic]:
     leaving: ast.Statement | None = None
     for node in block.statements:
         if leaving is not None:
-            yield Unreachable(_head(leaving), span=node.span)
+            yield Unreachable(_head(leaving), node.span.to(block.statements[-1].span), span=node.span)
             return
         for inner in _blocks_of(node):
             yield from _unreachable(inner)

@@ -35,7 +35,7 @@ def run_lints(program: Program, document: ast.Program, findings: Findings, confi
 
 
 def _all(program: Program, document: ast.Program, source: Source) -> Iterator[Diagnostic]:
-    yield from unused_names(document)
+    yield from unused_names(document, source)
     yield from unreachable_statements(document)
     yield from single_braces(document, source)
     effects = effectful(program)

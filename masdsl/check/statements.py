@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -217,7 +218,11 @@ class BlockChecker:
         elif isinstance(kind, Enum):
             missing = tuple(word for word in kind.words if word not in seen)
             if missing:
-                self.frame.report(MatchNotExhaustive(kind.name, missing, span=node.subject.span))
+                self.frame.report(
+                    MatchNotExhaustive(
+                        kind.name, missing, Span(node.span.end - 1, node.span.end), span=node.subject.span
+                    )
+                )
         self._leave(ways, node.span)
         return program.Match(path, subject, tuple(arms), orelse, span=node.span)
 
@@ -263,7 +268,7 @@ class BlockChecker:
                 and not isinstance(checked, Invoke)
                 and not isinstance(checked.type, Optional | Nothing | Unknown)
             ):
-                self.frame.report(UselessElse(span=node.options[number + 1].span))
+                self.frame.report(UselessElse(self._from_else(node, number), span=node.options[number + 1].span))
             settled = checked.type if last else required(checked.type)
             common = settled if number == 0 else join(kind, settled)
             if common is None:
@@ -274,6 +279,12 @@ class BlockChecker:
             kind = common
             options.append(checked)
         return program.Fallback(tuple(options), kind, span=node.span)
+
+    def _from_else(self, node: ast.Fallback, number: int) -> Span:
+        """Return the span of all that follows an option, with the word `else` before it."""
+        up_to_else = re.compile(r"(?:#[^\n]*|[^#])*?\belse\b")  # rarely needed: not compiled at every start
+        found = up_to_else.match(self.frame.scope.source.text, node.options[number].span.end)
+        return Span(node.span.end if found is None else found.end() - len("else"), node.span.end)
 
     def _operand(self, node: ast.Expr, path: str, names: Names, want: Type | None) -> program.Expr | Invoke:
         if isinstance(node, ast.Call) and node.callee.text not in BUILTINS:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from masdsl.diagnostics.base import WARNING, Diagnostic, Label
+from masdsl.diagnostics.base import SAFE, SUGGESTED, WARNING, Diagnostic, Fix, Label
 from masdsl.node import Span
 
 
@@ -156,6 +156,8 @@ class MatchNotExhaustive(Diagnostic):
     code = "MAS304"
     enum: str
     missing: tuple[str, ...]
+    closing: Span
+    """The `}` that closes the `match`."""
 
     def title(self) -> str:
         return f"the `match` on `{self.enum}` leaves out " + ", ".join(f"`{word}`" for word in self.missing)
@@ -165,6 +167,10 @@ class MatchNotExhaustive(Diagnostic):
 
     def help(self) -> str:
         return "add an arm for " + " | ".join(self.missing) + ", or `else { .. }`"
+
+    def fix(self) -> Fix | None:
+        place = Span(self.closing.start, self.closing.start)
+        return Fix("do nothing for the others", ((place, "else { }\n"),), SUGGESTED)
 
 
 class DuplicateArm(Diagnostic):
@@ -299,6 +305,8 @@ class UselessElse(Diagnostic):
 
     code = "MAS308"
     severity = WARNING
+    removal: Span
+    """From the `else` to the end of what follows it."""
 
     def title(self) -> str:
         return "this fallback can never be used"
@@ -308,6 +316,9 @@ class UselessElse(Diagnostic):
 
     def help(self) -> str:
         return "remove `else` and what follows: what stands before it neither fails nor is none"
+
+    def fix(self) -> Fix | None:
+        return Fix("remove it", ((self.removal, ""),), SAFE)
 
 
 class NotInTest(Diagnostic):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, ClassVar
 
-from masdsl.diagnostics.base import WARNING, Diagnostic, Fix, Label
+from masdsl.diagnostics.base import SAFE, SUGGESTED, WARNING, Diagnostic, Fix, Label
 from masdsl.node import Span
 
 
@@ -86,7 +86,7 @@ class DeadCall(Lint):
         return f"use `{self.name}`, or take the call out"
 
     def fix(self) -> Fix | None:
-        return Fix("take the call out", ((self.statement, ""),))
+        return Fix("take the call out", ((self.statement, ""),), SUGGESTED)
 
 
 class Overwritten(Lint):
@@ -163,6 +163,7 @@ class Unused(Lint):
     lint = "unused"
     what: str
     name: str
+    whole: Span
 
     def title(self) -> str:
         return f"{self.what} `{self.name}` is never used"
@@ -172,6 +173,9 @@ class Unused(Lint):
 
     def help(self) -> str:
         return "use it, or take the declaration out"
+
+    def fix(self) -> Fix | None:
+        return Fix("take the declaration out", ((self.whole, ""),), SUGGESTED)
 
 
 class UnusedImport(Lint):
@@ -200,7 +204,8 @@ class UnusedImport(Lint):
     code = "MAS704"
     lint = "unused_import"
     name: str
-    whole: Span | None
+    removal: Span
+    """What to delete: the whole `use`, or the name and a comma."""
 
     def title(self) -> str:
         return f"`{self.name}` is imported and never used"
@@ -212,7 +217,7 @@ class UnusedImport(Lint):
         return "take it out of the `use`"
 
     def fix(self) -> Fix | None:
-        return Fix("take the `use` out", ((self.whole, ""),)) if self.whole is not None else None
+        return Fix("take it out", ((self.removal, ""),), SAFE)
 
 
 class UnusedParameter(Lint):
@@ -288,7 +293,7 @@ class UnusedValue(Lint):
         return f"use `{self.name}`, or take it out"
 
     def fix(self) -> Fix | None:
-        return Fix("take it out", ((self.statement, ""),))
+        return Fix("take it out", ((self.statement, ""),), SUGGESTED)
 
 
 class UntilNeverTrue(Lint):
@@ -529,6 +534,8 @@ class Unreachable(Lint):
     code = "MAS712"
     lint = "unreachable"
     leaves: Span
+    rest: Span
+    """This statement and those behind it."""
 
     def title(self) -> str:
         return "this is never reached"
@@ -541,6 +548,9 @@ class Unreachable(Lint):
 
     def labels(self) -> tuple[Label, ...]:
         return (Label(self.leaves, "always leaves here"),)
+
+    def fix(self) -> Fix | None:
+        return Fix("take it out, with what follows", ((self.rest, ""),), SUGGESTED)
 
 
 class SingleBraces(Lint):
@@ -577,4 +587,4 @@ class SingleBraces(Lint):
         return f"write `{{{{ {self.name} }}}}`"
 
     def fix(self) -> Fix | None:
-        return Fix(f"write `{{{{ {self.name} }}}}`", ((self.span, f"{{{{ {self.name} }}}}"),))
+        return Fix(f"write `{{{{ {self.name} }}}}`", ((self.span, f"{{{{ {self.name} }}}}"),), SUGGESTED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from masdsl.diagnostics.base import Diagnostic, Fix, Label
+from masdsl.diagnostics.suggest import near_fix
 from masdsl.node import Span
 
 
@@ -49,7 +50,7 @@ class UndefinedName(Diagnostic):
         return _near(self.near, f"bind it above with `{self.name} = ...`, or add it as a parameter of the flow")
 
     def fix(self) -> Fix | None:
-        return Fix(f"write `{self.near}`", ((self.span, self.near),)) if self.near else None
+        return near_fix(self.name, self.near, self.span)
 
 
 class UndefinedCallee(Diagnostic):
@@ -88,7 +89,7 @@ class UndefinedCallee(Diagnostic):
         )
 
     def fix(self) -> Fix | None:
-        return Fix(f"call `{self.near}`", ((self.span, self.near),)) if self.near else None
+        return near_fix(self.name, self.near, self.span)
 
 
 class UndefinedType(Diagnostic):
@@ -130,7 +131,7 @@ class UndefinedType(Diagnostic):
         )
 
     def fix(self) -> Fix | None:
-        return Fix(f"write `{self.near}`", ((self.span, self.near),)) if self.near else None
+        return near_fix(self.name, self.near, self.span)
 
 
 class UnknownField(Diagnostic):
@@ -173,7 +174,7 @@ class UnknownField(Diagnostic):
         return _near(self.near, "its fields are " + ", ".join(f"`{field}`" for field in self.fields))
 
     def fix(self) -> Fix | None:
-        return Fix(f"write `{self.near}`", ((self.span, self.near),)) if self.near else None
+        return near_fix(self.field, self.near, self.span)
 
 
 class UnknownWord(Diagnostic):
@@ -216,7 +217,7 @@ class UnknownWord(Diagnostic):
         return _near(self.near, "its words are " + ", ".join(f"`{word}`" for word in self.words))
 
     def fix(self) -> Fix | None:
-        return Fix(f"write `{self.near}`", ((self.span, self.near),)) if self.near else None
+        return near_fix(self.word, self.near, self.span)
 
 
 class UnknownParameter(Diagnostic):
@@ -255,7 +256,7 @@ class UnknownParameter(Diagnostic):
         return _near(self.near, f"it is declared as `{self.signature}`")
 
     def fix(self) -> Fix | None:
-        return Fix(f"write `{self.near}`", ((self.span, self.near),)) if self.near else None
+        return near_fix(self.name, self.near, self.span)
 
 
 class DuplicateName(Diagnostic):
@@ -594,7 +595,7 @@ class UnknownTier(Diagnostic):
         )
 
     def fix(self) -> Fix | None:
-        return Fix(f"write `{self.near}`", ((self.span, self.near),)) if self.near else None
+        return near_fix(self.name, self.near, self.span)
 
 
 class ToolNotGranted(Diagnostic):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from masdsl.diagnostics.base import Diagnostic, Fix
+from masdsl.diagnostics.suggest import near_fix
 
 
 class PromptSyntax(Diagnostic):
@@ -76,7 +77,7 @@ class UndefinedInPrompt(Diagnostic):
         return f"add `{self.name}` to the agent's parameters, or take it out of the prompt"
 
     def fix(self) -> Fix | None:
-        return Fix(f"write `{self.near}`", ((self.span, self.near),)) if self.near else None
+        return near_fix(self.name, self.near, self.span)
 
 
 class UnknownPromptField(Diagnostic):
@@ -121,7 +122,7 @@ class UnknownPromptField(Diagnostic):
         return "it has " + ", ".join(f"`{field}`" for field in self.fields)
 
     def fix(self) -> Fix | None:
-        return Fix(f"write `{self.near}`", ((self.span, self.near),)) if self.near else None
+        return near_fix(self.field, self.near, self.span)
 
 
 class ForbiddenInPrompt(Diagnostic):
@@ -197,7 +198,7 @@ class UnknownPromptFilter(Diagnostic):
         return f"the {self.sort}s of prompts are " + ", ".join(f"`{name}`" for name in self.known)
 
     def fix(self) -> Fix | None:
-        return Fix(f"write `{self.near}`", ((self.span, self.near),)) if self.near else None
+        return near_fix(self.name, self.near, self.span)
 
 
 class PromptFilterMisuse(Diagnostic):

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from masdsl.diagnostics.base import SAFE, SUGGESTED, Fix
+from masdsl.node import Span
+
 MAX_CANDIDATES = 2_000
 
 
@@ -38,6 +41,18 @@ def same_word(word: str, other: str) -> bool:
     other.
     """
     return _fold(word) == _fold(other)
+
+
+def near_fix(word: str, near: str | None, span: Span, *, written: str | None = None) -> Fix | None:
+    """Return the change that writes `near` in place of `word` at `span`; None where nothing is near.
+
+    It is safe where the two differ in letter case and underscores alone, else a guess. `written` is how `near` is
+    written there, where that is not the name itself.
+    """
+    if not near:
+        return None
+    sure = SAFE if same_word(word, near) else SUGGESTED
+    return Fix(f"write `{near}`", ((span, near if written is None else written),), sure)
 
 
 def did_you_mean(word: str, candidates: Iterable[str], otherwise: str) -> str:

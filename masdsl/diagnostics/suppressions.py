@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from masdsl.diagnostics.base import SAFE, SUGGESTED, Fix
+from masdsl.diagnostics.base import SAFE, Fix
 from masdsl.diagnostics.lints import Lint
-from masdsl.diagnostics.suggest import same_word
+from masdsl.diagnostics.suggest import near_fix
 from masdsl.node import Span
 
 
@@ -122,10 +122,7 @@ class UnknownSuppression(Lint):
         return f"did you mean `{self.near}`?" if self.near else "`mas explain` lists all codes"
 
     def fix(self) -> Fix | None:
-        if not self.near:
-            return None
-        sure = SAFE if same_word(self.name, self.near) else SUGGESTED
-        return Fix(f"write `{self.near}`", ((self.span, self.near),), sure)
+        return near_fix(self.name, self.near, self.span)
 
 
 class SuppressionWithoutReason(Lint):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from masdsl.diagnostics.base import Diagnostic, Fix, Label
+from masdsl.diagnostics.base import SAFE, SUGGESTED, Diagnostic, Fix, Label
 from masdsl.node import Span
 
 
@@ -74,7 +74,7 @@ class HiddenCharacter(Diagnostic):
         return f"delete it, or write `\\u{{{ord(self.character):x}}}` if a string needs it"
 
     def fix(self) -> Fix | None:
-        return Fix("delete it", ((self.span, "\n" if self.character == "\r" else ""),))
+        return Fix("delete it", ((self.span, "\n" if self.character == "\r" else ""),), SAFE)
 
 
 class ForeignLetter(Diagnostic):
@@ -115,7 +115,7 @@ class ForeignLetter(Diagnostic):
         return f"write `{self.ascii}`" if self.ascii else "choose a name of ASCII letters"
 
     def fix(self) -> Fix | None:
-        return Fix(f"write `{self.ascii}`", ((self.span, self.ascii),)) if self.ascii else None
+        return Fix(f"write `{self.ascii}`", ((self.span, self.ascii),), SAFE) if self.ascii else None
 
 
 class UnreadableFile(Diagnostic):
@@ -219,7 +219,7 @@ class Unexpected(Diagnostic):
         if self.correction is None:
             return None
         title, span, text = self.correction
-        return Fix(title, ((span, text),))
+        return Fix(title, ((span, text),), SAFE if text in ("=", ":", "==") else SUGGESTED)
 
 
 def _alternatives(words: tuple[str, ...]) -> str:
@@ -299,7 +299,7 @@ class UnclosedString(Diagnostic):
     def fix(self) -> Fix | None:
         if len(self.quotes) == 3:
             return None
-        return Fix(f"close it with `{self.quotes}`", ((Span(self.span.end, self.span.end), self.quotes),))
+        return Fix(f"close it with `{self.quotes}`", ((Span(self.span.end, self.span.end), self.quotes),), SUGGESTED)
 
 
 class UnknownEscape(Diagnostic):
@@ -338,7 +338,7 @@ class UnknownEscape(Diagnostic):
     def fix(self) -> Fix | None:
         if self.text.startswith("\\u{"):
             return None
-        return Fix("double the backslash", ((Span(self.span.start, self.span.start + 1), "\\\\"),))
+        return Fix("double the backslash", ((Span(self.span.start, self.span.start + 1), "\\\\"),), SAFE)
 
 
 class NoGap(Diagnostic):
@@ -375,7 +375,7 @@ class NoGap(Diagnostic):
         return f"write `{self.instead}`" if self.instead else "put a blank between the words, or choose another name"
 
     def fix(self) -> Fix | None:
-        return Fix(f"write `{self.instead}`", ((self.span, self.instead),)) if self.instead else None
+        return Fix(f"write `{self.instead}`", ((self.span, self.instead),), SAFE) if self.instead else None
 
 
 class ReservedName(Diagnostic):
@@ -414,7 +414,7 @@ class ReservedName(Diagnostic):
         return f"call it `{self.word}_`"
 
     def fix(self) -> Fix | None:
-        return Fix(f"write `{self.word}_`", ((self.span, f"{self.word}_"),))
+        return Fix(f"write `{self.word}_`", ((self.span, f"{self.word}_"),), SAFE)
 
 
 class MissingHeader(Diagnostic):
@@ -456,9 +456,9 @@ class MissingHeader(Diagnostic):
 
     def fix(self) -> Fix | None:
         if self.before:
-            return Fix("delete it", ((self.span, ""),))
+            return Fix("delete it", ((self.span, ""),), SUGGESTED)
         return (
-            Fix(f"begin with `{self.header}`", ((self.span, f"{self.header}\n"),))
+            Fix(f"begin with `{self.header}`", ((self.span, f"{self.header}\n"),), SAFE)
             if self.span.start == self.span.end
             else None
         )
@@ -541,6 +541,10 @@ class Unclosed(Diagnostic):
     def help(self) -> str:
         return f"add the missing `{self.bracket}`"
 
+    def fix(self) -> Fix | None:
+        text = "}\n" if self.bracket == "}" else self.bracket
+        return Fix(f"add `{self.bracket}`", ((Span(self.span.start, self.span.start), text),), SUGGESTED)
+
 
 class OtherLanguage(Diagnostic):
     """Something is written as in another language.
@@ -581,7 +585,10 @@ class OtherLanguage(Diagnostic):
         return self.action
 
     def fix(self) -> Fix | None:
-        return None if self.instead is None else Fix(self.action, ((self.span, self.instead),))
+        if self.instead is None:
+            return None
+        sure = SUGGESTED if self.found in ("break", "continue") else SAFE  # they meant something there
+        return Fix(self.action, ((self.span, self.instead),), sure)
 
 
 class BareCall(Diagnostic):
@@ -619,7 +626,7 @@ class BareCall(Diagnostic):
         return f"write `result = {self.callee}(...)`"
 
     def fix(self) -> Fix | None:
-        return Fix("name the result", ((Span(self.span.start, self.span.start), "result = "),))
+        return Fix("name the result", ((Span(self.span.start, self.span.start), "result = "),), SUGGESTED)
 
 
 class CodeFence(Diagnostic):
@@ -658,7 +665,7 @@ class CodeFence(Diagnostic):
         return "delete the lines with ``` and all that stands outside of them"
 
     def fix(self) -> Fix | None:
-        return Fix("keep the program alone", tuple((span, "") for span in self.outside))
+        return Fix("keep the program alone", tuple((span, "") for span in self.outside), SAFE)
 
 
 class NameStyle(Diagnostic):
@@ -697,4 +704,4 @@ class NameStyle(Diagnostic):
         return f"write `{self.instead}`"
 
     def fix(self) -> Fix | None:
-        return Fix(f"write `{self.instead}`", ((self.span, self.instead),))
+        return Fix(f"write `{self.instead}`", ((self.span, self.instead),), SAFE)
