@@ -85,15 +85,17 @@ def compile_program(program: Location, config: Config | None = None) -> PyModule
     return build_checked(checked)
 
 
-def _check(program: Location, config: Config | None, findings: Findings) -> tuple[Program | None, Config]:
+def _check(
+    program: Location, config: Config | None, findings: Findings, *, priced: bool = True
+) -> tuple[Program | None, Config]:
     from masdsl.pipeline import check_file, check_source
 
     if isinstance(program, Source):
         if config is None:
             is_file = not program.name.startswith("<")
             config = load_config(os.path.dirname(program.name), findings) if is_file else DEFAULT
-        return check_source(program, config, findings), config
-    checked = check_file(os.fspath(program), findings, config)
+        return check_source(program, config, findings, priced=priced), config
+    checked = check_file(os.fspath(program), findings, config, priced=priced)
     return checked.program, checked.config
 
 
@@ -196,15 +198,20 @@ class LoadedProgram:
     async def start(self, flow: str, inputs: Mapping[str, Any], **options: Any) -> Result:
         """Run a flow of `compiled` by its name there, with the models and tools of this program.
 
-        `options` are further ones of `masdsl.runtime.Program.run`: `on_event`, `budget`, `seed`. Raises what that
-        raises, and `masdsl.runtime.StepFailed` for a tool of the configuration that cannot be imported.
+        `options` are further ones of `masdsl.runtime.Program.run`: `on_event`, `budget`, `seed`. The configuration's
+        ceiling holds around the budgets of the program and of the caller. Raises what `Program.run` raises, and
+        `masdsl.runtime.StepFailed` for a tool of the configuration that cannot be imported.
         """
+        from masdsl.runtime.granted import ceiling_of
+
         tools = self._granted()
+        options = {**options, "ceiling": ceiling_of(self.config)}
         if self._models is not None:
             return await self.compiled.run(flow, inputs, models=self._models, tools=tools, **options)
+        from masdsl.pricing import folder_of
         from masdsl.runtime.models.registry import resolver
 
-        find = resolver(self.config)
+        find = resolver(self.config, folder=folder_of(self.checked.modules[0].source.name))
         opened: list[ChatModel] = []
 
         def resolve(name: str, *, tier: bool) -> ChatModel:
@@ -236,14 +243,14 @@ def load(
     """Compile a program in memory and return it, ready to run.
 
     `models` is where models come from (a resolver, models by tier, or one model for all agents) and `tools` are the
-    host's functions by the names that it grants; the configuration says both where they are left out. No file is
-    written.
+    host's functions by the names that it grants; the configuration says both where they are left out. Only models of
+    the configuration need prices. No file is written.
 
     Raises:
         ProgramError: the program has errors.
     """
     findings = Findings()
-    checked, used = _check(program, config, findings)
+    checked, used = _check(program, config, findings, priced=models is None)
     if checked is None or not findings.ok:
         raise ProgramError(findings.sorted())
     return LoadedProgram(checked, used, models, tools)

@@ -19,8 +19,6 @@ from masdsl.runtime.shapes import describe
 
 MOST_LIKELY: Final = 10**9
 """A count above that is no count: no call has ever had so many tokens."""
-SMALLEST_SHARE: Final = 8
-"""A provider's tokens may hold at most so many of the tokens that the rule counts."""
 
 
 def schema_tokens(schema: Mapping[str, Any] | None) -> int:
@@ -50,7 +48,7 @@ def usage(reply: Reply, reserved: int, max_tokens: int) -> Usage:
     """Return what a call counts whose request counts `reserved` tokens, and whose reply at most `max_tokens`."""
     faults: list[str] = []
     own = sizes.counted_tokens(reply.text)
-    if -(-own // SMALLEST_SHARE) > max_tokens:
+    if -(-own // sizes.LEAST_SHARE) > max_tokens:
         faults.append(f"its reply is longer than the {max_tokens} tokens that it was allowed: {max_tokens} count")
         tokens_out = max_tokens
     else:
@@ -62,7 +60,7 @@ def usage(reply: Reply, reserved: int, max_tokens: int) -> Usage:
 
 def _possible(count: object, own: int, most: int, what: str, faults: list[str]) -> int:
     """Return a provider's count if it is possible, the nearest that is, or our own where it says nothing."""
-    least = min(-(-own // SMALLEST_SHARE), most)
+    least = min(-(-own // sizes.LEAST_SHARE), most)
     if count is None:
         return min(own, most)
     said = f"its count of tokens of {what} is {count if isinstance(count, float) else describe(count)}"

@@ -1,4 +1,4 @@
-"""The tools that a configuration grants: Python functions by the names that programs use."""
+"""What a configuration grants to programs: Python functions by the names that they use, and how much they may spend."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 from masdsl.config import Config, load_config
 from masdsl.diagnostics.base import Findings
 from masdsl.runtime.failures import StepFailed
+from masdsl.runtime.meter import Limits
 from masdsl.runtime.tool import Tool, ToolFunction
 
 
@@ -27,6 +28,12 @@ def current_config() -> Config:
 
         raise ConfigFault(render_short(findings.sorted()[:1]).strip())
     return config
+
+
+def ceiling_of(config: Config) -> Limits | None:
+    """Return the limits that a configuration sets for every run, None where it sets none."""
+    limits = Limits(**config.ceiling._asdict())
+    return None if limits == Limits() else limits
 
 
 class ToolMissing(Exception):

@@ -82,6 +82,7 @@ class Program:
         values = _inputs(flow, flow_shape(function), inputs or {})
         session = Session(
             limits=self.budget,
+            ceilings=[limits for limits in (_configured_ceiling() if models is None else None, ceiling) if limits],
             models=_resolver(models),
             tools={} if tools is None else tools,
             stand_ins=stand_ins or {},
@@ -142,6 +143,16 @@ class Program:
         for tool in self.tools.values():
             if tool.granted_as not in granted:
                 raise StepFailed(f"tool {tool.name}", f'the host does not grant "{tool.granted_as}"')
+
+
+def _configured_ceiling() -> Limits | None:
+    """Return the limits of the configuration; none where it has a mistake, because no model can be found then."""
+    from masdsl.runtime.granted import ConfigFault, ceiling_of, current_config
+
+    try:
+        return ceiling_of(current_config())
+    except ConfigFault:
+        return None
 
 
 def _inputs(flow: str, shape: FlowShape, given: Mapping[str, object]) -> dict[str, object]:

@@ -1,0 +1,295 @@
+"""Models that make a run as dear as it can be, and their honest twin.
+
+    enemy = Adversary(program, seed=3)
+    result = virtual_time.run(program.run(inputs=..., models=enemy, tools=enemy.tools))
+
+`program` is a compiled one (`masdsl.runtime.Program`), whose agents and tools say what may be replied. An adversary
+keeps to the protocol and does its worst within it: replies as long as they may be and values as large as their types
+allow, of the characters that count most where they are shown; replies that do not fit until the last attempt; failures
+that are billed; every use of a tool; results that are none, so that fallbacks are tried; answers at the last moment.
+What it reports as usage is the most that the ledger takes: all that was reserved.
+
+Everything follows from the seed and the address of the call. `choose` decides single calls: it gets the request and
+returns an `Act`, or None to leave it to the adversary.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any, Literal, TypeAlias
+
+from masdsl import sizes
+from masdsl.runtime import Agent, Program, Tool
+from masdsl.runtime.accounts import request_tokens, schema_tokens
+from masdsl.runtime.models.base import ModelError, Price, Reply, Request
+from masdsl.runtime.shapes import type_of
+from masdsl.types import Bool, Enum, Float, Int, List, Optional, Record, Text, Type
+
+Act: TypeAlias = Literal["value", "none", "faulty", "tool", "billed", "unbilled", "timeout", "refused"]
+"""What to do with a call: a value of the agent's type, none where it is optional, a reply that does not fit, the use of
+a tool, a failure of the connection that is billed or not, no answer in time, a refusal (which is not tried again)."""
+Choose: TypeAlias = Callable[[Request], "Act | None"]
+Pace: TypeAlias = Literal["instant", "last moment", "mixed"]
+
+DEAR = Price(3.0, 15.0)
+MOMENT = 1e-6
+"""Seconds before the deadline at which an answer comes that comes at the last moment."""
+TEXTS = ("!", '"', "\\", "!\n", "word ", "Q7", "\u6f22", "\U0001f600", "\u00e9")
+"""What texts are made of: each counts most in some place. Quotes and backslashes double in JSON, line ends in lists."""
+
+
+def draw(seed: int, *where: object) -> float:
+    """Return a number from 0 up to 1 that follows from a seed and a place."""
+    digest = sha256(repr((seed, *where)).encode()).digest()
+    return int.from_bytes(digest[:6], "big") / 2**48
+
+
+def filled(size: int, of: str = "!") -> str:
+    """Return a text of a size, with nothing that is cut off at its ends."""
+    if size <= 0:
+        return ""
+    text = sizes.clip_text(of * (2 * size * sizes.MOST_CHARACTERS_PER_TOKEN // len(of) + 1), size)
+    if text.strip() == text and text:
+        return text
+    return sizes.clip_text(f"!{sizes.clip_text(text, size - 1)}".rstrip() + "!", size)
+
+
+def largest(kind: Type, of: str = "!", share: float = 1.0) -> Any:
+    """Return the largest value of a type as JSON data, or one of about a share of its texts and lists."""
+    match kind:
+        case Text(cap=cap):
+            return filled(max(1, int(cap * share)), of) if cap else ""
+        case Int():
+            return -(2**63)
+        case Float():
+            return -1.7976931348623157e308
+        case Bool():
+            return False
+        case Enum(words=words):
+            return max(words, key=sizes.counted_tokens)
+        case List(element=element, low=low, high=high):
+            return [largest(element, of, share)] * max(low, int(high * share))
+        case Optional(inner=inner):
+            return largest(inner, of, share)
+        case Record(fields=fields):
+            return {name: largest(inner, of, share) for name, inner in fields}
+    return None
+
+
+def written(value: Any) -> str:
+    """Return a value as a model writes it."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+@dataclass
+class Adversary:
+    """See the module docstring.
+
+    `faults` is the share of attempts before the last one that are spoilt, `nones` that of optional results which are
+    none, `failures` that of last attempts which fail for good; `broken` is the share of spoilt attempts that are billed
+    failures instead of replies that do not fit. All are 0 to 1.
+    """
+
+    program: Program
+    seed: int = 0
+    pace: Pace = "instant"
+    faults: float = 1.0
+    broken: float = 0.0
+    nones: float = 0.0
+    failures: float = 0.0
+    choose: Choose | None = None
+    name: str = "adversary"
+    price: Price | None = DEAR
+    requests: list[Request] = field(default_factory=list)
+    answered: int = 0
+
+    async def complete(self, request: Request) -> Reply:
+        """Answer in the dearest way, or fail in it."""
+        self.requests.append(request)
+        agent = self.program.agents[request.agent]
+        act = (self.choose(request) if self.choose else None) or self._act(request, agent)
+        await asyncio.sleep(self._pause(request, act))
+        self.answered += 1
+        match act:
+            case "billed" | "unbilled":
+                raise ModelError("connection", "broken off", billed=act == "billed")
+            case "refused":
+                raise ModelError("refused", "not that", billed=True)
+            case "timeout":
+                raise ModelError("timeout", "too slow", billed=True)
+        text = self._text(request, agent, act)
+        tokens_in = request_tokens(request.messages, schema_tokens(request.schema))
+        return Reply(text, tokens_in, request.max_tokens, self.name, "length" if act == "faulty" else "stop")
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+    @property
+    def tools(self) -> dict[str, Callable[..., Any]]:
+        """The host's functions: each takes all its time, and returns the largest result."""
+        return {tool.granted_as: self._function(tool) for tool in self.program.tools.values()}
+
+    # ------------------------------------------------------------ choices
+
+    def _draw(self, request: Request, what: str) -> float:
+        return draw(self.seed, what, request.step, request.attempt, len(request.messages))
+
+    def _act(self, request: Request, agent: Agent[Any]) -> Act:
+        if request.attempt < agent.retries and self._draw(request, "spoil") < self.faults:
+            return "billed" if self._draw(request, "break") < self.broken else "faulty"
+        if may_use_tools(request):
+            return "tool"
+        if self._draw(request, "fail") < self.failures:
+            return "faulty"
+        if isinstance(type_of(agent.returns), Optional) and self._draw(request, "none") < self.nones:
+            return "none"
+        return "value"
+
+    def _pause(self, request: Request, act: Act) -> float:
+        last = (request.timeout or 0.0) - MOMENT
+        if act == "timeout":
+            return (request.timeout or 0.0) * 2
+        if self.pace == "instant":
+            return 0.0
+        share = 1.0 if self.pace == "last moment" else self._draw(request, "pace")
+        return max(0.0, last * share)
+
+    def _text(self, request: Request, agent: Agent[Any], act: Act) -> str:
+        of = TEXTS[int(self._draw(request, "text") * len(TEXTS))]
+        returns = type_of(agent.returns)
+        inner = returns.inner if isinstance(returns, Optional) else returns
+        match act:
+            case "faulty" if isinstance(inner, Text) or self._draw(request, "blank") < 0.5:
+                return "\n" * (2 * request.max_tokens)  # an empty reply, for every type
+            case "faulty":
+                return filled(request.max_tokens, "?!")
+            case "none":
+                return '{"answer": null}' if agent.steps else "null"
+            case "tool":
+                tool = agent.tools[int(self._draw(request, "tool") * len(agent.tools))]
+                kinds = {name: type_of(shape) for name, shape in tool.parameters.shapes.items()}
+                return self._fitting(
+                    request,
+                    lambda share: {
+                        "tool": tool.name,
+                        "arguments": {name: largest(kind, of, share) for name, kind in kinds.items()},
+                    },
+                )
+        if agent.steps:
+            return self._fitting(request, lambda share: {"answer": largest(returns, of, share)})
+        if isinstance(inner, Text):
+            return filled(request.max_tokens, of)
+        return self._fitting(request, lambda share: largest(returns, of, share))
+
+    def _fitting(self, request: Request, made: Callable[[float], Any]) -> str:
+        """Return the largest that a provider's `max_tokens` can hold."""
+        share = 1.0
+        while True:
+            text = written(made(share))
+            if sizes.counted_tokens(text) <= sizes.LEAST_SHARE * request.max_tokens or share < 1e-4:
+                return text
+            share /= 2
+
+    def _function(self, tool: Tool[Any]) -> Callable[..., Any]:
+        asked = 0
+
+        async def function(**inputs: Any) -> Any:
+            nonlocal asked
+            asked += 1
+            chance = draw(self.seed, "tool", tool.name, asked)
+            longest = sizes.TOOL_SECONDS if tool.timeout is None else tool.timeout
+            if self.pace != "instant":
+                await asyncio.sleep(max(0.0, longest * (1.0 if self.pace == "last moment" else chance) - MOMENT))
+            if chance < self.failures:
+                raise RuntimeError("?" * 100_000)
+            return largest(type_of(tool.returns), TEXTS[int(chance * len(TEXTS))])
+
+        return function
+
+
+def may_use_tools(request: Request) -> bool:
+    """Whether a request is a turn in which a tool may be used."""
+    turns: list[Mapping[str, Any]] = (request.schema or {}).get("anyOf", [])
+    return any("tool" in turn.get("properties", {}) for turn in turns)
+
+
+@dataclass
+class Honest(Adversary):
+    """The twin: it replies at once with values of a common size, fails never, and counts by our rule."""
+
+    faults: float = 0.0
+    name: str = "honest"
+
+    async def complete(self, request: Request) -> Reply:
+        """Answer as a good model would."""
+        self.requests.append(request)
+        agent = self.program.agents[request.agent]
+        share = self._draw(request, "share") / 2
+        returns = type_of(agent.returns)
+        value = largest(returns, "word ", share)
+        if may_use_tools(request) and self._draw(request, "use") < 0.5:
+            tool = agent.tools[int(self._draw(request, "tool") * len(agent.tools))]
+            arguments = {name: largest(type_of(s), "word ", share) for name, s in tool.parameters.shapes.items()}
+            text = written({"tool": tool.name, "arguments": arguments})
+        else:
+            text = written({"answer": value}) if agent.steps else written(value)
+        self.answered += 1
+        own = min(sizes.counted_tokens(text), request.max_tokens)
+        return Reply(text, request_tokens(request.messages, schema_tokens(request.schema)), own, self.name)
+
+
+ABSURD: tuple[Any, ...] = (None, -1, -(10**30), True, False, 0, 1, 10**9, 10**30, float("nan"), float("inf"), "12", 2.5)
+"""Counts of tokens that no provider should report, and some do."""
+
+
+@dataclass
+class Hostile:
+    """A model that keeps to nothing: absurd counts, endless replies, failures of every kind, exceptions, no answer."""
+
+    seed: int = 0
+    name: str = "hostile"
+    price: Price | None = DEAR
+    began: int = 0
+    ended: int = 0
+    """Calls that ended by themselves: by a reply, or by a failure of their own."""
+
+    async def complete(self, request: Request) -> Reply:
+        """Do anything."""
+        self.began += 1
+
+        def chance(what: str) -> float:
+            return draw(self.seed, what, request.step, request.attempt, len(request.messages))
+
+        def count(what: str) -> Any:
+            return ABSURD[int(chance(what) * len(ABSURD))]
+
+        kind = int(chance("kind") * 16)
+        await asyncio.sleep(chance("after") * 20 if kind < 14 else 10**6)
+        self.ended += 1
+        wait: Any = (None, 0.0, 3.0, -1.0, float("nan"), float("inf"), 10**9, "soon")[int(chance("wait") * 8)]
+        match kind:
+            case 0:
+                raise ModelError("connection", "billed", billed=True, retry_after=wait)
+            case 1:
+                raise ModelError("rate_limit", "not billed", retry_after=wait)
+            case 2:
+                raise KeyError("choices")
+            case 3:
+                raise ModelError("timeout", "its own", billed=False)
+            case 4:
+                nothing: Any = None
+                return nothing  # type: ignore[no-any-return]
+            case 5:
+                return Reply("word " * 200_000, count("in"), count("out"), finish="length")
+            case 6:
+                return Reply("", count("in"), count("out"))
+            case 7:
+                return Reply("\x00\ud800" * 500, count("in"), count("out"))
+        return Reply("3" if chance("fits") < 0.8 else "dunno", count("in"), count("out"))
+
+    async def close(self) -> None:
+        """Nothing is held."""
