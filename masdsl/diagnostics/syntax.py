@@ -705,3 +705,32 @@ class NameStyle(Diagnostic):
 
     def fix(self) -> Fix | None:
         return Fix(f"write `{self.instead}`", ((self.span, self.instead),), SAFE)
+
+
+class NotFormatted(Diagnostic):
+    """A text is not in the one layout of the language.
+
+    Why: with one layout for all, a change shows what was meant by it and nothing else. `mas fmt --check` looks for
+    this, and `mas fmt` mends it; `mas check` takes any layout. Line ends other than line feeds and a byte-order mark
+    count as well.
+    """
+
+    code = "MAS023"
+    replacement: str
+    """What stands in place of the span in that layout; the span is empty where line ends or a byte-order mark differ."""
+
+    def title(self) -> str:
+        return "the text is not in its one layout"
+
+    def label(self) -> str:
+        if self.span.start == self.span.end and not self.replacement:
+            return "line ends or a byte-order mark differ"
+        return "laid out otherwise from here on"
+
+    def help(self) -> str:
+        return "run `mas fmt`"
+
+    def fix(self) -> Fix | None:
+        if self.span.start == self.span.end and not self.replacement:
+            return None
+        return Fix("lay it out", ((self.span, self.replacement),), SAFE)

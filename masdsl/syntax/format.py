@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from masdsl.diagnostics.base import Findings
+from masdsl.diagnostics.base import Finding, Findings
+from masdsl.node import Span
 from masdsl.source import Source
 from masdsl.syntax.parse import Parsed, parse_binding, parse_patch, parse_program
 from masdsl.syntax.print import format_document
@@ -28,6 +29,26 @@ def format_source(source: Source, findings: Findings) -> str | None:
         assert again.ok and again.document == parsed.document, "the formatted text would not mean the same"
         assert len(again.comments) == len(parsed.comments), "the formatted text would lose comments"
     return text
+
+
+def layout_finding(source: Source, text: str) -> Finding:
+    """Return what `mas fmt --check` reports about a source that differs from its canonical text.
+
+    It is about the lines between the first and the last one that differ. Where none does, it is about line ends or a
+    byte-order mark, which the source has lost.
+    """
+    from masdsl.diagnostics.syntax import NotFormatted
+
+    before, after = source.text.splitlines(keepends=True), text.splitlines(keepends=True)
+    same = 0
+    while same < min(len(before), len(after)) and before[same] == after[same]:
+        same += 1
+    tail = 0
+    while tail < min(len(before), len(after)) - same and before[-1 - tail] == after[-1 - tail]:
+        tail += 1
+    start = sum(map(len, before[:same]))
+    end = len(source.text) - sum(map(len, before[len(before) - tail :]))
+    return Finding(source, NotFormatted("".join(after[same : len(after) - tail]), span=Span(start, end)))
 
 
 def _parse(source: Source, findings: Findings) -> Parsed:
