@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -104,6 +105,18 @@ def table_path() -> str:
     if found is None:
         raise NoPrice("litellm, whose price table would be used, is not installed")
     raise NoPrice(f"the installed litellm has no price table {TABLE_NAME}")
+
+
+def table_stamp() -> str:
+    """Return what tells one installed table from another without reading it, for keys of caches; quick."""
+    for folder in sys.path:
+        path = os.path.join(folder, "litellm", TABLE_NAME)
+        try:
+            status = os.stat(path)
+        except (OSError, ValueError):
+            continue
+        return f"{path} {status.st_size} {status.st_mtime_ns}"
+    return "missing"
 
 
 def litellm_version() -> str:

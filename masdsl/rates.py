@@ -63,6 +63,24 @@ def rates_of(program: Program, config: Config, findings: Findings | None = None)
     return rates
 
 
+def prices_of(program: Program, config: Config, findings: Findings | None = None) -> dict[str, TokenPrice]:
+    """Return the prices alone, by the keys of the agents that have one; otherwise like `rates_of`."""
+    rates = rates_of(program, config, findings)
+    return {key: rate.price for key, rate in rates.items() if rate.price is not None}
+
+
+def tier_prices(program: Program, config: Config) -> dict[str, TokenPrice]:
+    """Return the prices of the configuration's tiers, of those that have one."""
+    prices = Prices(config, folder_of(program.modules[0].source.name))
+    found: dict[str, TokenPrice] = {}
+    for tier in config.tiers:
+        try:
+            found[tier] = prices.of(find_model(config, tier, tier=True))
+        except (NoModel, NoPrice, LockFault):  # a tier that no agent is on need not be priced
+            continue
+    return found
+
+
 def model_of(config: Config, agent: Agent) -> ModelConfig:
     """Return the model that an agent is on: a role that is not assigned yet is on the default tier. Raises NoModel."""
     return find_model(config, agent.model or DEFAULT_TIER, tier=not (agent.model and agent.is_model_name))

@@ -51,7 +51,7 @@ ALLOWED: dict[str, set[str]] = {
     "pipeline": COMPILER | {"rates", "runtime", "suppressions"},
     "testing": COMPILER | {"pipeline", "runtime"},
     "project": set(),
-    "api": COMPILER | {"pipeline", "runtime", "testing"},
+    "api": COMPILER | {"pipeline", "pricing", "runtime", "testing"},
     "cli": COMPILER | {"", "api", "cache", "lock", "pipeline", "pricing", "project", "rates", "runtime", "testing"},
     "": FRONT | {"api", "config"},
     "__main__": {"cli"},
