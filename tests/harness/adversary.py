@@ -289,6 +289,10 @@ class Hostile:
                 return Reply("", count("in"), count("out"))
             case 7:
                 return Reply("\x00\ud800" * 500, count("in"), count("out"))
+            case 8 | 9 if may_use_tools(request):
+                name = request.schema["anyOf"][0]["properties"]["tool"]["enum"][0] if request.schema else ""
+                use = {"tool": name if chance("name") < 0.8 else "t" * 10**5, "arguments": {"query": "\ud800" * 10**4}}
+                return Reply(json.dumps(use), count("in"), count("out"))
         return Reply("3" if chance("fits") < 0.8 else "dunno", count("in"), count("out"))
 
     async def close(self) -> None:
