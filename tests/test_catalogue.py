@@ -29,7 +29,10 @@ NO_EXAMPLE = {
     "MAS000": "no program is known that makes masdsl fail",
     "MAS001": "a page is UTF-8 itself",
     "MAS004": "about a file that cannot be read",
+    "MAS007": "about a process that dies",
     "MAS008": "about the machine",
+    "MAS023": "about the layout, at which a check does not look",
+    "MAS405": "about two states of a program",
     "MAS320": "such a program is too long to be read",
 }
 """Codes whose page cannot show a program that has the fault, and why. Codes of run time (MAS9xx) have tests of their

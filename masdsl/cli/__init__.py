@@ -12,10 +12,12 @@ from collections.abc import Sequence
 
 COMMANDS = {
     "check": "find mistakes in programs without running them",
+    "cost": "show what programs cost at least and at worst",
     "fmt": "write programs in their one layout",
     "build": "compile a program to a Python file",
     "run": "run a program",
     "test": "run the tests that stand in programs",
+    "lock": "pin the prices of the models that programs use",
     "explain": "show what a code such as MAS101 means",
     "models": "list models, fetch the weights of the local one",
     "init": "start a project",
@@ -31,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     if arguments is None:
-        _collect_garbage_less_often()
+        collect_garbage_less_often()
     try:
         code = _dispatch(given)
         sys.stdout.flush()
@@ -92,7 +94,7 @@ def usage() -> str:
     )
 
 
-def _collect_garbage_less_often() -> None:
+def collect_garbage_less_often() -> None:
     """Trees are many objects without cycles: looking for cycles at Python's usual rate takes a tenth of a check."""
     import gc
 

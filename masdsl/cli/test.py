@@ -4,23 +4,47 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from masdsl.cli import FOUND, NOTHING_COLLECTED
 from masdsl.cli.boundary import guarded
 from masdsl.cli.files import find_programs
 from masdsl.cli.terminal import FORMATS, exit_code, print_findings, write
+from masdsl.cli.trees import Outcome, add_jobs_option, over
 from masdsl.diagnostics.base import ERROR, Finding, Findings
 from masdsl.diagnostics.escape import escape
-
-if TYPE_CHECKING:
-    from masdsl.source import Source
-    from masdsl.testing import Outcome
+from masdsl.diagnostics.report import About, TestRun
+from masdsl.source import Source
 
 
 class _Ran(NamedTuple):
-    source: Source
-    outcome: Outcome
+    """A test that was run, and how many calls it made."""
+
+    test: TestRun
+    calls: int
+
+    @property
+    def passed(self) -> bool:
+        return not self.test.failures
+
+
+class _Testing(NamedTuple):
+    """A `Work` that runs the tests of a program whose titles contain `words`, one after the other."""
+
+    words: str
+    weight: int = 4
+
+    def known(self, path: str) -> Outcome[tuple[_Ran, ...]] | None:
+        """Nothing is kept of tests."""
+        return None
+
+    def done(self, path: str) -> Outcome[tuple[_Ran, ...]]:
+        """Check the program at `path` and run its tests; its errors are the findings."""
+        findings = Findings()
+        ran: list[_Ran] = []
+        guarded(path, findings, _run_file, path, self.words, findings, ran)
+        errors = tuple(finding for finding in findings.sorted() if finding.diagnostic.severity == ERROR)
+        return Outcome(path, errors, (), tuple(ran))
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -31,32 +55,34 @@ def run(arguments: Sequence[str]) -> int:
     parser = ArgumentParser(prog="mas test", description="Run the tests of programs, offline.")
     parser.add_argument("paths", nargs="*", metavar="PATH", help="programs, or folders of them (default: this folder)")
     parser.add_argument("-k", metavar="WORDS", default="", help="only tests whose title contains this")
-    parser.add_argument(
-        "--format", choices=FORMATS, default="text", help="text for people, short for models, json for tools"
-    )
+    purposes = "; ".join(f"{name} for {one.purpose}" for name, one in FORMATS.items())
+    parser.add_argument("--format", choices=FORMATS, default="text", help=purposes)
+    add_jobs_option(parser)
     options = parser.parse_args(arguments)
     faults: list[Finding] = []
     ran: list[_Ran] = []
-    for path in find_programs(options.paths):
-        findings = Findings()
-        guarded(path, findings, _run_file, path, options.k, options.format == "text", findings, ran)
-        faults.extend(finding for finding in findings.sorted() if finding.diagnostic.severity == ERROR)
-    failed = [one for one in ran if not one.outcome.passed]
-    shown = [*faults, *(Finding(one.source, failure) for one in failed for failure in one.outcome.failures)]
+    paths = find_programs(options.paths)
+    for outcome in over(paths, _Testing(options.k), jobs=options.jobs):
+        faults.extend(outcome.findings)
+        ran.extend(outcome.value or ())
+        if options.format == "text":
+            write(_told(outcome))
+    failed = [one.test for one in ran if not one.passed]
+    shown = [*faults, *(Finding(test.source, failure) for test in failed for failure in test.failures)]
+    code = exit_code(shown) if shown else FOUND if failed else 0 if ran else NOTHING_COLLECTED
     if options.format == "json":
         write(_json(ran, shown))
     else:
         if options.format == "text" and shown and ran:
             write("\n")
-        print_findings(shown, options.format)
+        about = About("test", arguments, code, paths, [one.test for one in ran])
+        print_findings(shown, options.format, about=about)
     if options.format == "text":
         write(_summary(len(ran), len(failed), options.k))
-    if shown:
-        return exit_code(shown)
-    return FOUND if failed else 0 if ran else NOTHING_COLLECTED
+    return code
 
 
-def _run_file(path: str, words: str, tell: bool, findings: Findings, ran: list[_Ran]) -> None:
+def _run_file(path: str, words: str, findings: Findings, ran: list[_Ran]) -> None:
     from masdsl.pipeline import check_file
 
     source, program, _ = check_file(path, findings)
@@ -64,12 +90,16 @@ def _run_file(path: str, words: str, tell: bool, findings: Findings, ran: list[_
         return
     from masdsl.testing import run_tests
 
-    heading = f"{escape(path)}\n"
-    for outcome in run_tests(program, lambda test: words.casefold() in test.title.casefold()):
-        ran.append(_Ran(source, outcome))
-        if tell:
-            write(f"{heading}  {'passed' if outcome.passed else 'FAILED'}  {escape(outcome.test.title)}\n")
-            heading = ""
+    for test, failures, calls, seconds in run_tests(program, lambda test: words.casefold() in test.title.casefold()):
+        shown = source if failures else Source(source.name, "")  # a text is kept for as long as it may be shown
+        line = source.position(test.span.start).line
+        ran.append(_Ran(TestRun(shown, line, test.title, seconds, failures), calls))
+
+
+def _told(outcome: Outcome[tuple[_Ran, ...]]) -> str:
+    """Return the lines about the tests of one program."""
+    lines = [f"  {'passed' if one.passed else 'FAILED'}  {escape(one.test.title)}\n" for one in outcome.value or ()]
+    return "".join([f"{escape(outcome.path)}\n", *lines]) if lines else ""
 
 
 def _summary(tests: int, failed: int, words: str) -> str:
@@ -89,13 +119,13 @@ def _json(ran: Sequence[_Ran], shown: Sequence[Finding]) -> str:
 
     tests: list[dict[str, Any]] = [
         {
-            "file": source.name,
-            "line": source.position(outcome.test.span.start).line,
-            "title": outcome.test.title,
-            "passed": outcome.passed,
-            "calls": outcome.calls,
-            "seconds": outcome.seconds,
+            "file": test.source.name,
+            "line": test.line,
+            "title": test.title,
+            "passed": not test.failures,
+            "calls": calls,
+            "seconds": test.seconds,
         }
-        for source, outcome in ran
+        for test, calls in ran
     ]
     return dumps({**json_document(shown), "tests": tests}, indent=2) + "\n"

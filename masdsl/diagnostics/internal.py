@@ -31,6 +31,30 @@ class InternalError(Diagnostic):
         return f"this is a fault of masdsl, not of the program; report it with the program and this place: {self.where}"
 
 
+class WorkerDied(Diagnostic):
+    """A process that worked on this file ended before it was done, and so did another one that tried again.
+
+    Why: `mas check`, `mas cost`, `mas fmt` and `mas test` work on large trees in several processes, so that one file
+    cannot stop the others. The system ends a process that takes too much memory (`SIGKILL`); a fault in Python or in a
+    library ends it as well (`SIGSEGV`, `SIGABRT`). The program may be in order.
+
+    Work on this file alone, with `--jobs 1`, to see what happens. Where it is memory, give the machine more, or let
+    fewer processes work at the same time.
+    """
+
+    code = "MAS007"
+    reason: str
+
+    def title(self) -> str:
+        return f"a process ended while it worked on this file: {self.reason}"
+
+    def label(self) -> str:
+        return "while working on this file"
+
+    def help(self) -> str:
+        return "try this file alone, with `--jobs 1`; report it if masdsl fails there too"
+
+
 class OutOfResources(Diagnostic):
     """The machine has too little memory, or Python too little stack, for this program.
 
