@@ -14,7 +14,8 @@ from masdsl.diagnostics.config import DamagedLock, UnlockedModel, UnpricedModel
 from masdsl.lock import LOCK_NAME, LockFault
 from masdsl.money import TokenPrice
 from masdsl.node import NOWHERE, Span
-from masdsl.pricing import NoPrice, NotLocked, Prices, folder_of
+from masdsl.pricing import NoPrice, NotLocked, Prices, folder_of, listed_name, own_price
+from masdsl.pricing_table import installed_table
 from masdsl.source import Source
 
 
@@ -79,6 +80,34 @@ def tier_prices(program: Program, config: Config) -> dict[str, TokenPrice]:
         except (NoModel, NoPrice, LockFault):  # a tier that no agent is on need not be priced
             continue
     return found
+
+
+def listed_models(program: Program, config: Config, findings: Findings) -> frozenset[str]:
+    """Return the names of the models that a program needs the price table for, as a lock pins them.
+
+    Those are the models of agents that a flow or a test can reach and whose price nothing else says. One that the
+    table of the installed litellm has no price for either is reported.
+    """
+    names: set[str] = set()
+    faults: list[tuple[Agent, ModelConfig, Exception]] = []
+    reached = reached_agents(program)
+    for agent in program.agents:
+        if agent.key not in reached:
+            continue
+        try:
+            entry = model_of(config, agent)
+        except NoModel:
+            continue
+        try:
+            if own_price(entry) is None:
+                name = listed_name(entry)
+                installed_table().price(name)
+                names.add(name)
+        except NoPrice as fault:
+            faults.append((agent, entry, fault))
+    for source, diagnostic in _reported(faults, program, config):
+        findings.add(source, diagnostic)
+    return frozenset(names)
 
 
 def model_of(config: Config, agent: Agent) -> ModelConfig:
