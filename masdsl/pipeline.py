@@ -8,14 +8,13 @@ Reading and parsing, checking and bounding are one step for the callers; compili
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from masdsl.config import Config, load_config
 from masdsl.diagnostics.base import Findings
 from masdsl.source import Source
 
 if TYPE_CHECKING:
-    from masdsl.bounds.requests import Rates
     from masdsl.check.modules import ModuleReader
     from masdsl.check.program import Program
     from masdsl.emit import PyModule
@@ -30,7 +29,7 @@ class Checked(NamedTuple):
     config: Config
 
 
-def check_file(path: str, findings: Findings, config: Config | None = None) -> Checked:
+def check_file(path: str, findings: Findings, config: Config | None = None, *, priced: bool = True) -> Checked:
     """Read and check a program, under the configuration of its folder unless one is given.
 
     Nothing is raised for what a file may hold; faults of the file and of its configuration are added to `findings`.
@@ -40,29 +39,39 @@ def check_file(path: str, findings: Findings, config: Config | None = None) -> C
     if config is None:
         config = load_config(os.path.dirname(path), findings)
     data = read_bytes(path, findings)
-    return Checked(None, None, config) if data is None else check_bytes(path, data, config, findings)
+    return Checked(None, None, config) if data is None else check_bytes(path, data, config, findings, priced=priced)
 
 
 def check_bytes(
-    path: str, data: bytes, config: Config, findings: Findings, read_module: ModuleReader | None = None
+    path: str,
+    data: bytes,
+    config: Config,
+    findings: Findings,
+    read_module: ModuleReader | None = None,
+    *,
+    priced: bool = True,
 ) -> Checked:
     """Check a program whose file holds `data`; otherwise like `check_source`."""
     from masdsl.reading import decode
 
     source = decode(path, data, findings)
-    return Checked(source, check_source(source, config, findings, read_module), config)
+    return Checked(source, check_source(source, config, findings, read_module, priced=priced), config)
 
 
 def check_source(
-    source: Source, config: Config, findings: Findings, read_module: ModuleReader | None = None
+    source: Source,
+    config: Config,
+    findings: Findings,
+    read_module: ModuleReader | None = None,
+    *,
+    priced: bool = True,
 ) -> Program | None:
     """Parse and check a program; None where it has errors.
 
-    Imports are read from the folder of `source.name`, unless `read_module` finds them in another way.
+    Imports are read from the folder of `source.name`, unless `read_module` finds them in another way. With `priced`
+    false the models are not those of the configuration, so that none of them needs a price.
     """
     from masdsl import reading
-    from masdsl.bounds.budgets import check_budgets
-    from masdsl.bounds.flows import bound
     from masdsl.check.check import check_parsed
     from masdsl.syntax.parse import parse_program
 
@@ -70,13 +79,42 @@ def check_source(
     reader = read_module or reading.read_module
     program = check_parsed(parsed, config=config, read_module=reader, findings=findings)
     if program is not None:
-        rates: Rates = {}
-        check_budgets(program, bound(program, rates), findings, rates=rates)
+        from masdsl.bounds.budgets import check_budgets
+        from masdsl.bounds.flows import bound
+        from masdsl.rates import prices_of, tier_prices
+
+        prices = prices_of(program, config, findings if priced else None)
+        check_budgets(
+            program,
+            bound(program, prices),
+            findings,
+            prices=prices,
+            ceiling=config.ceiling,
+            tiers=lambda: tier_prices(program, config),
+        )
     if "mas:" in source.text or findings.count:
         from masdsl.suppressions import suppress
 
         suppress(source, config, findings, complete=program is not None)
     return program if findings.ok else None
+
+
+def cost_report(checked: Checked) -> dict[str, Any] | None:
+    """Return what a program costs at least and at worst, at the configuration's prices; None for one with errors.
+
+    It is plain data; `masdsl.bounds.report` says what is in it.
+    """
+    program, config = checked.program, checked.config
+    if program is None:
+        return None
+    from masdsl.bounds.flows import bound
+    from masdsl.bounds.report import program_report
+    from masdsl.rates import rates_of
+
+    rates = rates_of(program, config)
+    prices = {key: rate.price for key, rate in rates.items() if rate.price is not None}
+    models = {key: (rate.model, rate.price) for key, rate in rates.items()}
+    return program_report(program, bound(program, prices), models=models, ceiling=config.ceiling)
 
 
 def build(program: Program) -> PyModule:

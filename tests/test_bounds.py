@@ -207,7 +207,7 @@ flow main(x) -> text {
 
 def budget_faults(text: str) -> list[str]:
     program, bounds, findings = bounds_of(text)
-    check_budgets(program, bounds, findings, rates={})
+    check_budgets(program, bounds, findings, prices={})
     source = program.modules[0].source
     return [
         f"{found.diagnostic.code} {source.slice(found.diagnostic.span)}"
@@ -266,7 +266,7 @@ def test_a_budget_fault_names_the_statements_that_cost_most() -> None:
     program, bounds, findings = bounds_of(
         "budget calls 2\nflow main(x) -> text {\n  a = two(x)\n  loop 3 {\n    x = one(x)\n  }\n  return a\n}"
     )
-    check_budgets(program, bounds, findings, rates={})
+    check_budgets(program, bounds, findings, prices={})
     (found,) = [found for found in findings.sorted() if found.diagnostic.code.startswith("MAS4")]
     source = program.modules[0].source
     labels = [(source.slice(label.span), label.text) for label in found.diagnostic.labels()]

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import NamedTuple
 
 from masdsl.bounds.amounts import Amounts
-from masdsl.bounds.changes import Changes
+from masdsl.bounds.changes import Changes, TierPrices
 from masdsl.bounds.measures import MEASURES, AnyLimits, least_of, limit, lowest, most_of, value
-from masdsl.bounds.requests import Rates
+from masdsl.bounds.requests import Prices
 from masdsl.bounds.result import Bounds, FlowBound, Part
 from masdsl.check.program import Flow, Limits, Program
 from masdsl.diagnostics.base import Diagnostic, Findings
 from masdsl.diagnostics.bounds import BudgetAboveOuter, CannotFit, MayNotFit, TooManyCalls
 from masdsl.limits import CALLS
-from masdsl.money import TokenPrice
 from masdsl.node import Span
 from masdsl.source import Source
 
@@ -28,17 +27,18 @@ def check_budgets(
     bounds: Bounds,
     findings: Findings,
     *,
-    rates: Rates,
+    prices: Prices,
     ceiling: AnyLimits | None = None,
-    tiers: Mapping[str, TokenPrice] | None = None,
+    tiers: TierPrices | None = None,
 ) -> None:
     """Report budgets that a program cannot keep or may not keep, and flows that need one.
 
     Only the program's own module is judged: imported ones are checked where they are written. A slice (`within`) that
     may be used up gives no warning, being there for that; one that must be used up is an error. `ceiling` is the host's
-    limit, `tiers` are the prices of the tiers that agents may run on instead.
+    limit, `tiers` gives the prices of the tiers that agents may run on
+    instead.
     """
-    judge = _Judge(program, bounds, findings, Changes(program, rates, tiers), ceiling)
+    judge = _Judge(program, bounds, findings, Changes(program, prices, tiers), ceiling)
     judge.flows()
     judge.slices()
     judge.entries()

@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeAlias
 from masdsl.bounds.amounts import Amounts
 from masdsl.bounds.flows import bound
 from masdsl.bounds.measures import most_of
-from masdsl.bounds.requests import Rates
+from masdsl.bounds.requests import Prices
 from masdsl.bounds.result import FlowBound, Part
 from masdsl.check.program import Agent, Bind, Block, Loop, Program, Return, Sample, Statement
 from masdsl.check.uses import blocks_of, statements_of
@@ -19,6 +19,8 @@ from masdsl.node import Node, Span
 
 Fits: TypeAlias = Callable[[Amounts, Amounts, int], bool]
 """Whether a flow fits that needs at least and at most so much, in so many microseconds."""
+
+TierPrices: TypeAlias = Callable[[], Mapping[str, TokenPrice]]
 
 TRIED = 4
 """Statements that are tried, the dearest first."""
@@ -38,13 +40,13 @@ class _Count(NamedTuple):
 class Changes:
     """Looks for the smallest change of one number, or one tier, with which a flow fits.
 
-    `tiers` are the prices of the tiers of the configuration.
+    `tiers` gives the prices of the configuration's tiers; it is asked only where money is too little.
     """
 
-    def __init__(self, program: Program, rates: Rates, tiers: Mapping[str, TokenPrice] | None = None) -> None:
+    def __init__(self, program: Program, prices: Prices, tiers: TierPrices | None = None) -> None:
         self._program = program
-        self._rates = rates
-        self._tiers = tiers or {}
+        self._prices = prices
+        self._tiers = tiers
         self._text = program.modules[0].source.text
 
     def within(self, key: str, measure: str, fits: Fits, parts: tuple[Part, ...]) -> Fix | None:
@@ -76,7 +78,7 @@ class Changes:
         """Return the change to the greatest smaller count that fits."""
 
         def fitting(count: int) -> bool:
-            flow = self._bounded(_with_count(self._program, one.node, count), self._rates, key)
+            flow = self._bounded(_with_count(self._program, one.node, count), self._prices, key)
             return fits(flow.required, flow.needed, flow.needed_seconds)
 
         low, high = 0, one.times  # no count of 0: the statement would be pointless
@@ -90,23 +92,24 @@ class Changes:
         title = f"{what} {low} time{'s' if low > 1 else ''} instead of {one.times} in line {line}"
         return Fix(title, ((one.span, str(low)),), SUGGESTED)
 
-    def _bounded(self, program: Program, rates: Rates, key: str) -> FlowBound:
-        return bound(program, rates).flows[key]
+    def _bounded(self, program: Program, prices: Prices, key: str) -> FlowBound:
+        return bound(program, prices).flows[key]
 
     # ------------------------------------------------------------ tiers
 
     def _cheaper(self, key: str, fits: Fits) -> Fix | None:
         """Return the change of one agent's tier to the dearest one that fits."""
-        by_price = sorted(self._tiers.items(), key=lambda item: (-item[1].output, -item[1].input, item[0]))
+        tiers = {} if self._tiers is None else self._tiers()
+        by_price = sorted(tiers.items(), key=lambda item: (-item[1].output, -item[1].input, item[0]))
         for agent in self._program.agents:
-            now = self._rates.get(agent.key)
+            now = self._prices.get(agent.key)
             place = self._tier_of(agent)
             if now is None or place is None:
                 continue
             for tier, price in by_price:
                 if price.input > now.input or price.output >= now.output:
                     continue
-                flow = self._bounded(self._program, {**self._rates, agent.key: price}, key)
+                flow = self._bounded(self._program, {**self._prices, agent.key: price}, key)
                 if fits(flow.required, flow.needed, flow.needed_seconds):
                     title = f"put `{agent.name}` on the cheaper tier `{tier}`"
                     return Fix(title, ((place, tier),), SUGGESTED)

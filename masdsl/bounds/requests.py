@@ -21,7 +21,7 @@ from masdsl.money import FREE as NO_PRICE
 from masdsl.money import TokenPrice
 from masdsl.types import Type
 
-Rates: TypeAlias = Mapping[str, TokenPrice]
+Prices: TypeAlias = Mapping[str, TokenPrice]
 """What the models behind agents cost, by the agents' keys; nothing where there is none."""
 
 
@@ -54,9 +54,9 @@ class _Fixed(NamedTuple):
 class AgentCosts:
     """The cost of steps of a program's agents, by the sizes of their inputs; each is worked out once."""
 
-    def __init__(self, program: Program, rates: Rates) -> None:
+    def __init__(self, program: Program, prices: Prices) -> None:
         self._tools = {tool.key: tool for tool in program.tools}
-        self._rates = rates
+        self._prices = prices
         self._fixed: dict[str, _Fixed] = {}
         self._known: dict[tuple[str, tuple[Type, ...]], StepCost] = {}
 
@@ -125,7 +125,7 @@ class AgentCosts:
             turns=steps + 1,
             attempts=1 + agent.retries,
             max_tokens=max_tokens,
-            price=self._rates.get(agent.key, NO_PRICE),
+            price=self._prices.get(agent.key, NO_PRICE),
             seconds=microseconds(sizes.agent_seconds(agent.timeout, agent.retries, steps, tool_seconds)),
         )
 

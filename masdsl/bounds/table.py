@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
-from masdsl.bounds.measures import MEASURES, AnyLimits, lowest, most_of, value
-from masdsl.bounds.result import Bounds, FlowBound, Part
-from masdsl.check.program import Program
+from masdsl.bounds.report import main_measure
 from masdsl.diagnostics.bounds import amount
-from masdsl.money import show_usd
-from masdsl.source import Source
+from masdsl.money import PICODOLLARS, show_usd
 
-SHOWN_DEPTH = 4
+SHOWN_DEPTH = 3
 Row = tuple[str, ...]
+ROWS = (
+    ("calls", "calls"),
+    ("input tokens", "input_tokens"),
+    ("output tokens", "output_tokens"),
+    ("tokens", "tokens"),
+    ("USD", "picodollars"),
+    ("seconds", "seconds"),
+)
+COLUMNS = ("calls", "tokens", "picodollars", "seconds")
 
 
-def render_bounds(
-    program: Program, bounds: Bounds, ceiling: AnyLimits | None = None, keys: Sequence[str] | None = None
-) -> str:
-    """Return the bounds of flows (by key; of those that a run may start with where none are given) as tables.
+def render_flows(flows: Sequence[Mapping[str, Any]]) -> str:
+    """Return the bounds of flows (of `report.program_report`) as tables.
 
     flow main           least      most  budget
       calls                 4        18      20
@@ -26,77 +31,51 @@ def render_bounds(
       share  where                                  calls  tokens  USD  seconds
        67 %  line 22  main.refine: loop of 3           12  ...
     """
-    sources = {module.name: module.source for module in program.modules}
     lines: list[str] = []
-    for key in bounds.entries if keys is None else keys:
-        flow, bound = program.flow(key), bounds.flows[key]
-        own = program.budget if key in bounds.entries else None
+    for flow in flows:
         lines += [""] if lines else []
-        lines += _amounts(key, bound, (flow.limits, own, ceiling))
-        if bound.parts:
-            lines += ["", *_parts(bound, sources[flow.module])]
+        lines += _amounts(flow)
+        if flow["parts"]:
+            lines += ["", *_parts(flow)]
     return "\n".join(lines) + "\n" if lines else ""
 
 
-def _amounts(key: str, bound: FlowBound, limits: tuple[AnyLimits | None, ...]) -> list[str]:
-    has_limits = any(lowest(measure, *limits) is not None for measure in MEASURES)
-    rows: list[Row] = [(f"flow {key}", "least", "most", *(("budget",) if has_limits else ()))]
-    for name, measure, least, most in (
-        ("calls", "calls", bound.least.calls, bound.most.calls),
-        ("input tokens", "", bound.least.tokens_in, bound.most.tokens_in),
-        ("output tokens", "", bound.least.tokens_out, bound.most.tokens_out),
-        ("tokens", "tokens", bound.least.tokens, bound.most.tokens),
-        ("USD", "usd", bound.least.usd, bound.most.usd),
-        ("seconds", "seconds", 0, bound.seconds),
-    ):
-        allowed = lowest(measure, *limits) if measure else None
-        shown = "" if allowed is None else plain(measure, allowed)
-        row = (f"  {name}", plain(measure, least), plain(measure, most))
-        rows.append((*row, shown) if has_limits else row)
+def _amounts(flow: Mapping[str, Any]) -> list[str]:
+    budget = flow["budget"]
+    rows: list[Row] = [(f"flow {flow['flow']}", "least", "most", *(("budget",) if budget else ()))]
+    for name, key in ROWS:
+        row = (f"  {name}", cell(key, flow["least"][key]), cell(key, flow["most"][key]))
+        allowed = budget.get("usd" if key == "picodollars" else key)
+        if key == "picodollars" and allowed is not None:
+            allowed = round(allowed * PICODOLLARS)
+        rows.append((*row, "" if allowed is None else cell(key, allowed)) if budget else row)
     return list(aligned(rows))
 
 
-def _parts(bound: FlowBound, source: Source) -> list[str]:
-    measure = main_measure(bound)
-    whole = max(value(bound.needed, bound.needed_seconds, measure), 1)
+def _parts(flow: Mapping[str, Any]) -> list[str]:
+    measure = main_measure(flow["uncut"])
+    whole = max(flow["uncut"][measure], 1e-6)
     rows: list[Row] = [("  share", "where", "calls", "tokens", "USD", "seconds")]
-    rows += _part_rows(bound.parts, measure, whole, source, 0)
+    rows += _part_rows(flow["parts"], measure, whole, 0)
     return list(aligned(rows, left=2))
 
 
-def _part_rows(parts: tuple[Part, ...], measure: str, whole: int, source: Source, depth: int) -> Iterator[Row]:
-    for part in sorted(parts, key=lambda one: (-most_of(one, measure), -one.seconds)):
-        line = source.position(part.span.start).line
-        where = f"{'  ' * depth}line {line}  {part.path}: {part.what}"
-        columns = (plain(one, most_of(part, one)) for one in MEASURES)
-        yield (f"  {share(most_of(part, measure), whole)}", where, *columns)
+def _part_rows(parts: Sequence[Mapping[str, Any]], measure: str, whole: float, depth: int) -> Iterator[Row]:
+    for part in parts:
+        where = f"{'  ' * depth}line {part['line']}  {part['path']}: {part['what']}"
+        columns = (cell(key, part["most"][key]) for key in COLUMNS)
+        yield (f"  {round(100 * part['most'][measure] / whole):3} %", where, *columns)
         if depth + 1 < SHOWN_DEPTH:
-            yield from _part_rows(part.parts, measure, whole, source, depth + 1)
+            yield from _part_rows(part["parts"], measure, whole, depth + 1)
 
 
-def main_measure(bound: FlowBound) -> str:
-    """Return the measure that shares are shown in: money, or tokens where nothing costs any, or calls, or time."""
-    if bound.needed.usd:
-        return "usd"
-    if bound.needed.tokens:
-        return "tokens"
-    return "calls" if bound.needed.calls else "seconds"
-
-
-def share(part: int, whole: int) -> str:
-    """Return a share in per cent."""
-    return f"{(200 * part + whole) // (2 * whole):3} %"
-
-
-def plain(measure: str, number: int) -> str:
+def cell(key: str, number: float) -> str:
     """Return an amount without its unit, for a column."""
-    if number >= 10**18 and measure != "usd":
-        return "> 10^18" if measure != "seconds" else "> 10^12"
-    if measure == "usd":
-        return show_usd(number).removesuffix(" USD")
-    if measure == "seconds":
-        return amount(measure, number).removesuffix(" s")
-    return f"{number:,}"
+    if key == "picodollars":
+        return show_usd(int(number)).removesuffix(" USD")
+    if key == "seconds":
+        return f"{number:,}" if isinstance(number, int) else f"{number:,.6g}"
+    return f"{number:,}" if number < 10**18 else "> 10^18"
 
 
 def aligned(rows: Sequence[Row], left: int = 1) -> Iterator[str]:
@@ -110,7 +89,32 @@ def aligned(rows: Sequence[Row], left: int = 1) -> Iterator[str]:
         yield "  ".join(cells).rstrip()
 
 
-def one_line(bound: FlowBound) -> str:
+def in_markdown(reports: Sequence[Mapping[str, Any]]) -> str:
+    """Return the worst case of every entry of programs as a Markdown table, for the summary of a CI job."""
+    lines = ["| program | flow | calls | tokens | USD | seconds |", "|:--|:--|--:|--:|--:|--:|"]
+    for report in reports:
+        for flow in report["flows"]:
+            if flow["entry"]:
+                most, budget = flow["most"], flow["budget"]
+                cells = [_of_budget(key, most[key], budget) for key in COLUMNS]
+                lines.append(f"| {_escaped(report['file'])} | {flow['flow']} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _of_budget(key: str, most: float, budget: Mapping[str, Any]) -> str:
+    allowed = budget.get("usd" if key == "picodollars" else key)
+    if allowed is None:
+        return cell(key, most)
+    limit = round(allowed * PICODOLLARS) if key == "picodollars" else allowed
+    return f"{cell(key, most)} of {cell(key, limit)}"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("`", "\\`")
+
+
+def in_one_line(flow: Mapping[str, Any]) -> str:
     """Return a bound in words: `at most 18 calls, 41,400 tokens, 0.0312 USD, 930 s`."""
-    amounts = [amount(measure, value(bound.most, bound.seconds, measure)) for measure in MEASURES]
-    return f"at most {', '.join(amounts)}"
+    most = flow["most"]
+    words = [amount("calls", most["calls"]), amount("tokens", most["tokens"]), show_usd(most["picodollars"])]
+    return f"at most {', '.join(words)}, {cell('seconds', most['seconds'])} s"

@@ -9,7 +9,9 @@ from typing import Any
 from masdsl.check.program import Flow
 from masdsl.check.relations import show
 from masdsl.cli.boundary import UsageError
+from masdsl.config import Config
 from masdsl.diagnostics.suggest import nearest
+from masdsl.node import Node
 from masdsl.types import Bool, Enum, Float, Int, Optional, Text, Type
 
 STDIN = "-"
@@ -143,3 +145,29 @@ def _value(name: str, text: str, kind: Type, flow: Flow) -> Any:
     raise UsageError(
         f"the input `{name}` of flow `{flow.name}` must be `{show(kind)}`, not `{text}`", f"it is {describe(flow)}"
     )
+
+
+# ---------------------------------------------------------------- models behind tiers
+
+
+class TierChange(Node):
+    """Other models behind some tiers, as in `--model fast=openai/gpt-4o-mini`; changes a configuration when called."""
+
+    tiers: tuple[tuple[str, str], ...]
+
+    def __call__(self, config: Config) -> Config:
+        """Return the configuration with these models behind these tiers."""
+        return config._replace(tiers={**config.tiers, **dict(self.tiers)})
+
+
+def tier_change(words: Sequence[str]) -> TierChange:
+    """Return the change that `tier=model` words ask for. Raises UsageError."""
+    tiers: dict[str, str] = {}
+    for word in words:
+        tier, equals, model = word.partition("=")
+        if not equals or not tier or not model:
+            raise UsageError(
+                f"`--model {word}` names no tier and model", 'write it as in --model fast="openai/gpt-4o-mini"'
+            )
+        tiers[tier] = model
+    return TierChange(tuple(tiers.items()))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from masdsl.api import LoadedProgram
 from masdsl.cli import FAILED, FINE, OVER_BUDGET
 from masdsl.cli.boundary import UsageError, guarded
-from masdsl.cli.inputs import describe, read_inputs
+from masdsl.cli.inputs import describe, read_inputs, tier_change
 from masdsl.cli.terminal import exit_code, print_findings, write
 from masdsl.config import Config, load_config
 from masdsl.diagnostics.base import ERROR, Finding, Findings
@@ -30,7 +30,7 @@ def run(arguments: Sequence[str]) -> int:
     """
     options = _parser().parse_intermixed_args(arguments)
     findings = Findings()
-    config = _configured(options, findings)
+    config = tier_change(options.model)(load_config(os.path.dirname(options.program), findings))
     loaded = guarded(options.program, findings, _load, options, config, findings)
     if loaded is None or not findings.ok:
         print_findings([one for one in findings.sorted() if one.diagnostic.severity == ERROR], stream=sys.stderr)
@@ -62,19 +62,6 @@ def _parser() -> ArgumentParser:
     parser.add_argument("--events", action="store_true", help="print every event as a line of JSON on standard error")
     parser.add_argument("--json", action="store_true", help="print the value and what it took as JSON")
     return parser
-
-
-def _configured(options: Namespace, findings: Findings) -> Config:
-    config = load_config(os.path.dirname(options.program), findings)
-    tiers = dict(config.tiers)
-    for word in options.model:
-        tier, equals, model = word.partition("=")
-        if not equals or not tier or not model:
-            raise UsageError(
-                f"`--model {word}` names no tier and model", 'write it as in --model fast="openai/gpt-4o-mini"'
-            )
-        tiers[tier] = model
-    return config._replace(tiers=tiers)
 
 
 def _load(options: Namespace, config: Config, findings: Findings) -> LoadedProgram | None:
@@ -129,6 +116,7 @@ def _run(loaded: LoadedProgram, flow: Flow, inputs: dict[str, Any], options: Nam
     except InputError as error:
         raise UsageError(str(error), f"it is {describe(flow)}") from error
     except RunFailed as failure:
+        _tell_cost(loaded, flow, failure.result, options)
         over = isinstance(failure, BudgetExceeded)
         print_findings([_finding(loaded.checked, flow, failure, over)], stream=sys.stderr)
         if options.json:
@@ -138,8 +126,7 @@ def _run(loaded: LoadedProgram, flow: Flow, inputs: dict[str, Any], options: Nam
         _print_json(result)
     else:
         _print_value(result)
-    if sys.stderr.isatty() and not options.events:
-        write(f"{_cost(result)}\n", sys.stderr)
+    _tell_cost(loaded, flow, result, options)
     return FINE
 
 
@@ -208,6 +195,22 @@ class _Progress:
         sys.stderr.flush()
 
 
-def _cost(result: Result) -> str:
-    usd = f", {result.usd:.4f} USD" if result.usd else ""
-    return f"{result.calls} call{'s' if result.calls != 1 else ''}, {result.tokens} tokens{usd}, {result.seconds:.1f} s"
+def _tell_cost(loaded: LoadedProgram, flow: Flow, result: Result, options: Namespace) -> None:
+    """Say on standard error what a run took, and what it could have taken at most."""
+    if options.events or options.json:
+        return
+    from masdsl.bounds.table import cell
+    from masdsl.pipeline import Checked, cost_report
+
+    report = cost_report(Checked(None, loaded.checked, loaded.config))
+    most = next(one["most"] for one in report["flows"] if one["flow"] == flow.key) if report else {}
+    taken = {
+        "calls": result.calls,
+        "tokens": result.tokens,
+        "picodollars": result.picodollars,
+        "seconds": round(result.seconds, 1),
+    }
+    units = {"calls": "calls", "tokens": "tokens", "picodollars": "USD", "seconds": "s"}
+    shown = (f"{cell(key, taken[key])} of at most {cell(key, most[key])} {unit}" for key, unit in units.items())
+    sys.stdout.flush()
+    write(f"{', '.join(shown)}\n", sys.stderr)

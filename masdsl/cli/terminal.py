@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 from masdsl.cli import FINE, FOUND, USAGE
@@ -118,20 +118,19 @@ def exit_code(findings: Sequence[Finding], fail_on: str = "error") -> int:
     return FOUND if any(fail_on == "warning" or diagnostic.severity == ERROR for _, diagnostic in findings) else FINE
 
 
-def add_report_options(parser: ArgumentParser, fail_on: str = "error") -> None:
+def add_report_options(parser: ArgumentParser, fail_on: str = "error", more: Mapping[str, str] | None = None) -> None:
     """Add the options that all commands that report findings have: `--format`, `--fail-on` and `--strict`.
 
-    After parsing, `format` is one of `FORMATS` and `fail_on` one of `FAIL_ON`.
+    After parsing, `format` is one of `FORMATS` (or of the command's own formats, `more`, whose purposes are given) and
+    `fail_on` one of `FAIL_ON`.
     """
-    parser.add_argument("--format", choices=FORMATS, default="text", help=_formats_help())
+    purposes = {name: one.purpose for name, one in FORMATS.items()} | dict(more or {})
+    said = "; ".join(f"{name} for {purpose}" for name, purpose in purposes.items())
+    parser.add_argument("--format", choices=purposes, default="text", help=said)
     parser.add_argument("--fail-on", choices=FAIL_ON, default=fail_on, help=FAIL_ON_HELP)
     parser.add_argument(
         "--strict", action="store_const", const="warning", dest="fail_on", help="the same as --fail-on warning"
     )
-
-
-def _formats_help() -> str:
-    return "; ".join(f"{name} for {one.purpose}" for name, one in FORMATS.items())
 
 
 def suppressed_note(count: int) -> str:

@@ -250,3 +250,24 @@ class BudgetAboveOuter(Diagnostic):
 
     def fix(self) -> Fix | None:
         return self.change
+
+
+class BoundRose(Diagnostic):
+    """A flow may cost more than it did when the bounds were kept that it is compared with.
+
+    Why: `mas cost --compare` holds programs against an earlier state. A change that makes the worst case dearer should
+    be meant. When it is, keep the new bounds: `mas cost --format json > base.json`.
+    """
+
+    code = "MAS405"
+    flow: str
+    rise: str
+
+    def title(self) -> str:
+        return f"the bound of flow `{self.flow}` rose: {self.rise}"
+
+    def label(self) -> str:
+        return self.rise
+
+    def help(self) -> str:
+        return "make it cheaper again, or keep the new bounds: mas cost --format json > base.json"
