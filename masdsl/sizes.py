@@ -48,17 +48,18 @@ REPLY_SLACK_TOKENS: Final = 64
 """What a reply of a type other than text may hold besides the value: a code fence, a polite sentence."""
 
 INT_COUNTED: Final = 20
-"""Counted tokens of a whole number of 64 bits as text, at most."""
+"""Counted tokens of a whole number of 64 bits as text (`runtime.text.scalar_text`), at most."""
 FLOAT_COUNTED: Final = 24
 """Counted tokens of a number in double precision as text, at most."""
 BOOL_COUNTED: Final = 3
 """Counted tokens of `true` or `false` as text, at most."""
 
-REQUEST_TOKENS: Final = 64
+REQUEST_TOKENS: Final = 80
 """What a request counts besides its messages and its schema: what chat templates put in front (a system message of
-their own, the date) and behind (the opening of the reply)."""
+their own, the date) and behind (the opening of the reply). Measured: SmolLM2's takes 25; the longest of those in use,
+of gpt-oss, about 70."""
 MESSAGE_TOKENS: Final = 12
-"""What a message counts besides its text: its role and its marks."""
+"""What a message counts besides its text: its role and its marks. Measured: 5 for the usual templates."""
 CORRECTION_TOKENS: Final = 256
 """What the message that tells a model why its reply does not fit counts at most: longer ones are cut."""
 RESULT_TOKENS: Final = 256
@@ -84,8 +85,8 @@ _FIRST_BYTES: Final = (
     # What a character outside ASCII adds, in thirds, by the first byte of its UTF-8, up to and with the one given.
     (0xC2, 6),  # signs of Latin-1
     (0xC3, 5),  # letters of Latin-1
-    (0xC9, 7),  # other Latin letters
-    (0xCD, 8),  # phonetic letters, combining accents
+    (0xC5, 7),  # letters of Central Europe, Turkey, the Baltic
+    (0xCD, 8),  # letters of Africa and Vietnam, phonetic letters, combining accents
     (0xD1, 6),  # Greek, Cyrillic
     (0xD5, 7),  # more Cyrillic, Armenian
     (0xD7, 5),  # Hebrew

@@ -10,10 +10,17 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from masdsl.check.relations import join, optional, text
-from masdsl.sizes import DEFAULT_TEXT_TOKENS, LARGEST_LIST, text_tokens
+from masdsl.sizes import (
+    BOOL_COUNTED,
+    DEFAULT_TEXT_TOKENS,
+    FLOAT_COUNTED,
+    INT_COUNTED,
+    LARGEST_LIST,
+    capitals_tokens,
+    text_tokens,
+)
 from masdsl.types import Bool, Enum, Float, Int, List, Opaque, Text, Type, Unknown
 
-NUMBER_TOKENS = 24
 SPLIT_ITEMS = 32
 LINES_ITEMS = 64
 
@@ -35,6 +42,13 @@ def _text_to_text(kinds: Sequence[Type]) -> Type | None:
     match kinds:
         case [Text() as kind]:
             return kind
+    return None
+
+
+def _to_capitals(kinds: Sequence[Type]) -> Type | None:
+    match kinds:
+        case [Text(cap=cap)]:
+            return Text(capitals_tokens(cap))
     return None
 
 
@@ -99,8 +113,12 @@ def _to_text(kinds: Sequence[Type]) -> Type | None:
     match kinds:
         case [Text() as kind]:
             return kind
-        case [Int() | Float() | Bool()]:
-            return Text(NUMBER_TOKENS)
+        case [Int()]:
+            return Text(-(-INT_COUNTED // 2))
+        case [Float()]:
+            return Text(-(-FLOAT_COUNTED // 2))
+        case [Bool()]:
+            return Text(-(-BOOL_COUNTED // 2))
         case [Enum(words=words)]:
             return text(max(map(text_tokens, words)))
         case [Opaque()]:
@@ -231,7 +249,7 @@ BUILTINS: dict[str, Signature] = {
     ),
     "ends_with": Signature("ends_with(text, text) -> bool", "whether the first ends with the second", _texts_to_bool),
     "lower": Signature("lower(text) -> text", "in lower case", _text_to_text),
-    "upper": Signature("upper(text) -> text", "in upper case", _text_to_text),
+    "upper": Signature("upper(text) -> text", "in upper case", _to_capitals),
     "trim": Signature("trim(text) -> text", "without white space at both ends", _text_to_text),
     "join": Signature("join(text[n], text) -> text", "the items with the second between them", _join),
     "split": Signature(

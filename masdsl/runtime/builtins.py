@@ -18,7 +18,7 @@ from typing import Any, Final, TypeVar, overload
 from masdsl.runtime.shapes import plain, saturate
 from masdsl.runtime.text import scalar_text
 from masdsl.runtime.words import NumberReader
-from masdsl.sizes import LARGEST_LIST, LARGEST_TEXT_TOKENS, clip_text
+from masdsl.sizes import LARGEST_LIST, LARGEST_TEXT_TOKENS, capitals_tokens, clip_text, text_tokens
 
 T = TypeVar("T")
 
@@ -132,13 +132,13 @@ def ends_with(text: str, ending: str) -> bool:
 
 
 def lower(text: str) -> str:
-    """In lower case."""
-    return clip_text(str.lower(text), LARGEST_TEXT_TOKENS)
+    """In lower case, never larger than the text: a dotted capital `İ` becomes a plain `i`."""
+    return clip_text(str.lower(text.replace("\u0130", "i")), text_tokens(text))
 
 
 def upper(text: str) -> str:
-    """In upper case."""
-    return clip_text(str.upper(text), LARGEST_TEXT_TOKENS)
+    """In upper case, at most twice as large as the text: of letters that become three each, such as `ΐ`, some fall off."""
+    return clip_text(str.upper(text), capitals_tokens(text_tokens(text)))
 
 
 def trim(text: str) -> str:
