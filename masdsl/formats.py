@@ -6,7 +6,7 @@ The compiler needs these texts to know how large a prompt can become, the runtim
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple, assert_never
+from typing import Any, Final, NamedTuple, assert_never
 
 from masdsl import sizes
 from masdsl.types import Bool, Enum, Float, Int, List, Nothing, Opaque, Optional, Record, Text, Type, Unknown
@@ -56,6 +56,9 @@ def schema_tokens(sent: Mapping[str, Any] | None) -> int:
 
 
 # ---------------------------------------------------------------- in words
+
+EMPTY_PROMPT: Final = "Go on."
+"""What a model is told by a prompt that is empty."""
 
 
 def spell(kind: Type) -> str:

@@ -7,10 +7,9 @@ refunds a budget, uses it up, or exceeds a bound; whatever was not taken as it c
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from masdsl import sizes
 from masdsl.money import BadAmount, TokenPrice, price_per_million
@@ -21,13 +20,8 @@ MOST_LIKELY: Final = 10**9
 """A count above that is no count: no call has ever had so many tokens."""
 
 
-def schema_tokens(schema: Mapping[str, Any] | None) -> int:
-    """Return what a schema counts that is sent with a request; 0 for none."""
-    return 0 if schema is None else sizes.counted_tokens(json.dumps(schema, separators=(",", ":")))
-
-
 def request_tokens(messages: Iterable[Message], for_schema: int = 0) -> int:
-    """Return what a request counts: a fixed part, its messages, and its schema, of which the count is given."""
+    """Return what a request counts: a fixed part, its messages, and its schema (`formats.schema_tokens`)."""
     texts = sum(sizes.MESSAGE_TOKENS + sizes.counted_tokens(message.content) for message in messages)
     return sizes.REQUEST_TOKENS + texts + for_schema
 

@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
 from masdsl import sizes
-from masdsl.runtime.accounts import Usage, request_tokens, schema_tokens, token_price, usage
+from masdsl.formats import EMPTY_PROMPT, schema_tokens
+from masdsl.runtime.accounts import Usage, request_tokens, token_price, usage
 from masdsl.runtime.agent import Agent
 from masdsl.runtime.meter import LEAST_SECONDS, Claim, cost_of
 from masdsl.runtime.models.base import ChatModel, Message, ModelError, Reply, Request
@@ -57,7 +58,7 @@ class Conversation:
 def messages_of(agent: Agent[Any], prompt: str) -> tuple[Message, ...]:
     """Return the opening of a chat: the agent's role, if it has one, and the prompt."""
     opening = (Message("system", clean(agent.role)),) if agent.role else ()
-    return (*opening, Message("user", clean(prompt) or "Go on."))
+    return (*opening, Message("user", clean(prompt) or EMPTY_PROMPT))
 
 
 # ---------------------------------------------------------------- one turn

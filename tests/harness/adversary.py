@@ -23,8 +23,9 @@ from hashlib import sha256
 from typing import Any, Literal, TypeAlias
 
 from masdsl import sizes
+from masdsl.formats import schema_tokens
 from masdsl.runtime import Agent, Program, Tool
-from masdsl.runtime.accounts import request_tokens, schema_tokens
+from masdsl.runtime.accounts import request_tokens
 from masdsl.runtime.models.base import ModelError, Price, Reply, Request
 from masdsl.runtime.shapes import type_of
 from masdsl.types import Bool, Enum, Float, Int, List, Optional, Record, Text, Type

@@ -27,7 +27,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias, get_args
 
-from masdsl.runtime.accounts import request_tokens, schema_tokens
+from masdsl.formats import schema_tokens
+from masdsl.runtime.accounts import request_tokens
 from masdsl.runtime.models.base import ErrorKind, ModelError, Price, Reply, Request
 from masdsl.sizes import counted_tokens
 
