@@ -61,7 +61,8 @@ def matching(config: Config, name: str) -> dict[str, str]:
 
 def matches(pattern: str, path: str) -> bool:
     """Return whether a pattern is about a path with slashes, relative to the folder of the configuration."""
-    parts, end = [], 0
+    parts: list[str] = []
+    end = 0
     for wild in _WILD.finditer(pattern):
         parts += (re.escape(pattern[end : wild.start()]), _MEANING[wild[0]])
         end = wild.end()

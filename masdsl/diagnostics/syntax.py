@@ -717,7 +717,7 @@ class NotFormatted(Diagnostic):
 
     code = "MAS023"
     replacement: str
-    """What stands in place of the span in that layout; the span is empty where line ends or a byte-order mark differ."""
+    """What stands in place of the span in that layout; both are empty where line ends or a byte-order mark differ."""
 
     def title(self) -> str:
         return "the text is not in its one layout"
