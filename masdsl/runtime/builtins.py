@@ -137,7 +137,7 @@ def lower(text: str) -> str:
 
 
 def upper(text: str) -> str:
-    """In upper case, at most twice as large as the text: of letters that become three each, such as `ΐ`, some fall off."""
+    """In upper case, cut at twice the size of the text: only letters that become three, such as `ΐ`, ever reach it."""
     return clip_text(str.upper(text), capitals_tokens(text_tokens(text)))
 
 
