@@ -346,15 +346,15 @@ def test_parallel_calls_never_overspend_and_wait_for_what_others_do_not_need() -
         async def one(run: Run) -> str:
             return await run.call("x", ok)
 
-        return " ".join(await run.sample(16, one))
+        return " ".join(await run.sample(8, one))
 
-    # room for two reservations at a time; all sixteen fit because each settles for less
+    # room for two reservations at a time; all eight fit because each settles for less
     model = ScriptedModel({"ok": Says("x", after=1.0)})
-    result = play(main, model, budget=Limits(tokens=14 * (ASKED + SAID) + 2 * (ASKED + 800)))
-    assert result.value == " ".join(["x"] * 16)
-    assert result.tokens == 16 * (ASKED + SAID)
-    assert result.seconds == 8.0  # two at a time
-    assert play(main, model, budget=Limits(calls=10)).calls == 10
+    result = play(main, model, budget=Limits(tokens=6 * (ASKED + SAID) + 2 * (ASKED + 800)))
+    assert result.value == " ".join(["x"] * 8)
+    assert result.tokens == 8 * (ASKED + SAID)
+    assert result.seconds == 4.0  # two at a time
+    assert play(main, model, budget=Limits(calls=5)).calls == 5
 
 
 def test_waiting_for_room_ends_at_the_deadline() -> None:
