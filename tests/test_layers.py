@@ -47,12 +47,14 @@ ALLOWED: dict[str, set[str]] = {
     "verify": {"limits"},
     "runtime": FRONT | {"config", "lock", "pricing", "verify"},
     "suppressions": FRONT | {"config"},
+    "fixes": BASE | {"diagnostics"},
     "cache": FRONT,
     "pipeline": COMPILER | {"rates", "runtime", "suppressions"},
     "testing": COMPILER | {"pipeline", "runtime"},
     "project": set(),
     "api": COMPILER | {"pipeline", "pricing", "runtime", "testing"},
-    "cli": COMPILER | {"", "api", "cache", "lock", "pipeline", "pricing", "project", "rates", "runtime", "testing"},
+    "cli": COMPILER
+    | {"", "api", "cache", "fixes", "lock", "pipeline", "pricing", "project", "rates", "runtime", "testing"},
     "": FRONT | {"api", "config"},
     "__main__": {"cli"},
 }

@@ -14,6 +14,7 @@ COMMANDS = {
     "check": "find mistakes in programs without running them",
     "cost": "show what programs cost at least and at worst",
     "fmt": "write programs in their one layout",
+    "fix": "mend what has an obvious remedy",
     "build": "compile a program to a Python file",
     "run": "run a program",
     "test": "run the tests that stand in programs",

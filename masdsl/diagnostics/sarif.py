@@ -179,9 +179,8 @@ def _rule(kind: type[Diagnostic]) -> dict[str, Any]:
 
 def _default_severity(kind: type[Diagnostic]) -> str:
     """Return the severity of a code; a lint that the configuration has made an error is a subclass of its own."""
-    own = next(base for base in reversed(kind.__mro__) if getattr(base, "code", "") == kind.code)
-    severity: str = own.severity
-    return severity
+    own = [base for base in kind.__mro__ if issubclass(base, Diagnostic) and base.code == kind.code]
+    return own[-1].severity
 
 
 def _markdown(text: str) -> str:
