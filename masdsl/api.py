@@ -203,9 +203,10 @@ class LoadedProgram:
         `masdsl.runtime.StepFailed` for a tool of the configuration that cannot be imported.
         """
         from masdsl.runtime.granted import ceiling_of
+        from masdsl.runtime.meter import tightest
 
         tools = self._granted()
-        options = {**options, "ceiling": ceiling_of(self.config)}
+        options["ceiling"] = tightest(options.get("ceiling"), ceiling_of(self.config))
         if self._models is not None:
             return await self.compiled.run(flow, inputs, models=self._models, tools=tools, **options)
         from masdsl.pricing import folder_of

@@ -60,6 +60,17 @@ class Limits:
                 raise ValueError(f"the limit of seconds is {seconds!r}: give a number from 0 on, or None for none")
 
 
+def tightest(*all_limits: Limits | None) -> Limits | None:
+    """Return the limits that hold where several do, None where none does."""
+    given = [limits for limits in all_limits if limits is not None]
+    if not given:
+        return None
+    lowest = {}
+    for name in ("calls", "tokens", "usd", "seconds"):
+        lowest[name] = min((value for limits in given if (value := getattr(limits, name)) is not None), default=None)
+    return Limits(**lowest)
+
+
 def usd_of(picodollars: int) -> float:
     """Return the US dollars nearest to an amount of picodollars."""
     return picodollars / PICODOLLARS

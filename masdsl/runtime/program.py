@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from masdsl.runtime.agent import Agent
 from masdsl.runtime.events import Observer
 from masdsl.runtime.failures import BudgetExceeded, BudgetRefused, InputError, RunFailed, ShapeError, StepFailed
-from masdsl.runtime.meter import Limits, Meter
+from masdsl.runtime.meter import Limits, Meter, tightest
 from masdsl.runtime.models.base import ChatModel, ModelError, ModelResolver
 from masdsl.runtime.result import Result
 from masdsl.runtime.run import FlowFunction, FlowShape, Run, flow_name, flow_shape, run_flow
@@ -82,7 +82,7 @@ class Program:
         values = _inputs(flow, flow_shape(function), inputs or {})
         session = Session(
             limits=self.budget,
-            ceilings=[limits for limits in (_configured_ceiling() if models is None else None, ceiling) if limits],
+            ceiling=tightest(ceiling, _configured_ceiling() if models is None else None),
             models=_resolver(models),
             tools={} if tools is None else tools,
             stand_ins=stand_ins or {},

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Generator, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any, Final, Generic, Literal, NamedTuple, TypeAlias, TypeVar
@@ -50,16 +50,14 @@ class Session:
         self,
         *,
         limits: Limits,
-        ceilings: Iterable[Limits] = (),
+        ceiling: Limits | None = None,
         models: ModelResolver,
         tools: Mapping[str, ToolFunction],
         stand_ins: Mapping[str, StandIn],
         observer: Observer | None,
         seed: int,
     ) -> None:
-        above: Meter | None = None
-        for ceiling in ceilings:
-            above = Meter(ceiling, CEILING, above)
+        above = None if ceiling is None else Meter(ceiling, CEILING)
         self.meter = Meter(limits, "the budget", above)
         self.tools = tools
         self.stand_ins = stand_ins
