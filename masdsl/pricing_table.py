@@ -207,7 +207,7 @@ def read_entry(name: str, entry: Any) -> Entry:
     except NoPrice as fault:
         return Entry(provider, None, str(fault))
     except BadAmount as fault:  # a rate that is fine becomes absurd by its surcharge
-        return Entry(provider, None, f"litellm's price table has a price for it that {fault}")
+        return Entry(provider, None, f"a price of it in litellm's price table {fault}")
 
 
 def _price(name: str, entry: dict[str, Any]) -> TokenPrice:
@@ -221,7 +221,7 @@ def _price(name: str, entry: dict[str, Any]) -> TokenPrice:
         raise NoPrice(f"it is billed by the search as well (`{_SEARCH}` in litellm's price table)")
     tiers = entry.get("tiered_pricing") or []
     if not isinstance(tiers, list) or not all(isinstance(tier, dict) for tier in tiers):
-        raise NoPrice("litellm's price table has a `tiered_pricing` for it that is not a list of tables")
+        raise NoPrice("its `tiered_pricing` in litellm's price table is not a list of tables")
     tables = [entry, *tiers]
     writes_when_asked = "claude" in name.lower()
     read = _rates(tables, _BASE_INPUT if writes_when_asked else _INPUT)
@@ -236,7 +236,7 @@ def _price(name: str, entry: dict[str, Any]) -> TokenPrice:
     )
     if (price.input == 0) != (price.output == 0):
         field = _BASE[price.output == 0]
-        raise NoPrice(f"litellm's price table has 0 as its `{field}`, which cannot be all that it costs")
+        raise NoPrice(f"its `{field}` in litellm's price table is 0, which cannot be all that it costs")
     return price
 
 
@@ -259,7 +259,7 @@ def _rate(field: str, value: Any) -> Decimal:
             raise BadAmount("is not a number")
         price_per_token(value)
     except BadAmount as fault:
-        raise NoPrice(f"litellm's price table has a `{field}` for it that {fault}") from None
+        raise NoPrice(f"its `{field}` in litellm's price table {fault}") from None
     return Decimal(str(value))
 
 
@@ -268,7 +268,7 @@ def _uplift(entry: dict[str, Any]) -> Decimal:
 
     value = entry.get(_UPLIFT, 1)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 10:
-        raise NoPrice(f"litellm's price table has a `{_UPLIFT}` for it that is no factor")
+        raise NoPrice(f"its `{_UPLIFT}` in litellm's price table is no factor")
     return max(Decimal(1), Decimal(str(value)))
 
 

@@ -267,8 +267,10 @@ class UnpricedModel(Diagnostic):
     def help(self) -> str:
         table = self.model if _BARE_KEY.fullmatch(self.model) else f'"{self.model}"'
         what = "" if self.configured else f'`kind = "litellm"`, `model = "{self.model}"`, '
+        in_project = self.config.endswith("pyproject.toml")
+        where = f"[tool.masdsl.models.{table}] in pyproject.toml" if in_project else f"[models.{table}] in mas.toml"
         return (
-            f"add {what}`input_price = ..` and `output_price = ..` under [models.{table}] in mas.toml"
+            f"add {what}`input_price = ..` and `output_price = ..` under {where}"
             " (USD per million tokens; 0 for a model of your own)"
         )
 
