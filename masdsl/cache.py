@@ -178,7 +178,7 @@ def _is_private(folder: str, *, make: bool) -> bool:
             os.chmod(folder, 0o700)
     except FileNotFoundError:
         return not make
-    except OSError:
+    except (OSError, ValueError):  # ValueError: this is no path
         return False
     return True
 

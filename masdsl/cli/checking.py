@@ -234,7 +234,10 @@ def _made_again(
 
 
 def _kept(checked: Checked, imports: dict[Any, str], findings: Findings, value: Any) -> dict[str, Any] | None:
-    """Return what `_recall` needs; None where the result may not be kept."""
+    """Return what `_recall` needs; None where the result may not be kept.
+
+    That is so as well where a finding is about another file as a whole, or a file that has changed since.
+    """
     source = checked.source
     reported = findings.sorted()
     every = [*reported, *(one.finding for one in findings.suppressed)]
