@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from masdsl.config import DEFAULT, Config, ModelConfig, find_config, load_config
+from masdsl.config import DEFAULT, Ceiling, Config, ModelConfig, find_config, load_config
 from masdsl.config_reader import parse_config
 from masdsl.diagnostics.base import Findings
 from masdsl.diagnostics.render import render_short
@@ -34,6 +34,7 @@ def test_everything_that_a_file_can_say() -> None:
         output_price = 1
         timeout = 30
         context = 8192
+        tokenizer = "mine/tokenizer.json"
         [models]
         tiny = { kind = "gguf", path = "weights/tiny.gguf" }
         [sizes]
@@ -43,18 +44,24 @@ def test_everything_that_a_file_can_say() -> None:
         web.search = "tools:Search.run"
         [lints]
         dead_call = "error"
+        [budget]
+        calls = 100
+        tokens = 200000
+        usd = 0.5
+        seconds = 1.5
         """
     )
     assert problems == []
     assert config.tiers == {"default": "mine", "fast": "mine", "smart": "openai/gpt-4o-mini"}
     mine = ModelConfig(
         "mine", "openai", "llama", "http://127.0.0.1:8000/v1", "MY_KEY", None, 0.15, 1, timeout=30, context=8192
-    )
+    )._replace(tokenizer="/home/project/mine/tokenizer.json")
     assert config.models["mine"] == mine
     assert config.models["tiny"].path == "/home/project/weights/tiny.gguf"
     assert config.text_size == 400
     assert config.tools == {"math.add": "tools.math:add", "web.search": "tools:Search.run"}
     assert config.lints == {"dead_call": "error"}
+    assert config.ceiling == Ceiling(100, 200000, 0.5, 1.5)
     assert config.folder() == "/home/project"
 
 
@@ -89,6 +96,33 @@ PROBLEMS = {
     "[tools]\nadd = 'math'": "2:7: MAS503 `[tools] add` must be a Python function",
     "[lints]\ndead_cal = 'off'": "2:1: MAS502 [lints] has no key `dead_cal`; did you mean `dead_call`?",
     "[lints]\ndead_call = 'no'": '2:13: MAS503 `[lints] dead_call` must be a level; write "off", "warning" or',
+    "[models.a]\nkind = 'litellm'\nmodel = 'x'\ninput_price = 1e9\noutput_price = 1": (
+        "4:15: MAS503 `[models.a] input_price` must be a number of USD per million tokens, from 0 to 1000000"
+    ),
+    "[models.a]\nkind = 'litellm'\nmodel = 'x'\noutput_price = nan\ninput_price = 1": "4:16: MAS503",
+    "[models.a]\nkind = 'litellm'\nmodel = 'x'\ninput_price = '1'": "4:15: MAS503",
+    "[models.a]\nkind = 'litellm'\nmodel = 'x'\ninput_price = 1": (
+        "4:1: MAS504 the model `a` of kind `litellm` has no `output_price`; add `output_price = 0.60`"
+    ),
+    "[models.a]\nkind = 'scripted'\npath = 'x'\noutput_price = 1": (
+        "4:1: MAS504 the model `a` of kind `scripted` has no `input_price`; add `input_price = 0.15`"
+    ),
+    "[models.a]\nkind = 'gguf'\npath = 'x'\ntokenizer = 3": "4:13: MAS503 `[models.a] tokenizer` must be a text",
+    "[models.a]\nkind = 'scripted'\npath = 'x'\ntokenizer = 'y'": "4:1: MAS502 a model of kind `scripted` has no key",
+    "budget = 3": "1:10: MAS503 `budget` must be a table",
+    "[budget]\ncall = 3": "2:1: MAS502 [budget] has no key `call`; did you mean `calls`?",
+    "[budget]\ncalls = 0": "2:9: MAS503 `[budget] calls` must be a whole number from 1 to 1000000000000",
+    "[budget]\ncalls = 1.5": "2:9: MAS503 `[budget] calls` must be a whole number",
+    "[budget]\ntokens = -1": "2:10: MAS503 `[budget] tokens` must be a whole number",
+    "[budget]\ntokens = 10000000000000": "2:10: MAS503 `[budget] tokens` must be a whole number",
+    "[budget]\ntokens = true": "2:10: MAS503 `[budget] tokens` must be a whole number",
+    "[budget]\nusd = -0.01": "2:7: MAS503 `[budget] usd` must be a number of USD from 0; write a number, as in 0.50",
+    "[budget]\nusd = '1'": "2:7: MAS503 `[budget] usd` must be a number of USD",
+    "[budget]\nseconds = 0": "2:11: MAS503 `[budget] seconds` must be a number of seconds above 0",
+    "[budget]\nseconds = inf": "2:11: MAS503 `[budget] seconds` must be a number of seconds above 0",
+    "[budget]\ncalls = 100\ntokens = 99": (
+        "3:10: MAS503 `[budget] tokens` must be at least `calls`, 100; raise it or lower `calls`: each call takes"
+    ),
     "tools.math.add = 3": "1:18: MAS503 `[tools.math] add` must be a Python function",
 }
 
@@ -105,6 +139,12 @@ def test_pyproject_is_read_under_tool_masdsl() -> None:
     config, problems = read(text, "pyproject.toml")
     assert config.text_size == 100
     assert problems == ["pyproject.toml:6:8: MAS503 `[tiers] fsat` must be a text; write it in double quotes"]
+
+
+def test_a_ceiling_of_nothing_but_free_models_is_one() -> None:
+    config, problems = read("[budget]\nusd = 0\ncalls = 7\ntokens = 7\n")
+    assert (config.ceiling, problems) == (Ceiling(calls=7, tokens=7, usd=0), [])
+    assert read("[budget]\n")[0].ceiling == Ceiling()
 
 
 def test_text_in_long_strings_is_not_taken_for_keys() -> None:
