@@ -45,11 +45,12 @@ def run(arguments: Sequence[str]) -> int:
     reported = Reported()
     reports: list[dict[str, Any]] = []
     rose: list[Rise] = []
-    named = 0
+    named = checked = 0
     for outcome in over(paths, work, jobs=options.jobs):
         reported.take(outcome)
         if outcome.value is None:
             continue
+        checked += 1
         chosen = _chosen(outcome.value, options.flow)
         named += len(chosen["flows"])
         if before is not None:
@@ -58,7 +59,7 @@ def run(arguments: Sequence[str]) -> int:
             reports.append(chosen)
         elif options.format in TABLES and chosen["flows"]:
             write(_shown(chosen, options.format, heading=len(paths) > 1))
-    if options.flow is not None and not named and not reported.findings:
+    if options.flow is not None and checked and not named:
         raise UsageError(f"no program has a flow `{options.flow}`", "`mas cost` without --flow shows those there are")
     findings = [*reported.findings, *map(_risen, rose)]
     code = exit_code(findings, options.fail_on)
