@@ -9,7 +9,7 @@ from typing import NamedTuple
 from masdsl.cli import FINE, FOUND
 from masdsl.cli.boundary import UsageError, guarded
 from masdsl.cli.files import STDIN, find_programs, read_stdin
-from masdsl.cli.terminal import FORMATS, exit_code, print_findings, say, write
+from masdsl.cli.terminal import FAIL_ON, FORMATS, exit_code, print_findings, say, write
 from masdsl.cli.trees import Outcome, over
 from masdsl.diagnostics.base import Finding, Findings
 from masdsl.syntax.format import format_source, layout_finding
@@ -20,6 +20,7 @@ class _Options(NamedTuple):
     check: bool = False
     diff: bool = False
     form: str = "text"
+    fail_on: str = "error"
     jobs: int | None = None
 
 
@@ -86,7 +87,8 @@ def run(arguments: Sequence[str]) -> int:
             say(f"changed {path}")
         elif options.form == "text":
             say(f"would change {path}")
-    code = exit_code(faults) or (FOUND if changed and (options.check or options.diff) else FINE)
+    fails = changed and (options.check or options.diff) and options.fail_on != "never"
+    code = exit_code(faults, options.fail_on) or (FOUND if fails else FINE)
     if options.form != "text":
         from masdsl.diagnostics.report import About
 
@@ -112,7 +114,8 @@ def _format_stdin(options: _Options) -> int:
         write("" if source.text == text else f"would change {source.name}\n")
     else:
         write(text)
-    return FOUND if source.text != text and (options.check or options.diff) else FINE
+    fails = source.text != text and (options.check or options.diff) and options.fail_on != "never"
+    return FOUND if fails else FINE
 
 
 def _diff(path: str, before: str, after: str) -> str:
@@ -138,8 +141,11 @@ def _options(arguments: Sequence[str]) -> _Options:
     parser.add_argument("--check", action="store_true", help="change nothing, exit with 1 if something would change")
     parser.add_argument("--diff", action="store_true", help="change nothing, show what would change")
     parser.add_argument("--format", choices=FORMATS, default="text", help="how --check says which would change")
+    parser.add_argument(
+        "--fail-on", choices=FAIL_ON, default="error", help="never: --check and --diff only tell (default: error)"
+    )
     add_jobs_option(parser)
     given = parser.parse_args(arguments)
     if given.format != "text" and (given.diff or not given.check or STDIN in given.paths):
         raise UsageError("`--format` says how `mas fmt --check` reports on files", "leave it out, or add --check")
-    return _Options(given.paths, given.check, given.diff, given.format, given.jobs)
+    return _Options(given.paths, given.check, given.diff, given.format, given.fail_on, given.jobs)

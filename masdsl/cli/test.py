@@ -6,12 +6,12 @@ from argparse import ArgumentParser
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from masdsl.cli import FOUND, NOTHING_COLLECTED
+from masdsl.cli import FINE, NOTHING_COLLECTED
 from masdsl.cli.boundary import guarded
 from masdsl.cli.files import find_programs
-from masdsl.cli.terminal import FORMATS, exit_code, print_findings, write
+from masdsl.cli.terminal import add_report_options, exit_code, print_findings, write
 from masdsl.cli.trees import Outcome, add_jobs_option, over
-from masdsl.diagnostics.base import ERROR, Finding, Findings
+from masdsl.diagnostics.base import ERROR, Finding, Findings, Suppressed
 from masdsl.diagnostics.escape import escape
 from masdsl.diagnostics.report import About, TestRun
 from masdsl.source import Source
@@ -29,9 +29,13 @@ class _Ran(NamedTuple):
 
 
 class _Testing(NamedTuple):
-    """A `Work` that runs the tests of a program whose titles contain `words`, one after the other."""
+    """A `Work` that runs the tests of a program whose titles contain `words`, one after the other.
+
+    What is found in a program beside its tests are its errors, and with `warnings` the others as well.
+    """
 
     words: str
+    warnings: bool
     weight: int = 4
 
     def known(self, path: str) -> Outcome[tuple[_Ran, ...]] | None:
@@ -39,43 +43,47 @@ class _Testing(NamedTuple):
         return None
 
     def done(self, path: str) -> Outcome[tuple[_Ran, ...]]:
-        """Check the program at `path` and run its tests; its errors are the findings."""
+        """Check the program at `path` and run its tests."""
         findings = Findings()
         ran: list[_Ran] = []
         guarded(path, findings, _run_file, path, self.words, findings, ran)
-        errors = tuple(finding for finding in findings.sorted() if finding.diagnostic.severity == ERROR)
-        return Outcome(path, errors, (), tuple(ran))
+        found = findings.sorted()
+        if not self.warnings:
+            return Outcome(path, tuple(one for one in found if one.diagnostic.severity == ERROR), (), tuple(ran))
+        return Outcome(path, found, tuple(findings.suppressed), tuple(ran))
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run the tests of the programs that the arguments name.
 
-    Returns 1 if a test fails or a program has errors, 5 if there was no test to run.
+    Returns 1 if a test fails or a program has errors (under `--fail-on warning`, any finding), 5 if there was no test
+    to run.
     """
     parser = ArgumentParser(prog="mas test", description="Run the tests of programs, offline.")
     parser.add_argument("paths", nargs="*", metavar="PATH", help="programs, or folders of them (default: this folder)")
     parser.add_argument("-k", metavar="WORDS", default="", help="only tests whose title contains this")
-    purposes = "; ".join(f"{name} for {one.purpose}" for name, one in FORMATS.items())
-    parser.add_argument("--format", choices=FORMATS, default="text", help=purposes)
+    add_report_options(parser)
     add_jobs_option(parser)
     options = parser.parse_args(arguments)
     faults: list[Finding] = []
+    suppressed: list[Suppressed] = []
     ran: list[_Ran] = []
     paths = find_programs(options.paths)
-    for outcome in over(paths, _Testing(options.k), jobs=options.jobs):
+    for outcome in over(paths, _Testing(options.k, options.fail_on == "warning"), jobs=options.jobs):
         faults.extend(outcome.findings)
+        suppressed.extend(outcome.suppressed)
         ran.extend(outcome.value or ())
         if options.format == "text":
             write(_told(outcome))
     failed = [one.test for one in ran if not one.passed]
     shown = [*faults, *(Finding(test.source, failure) for test in failed for failure in test.failures)]
-    code = exit_code(shown) if shown else FOUND if failed else 0 if ran else NOTHING_COLLECTED
+    code = exit_code(shown, options.fail_on) if shown else FINE if ran else NOTHING_COLLECTED
     if options.format == "json":
         write(_json(ran, shown))
     else:
         if options.format == "text" and shown and ran:
             write("\n")
-        about = About("test", arguments, code, paths, [one.test for one in ran])
+        about = About("test", arguments, code, paths, [one.test for one in ran], suppressed)
         print_findings(shown, options.format, about=about)
     if options.format == "text":
         write(_summary(len(ran), len(failed), options.k))
