@@ -92,7 +92,8 @@ class Adversary:
 
     `faults` is the share of attempts before the last one that are spoilt, `nones` that of optional results which are
     none, `failures` that of last attempts which fail for good; `broken` is the share of spoilt attempts that are billed
-    failures instead of replies that do not fit. All are 0 to 1.
+    failures instead of replies that do not fit. All are 0 to 1. `text` is what texts are made of (one of `TEXTS`), each
+    time another one where it is left out.
     """
 
     program: Program
@@ -102,6 +103,7 @@ class Adversary:
     broken: float = 0.0
     nones: float = 0.0
     failures: float = 0.0
+    text: str | None = None
     choose: Choose | None = None
     name: str = "adversary"
     price: Price | None = DEAR
@@ -160,7 +162,7 @@ class Adversary:
         return max(0.0, last * share)
 
     def _text(self, request: Request, agent: Agent[Any], act: Act) -> str:
-        of = TEXTS[int(self._draw(request, "text") * len(TEXTS))]
+        of = self._made_of(self._draw(request, "text"))
         returns = type_of(agent.returns)
         inner = returns.inner if isinstance(returns, Optional) else returns
         match act:
@@ -186,6 +188,9 @@ class Adversary:
             return filled(request.max_tokens, of)
         return self._fitting(request, lambda share: largest(returns, of, share))
 
+    def _made_of(self, chance: float) -> str:
+        return self.text or TEXTS[int(chance * len(TEXTS))]
+
     def _fitting(self, request: Request, made: Callable[[float], Any]) -> str:
         """Return the largest that a provider's `max_tokens` can hold."""
         share = 1.0
@@ -207,7 +212,7 @@ class Adversary:
                 await asyncio.sleep(max(0.0, longest * (1.0 if self.pace == "last moment" else chance) - MOMENT))
             if chance < self.failures:
                 raise RuntimeError("?" * 100_000)
-            return largest(type_of(tool.returns), TEXTS[int(chance * len(TEXTS))])
+            return largest(type_of(tool.returns), self._made_of(chance))
 
         return function
 
