@@ -118,16 +118,18 @@ class _Judge:
     def _held_to(self, held: _Held, budget: str, measure: str, allowed: int, span: Span) -> None:
         least = _least(held, measure)
         most = value(held.most, held.seconds, measure)
+        if most <= allowed and least <= allowed:
+            return
+        change = self._changes.within(
+            held.key, measure, lambda _, most, seconds: value(most, seconds, measure) <= allowed, held.parts
+        )
         if least > allowed:
-            change = self._changes.within(
+            change = change or self._changes.within(
                 held.key, measure, lambda required, _, __: value(required, 0, measure) <= allowed, held.parts
             )
             parts = _shown(self._source, held.parts, measure, least_of)
             self._add(CannotFit(held.what, budget, measure, allowed, least, parts, change, span=span))
-        elif most > allowed:
-            change = self._changes.within(
-                held.key, measure, lambda _, most, seconds: value(most, seconds, measure) <= allowed, held.parts
-            )
+        else:
             parts = _shown(self._source, held.parts, measure, most_of)
             self._add(MayNotFit(held.what, budget, measure, allowed, most, parts, change, span=span))
 

@@ -11,11 +11,12 @@ from masdsl.bounds.flows import bound
 from masdsl.bounds.measures import most_of
 from masdsl.bounds.requests import Prices
 from masdsl.bounds.result import FlowBound, Part
-from masdsl.check.program import Agent, Bind, Block, Loop, Program, Return, Sample, Statement
+from masdsl.check.program import Agent, Bind, Block, Loop, Param, Program, Return, Sample, Statement
 from masdsl.check.uses import blocks_of, statements_of
 from masdsl.diagnostics.base import SUGGESTED, Fix
 from masdsl.money import TokenPrice
 from masdsl.node import Node, Span
+from masdsl.types import List
 
 Fits: TypeAlias = Callable[[Amounts, Amounts, int], bool]
 """Whether a flow fits that needs at least and at most so much, in so many microseconds."""
@@ -26,6 +27,7 @@ TRIED = 4
 """Statements that are tried, the dearest first."""
 _LOOP = re.compile(r"(?:\w+\s*:\s*)?loop\s+(\d+)\b")
 _DRAWS = re.compile(r"(?:\w+\s*=|return)\s*(\d+)\s+of\b")
+_LIST = re.compile(r"\s*:\s*\w+(?:\(\d+\))?\[(\d+)\]")
 _TIER = re.compile(r"\bon\s+([a-z]\w*)")
 
 
@@ -56,6 +58,8 @@ class Changes:
         for one in [one for one in counts if one.node.span in weights][:TRIED]:
             if (fewer := self._fewer(key, one, fits)) is not None:
                 return fewer
+        if (shorter := self._shorter(key, fits)) is not None:
+            return shorter
         return self._cheaper(key, fits) if measure == "usd" else None
 
     # ------------------------------------------------------------ counts
@@ -81,10 +85,7 @@ class Changes:
             flow = self._bounded(_with_count(self._program, one.node, count), self._prices, key)
             return fits(flow.required, flow.needed, flow.needed_seconds)
 
-        low, high = 0, one.times  # no count of 0: the statement would be pointless
-        while high - low > 1:
-            middle = (low + high) // 2
-            low, high = (middle, high) if fitting(middle) else (low, middle)
+        low = _greatest(one.times, fitting)
         if low == 0:
             return None
         line = self._program.modules[0].source.position(one.span.start).line
@@ -94,6 +95,30 @@ class Changes:
 
     def _bounded(self, program: Program, prices: Prices, key: str) -> FlowBound:
         return bound(program, prices).flows[key]
+
+    # ------------------------------------------------------------ lists
+
+    def _shorter(self, key: str, fits: Fits) -> Fix | None:
+        """Return the change to the greatest smaller cap of one of the flow's lists that fits."""
+        flow = self._program.flow(key)
+        for param in flow.params:
+            found = _LIST.match(self._text, param.span.end)
+            kind = param.type
+            if flow.module or not isinstance(kind, List) or found is None or int(found[1]) != kind.high:
+                continue
+
+            def fitting(cap: int, param: Param = param, kind: List = kind) -> bool:
+                shorter = param.replace(type=List(kind.element, min(kind.low, cap), cap))
+                params = tuple(shorter if one is param else one for one in flow.params)
+                flows = tuple(one.replace(params=params) if one is flow else one for one in self._program.flows)
+                bounded = self._bounded(self._program.replace(flows=flows), self._prices, key)
+                return fits(bounded.required, bounded.needed, bounded.needed_seconds)
+
+            cap = _greatest(kind.high, fitting)
+            if cap > 0:
+                title = f"cap `{param.name}` at {cap} item{'s' if cap > 1 else ''} instead of {kind.high}"
+                return Fix(title, ((Span(*found.span(1)), str(cap)),), SUGGESTED)
+        return None
 
     # ------------------------------------------------------------ tiers
 
@@ -123,6 +148,15 @@ class Changes:
         if found is None or found[1] != agent.model:
             return None
         return Span(agent.span.start + found.start(1), agent.span.start + found.end(1))
+
+
+def _greatest(count: int, fits: Callable[[int], bool]) -> int:
+    """Return the greatest number below `count` that fits, 0 where none above does: less than one is pointless."""
+    low, high = 0, count
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    return low
 
 
 def _weights(parts: tuple[Part, ...], measure: str) -> Iterator[tuple[Span, int]]:
