@@ -83,7 +83,7 @@ def check_source(
         from masdsl.bounds.flows import bound
         from masdsl.rates import prices_of, tier_prices
 
-        prices = prices_of(program, config, findings if priced else None)
+        prices = prices_of(program, config, findings) if priced else {}
         check_budgets(
             program,
             bound(program, prices),
@@ -95,7 +95,7 @@ def check_source(
     if "mas:" in source.text or findings.count:
         from masdsl.suppressions import suppress
 
-        suppress(source, config, findings, complete=program is not None)
+        suppress(parsed, config, findings, complete=program is not None)
     return program if findings.ok else None
 
 
