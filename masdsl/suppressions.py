@@ -4,10 +4,10 @@
     # mas: allow MAS703 the next release uses it
     agent critic(draft) -> text "Criticise {{ draft }}."
 
-A comment at the end of a line is about that line, and about those above it that belong to brackets or a string that
-close on it. Alone on a line it is about the next line, and about those below it that belong to brackets or a string
-that open on it: so it stays with what it is about when `mas fmt` breaks or joins lines. `allow-file`, above the first
-declaration, is about the whole file. Only warnings can be allowed.
+A comment at the end of a line is about that line, and about those above it of a statement, a declaration, brackets or
+a string that end on it. Alone on a line it is about the next line, and about those below it of what begins there. (A
+statement with blocks and a flow count up to their first block.) So it stays with what it is about when `mas fmt` breaks
+or joins lines. `allow-file`, above the first declaration, is about the whole file. Only warnings can be allowed.
 """
 
 from __future__ import annotations
@@ -28,12 +28,19 @@ from masdsl.diagnostics.suppressions import (
     UnknownSuppression,
     UnusedSuppression,
 )
-from masdsl.node import Span
+from masdsl.node import Node, Span
 from masdsl.source import Source
+from masdsl.syntax import ast
+from masdsl.syntax.parse import Parsed, parse_program
 
 MARK = "mas:"
 WORDS = ("allow", "allow-file")
 _TOKEN = re.compile(r'"""(?:"{0,2}(?:[^"\\]|\\[\s\S]))*"""|"(?:[^"\\\n]|\\[^\n])*"|#[^\n]*|[][()]')
+_PARTS = (
+    *(ast.Use, ast.RecordDecl, ast.EnumDecl, ast.Tool, ast.Agent, ast.Flow, ast.Budget, ast.Rectify, ast.Test),
+    *(ast.Bind, ast.Append, ast.Until, ast.Return, ast.Loop, ast.For, ast.Within, ast.If, ast.Match),
+    *(ast.Branch, ast.Arm, ast.Given, ast.Expect),
+)
 _DIRECTIVE = re.compile(r"#+[ \t]*mas:[ \t]*([^\s]*)")
 _PREAMBLE = re.compile(r"(?:\s|#[^\n]*)*(?:mas(?:\s|#[^\n]*)+[0-9]+(?:\s|#[^\n]*)*)?")
 _EMPTY = re.compile(r"[ \t]*(?:#|$)")
@@ -63,10 +70,10 @@ class _Comments(NamedTuple):
     faults: tuple[Lint, ...]
 
 
-def suppress(source: Source, config: Config, findings: Findings, complete: bool) -> None:
+def suppress(parsed: Parsed, config: Config, findings: Findings, complete: bool) -> None:
     """Take out of `findings` what is allowed, and add what is wrong with the comments that allow it.
 
-    `source` is the program that was checked; findings about modules that it imports obey their own comments. What is
+    `parsed` is the program that was checked; findings about modules that it imports obey their own comments. What is
     wrong with comments is only said when the check was `complete`: with errors, warnings that comments are about may
     not have been looked for.
     """
@@ -76,7 +83,10 @@ def suppress(source: Source, config: Config, findings: Findings, complete: bool)
 
     def comments(of: Source) -> _Comments:
         if of.name not in known:
-            known[of.name] = _read(of) if MARK in of.text else _Comments((), ())
+            if MARK in of.text:
+                known[of.name] = _read(parsed if of.name == parsed.source.name else parse_program(of, Findings()))
+            else:
+                known[of.name] = _Comments((), ())
         return known[of.name]
 
     def allowed(finding: Finding) -> Suppressed | None:
@@ -95,11 +105,11 @@ def suppress(source: Source, config: Config, findings: Findings, complete: bool)
 
     findings.suppress(allowed)
     if complete:
-        own = comments(source)
+        own = comments(parsed.source)
         for fault in (*own.faults, *_unused(own, used, config)):
             level = config.lints.get(fault.lint, fault.severity)
             if level != "off":
-                findings.add(source, at_severity(fault, level))
+                findings.add(parsed.source, at_severity(fault, level))
 
 
 def _unused(own: _Comments, used: set[_Allowance], config: Config) -> Iterator[Lint]:
@@ -118,32 +128,59 @@ def _unused(own: _Comments, used: set[_Allowance], config: Config) -> Iterator[L
 # ---------------------------------------------------------------- reading
 
 
-def _read(source: Source) -> _Comments:
-    """Return what the comments of a text say. In a text with faults some may be missed or found in strings."""
+def _read(parsed: Parsed) -> _Comments:
+    """Return what the comments of a text say."""
     allowances: list[_Allowance] = []
     faults: list[Lint] = []
-    comments: list[Span] = []
-    groups: list[tuple[int, int]] = []  # lines of brackets and strings that have several
-    opened: list[int] = []
-    for token in _TOKEN.finditer(source.text):
-        first = token[0][0]
-        if first == "#":
-            if MARK in token[0]:
-                comments.append(Span(token.start(), token.end()))
-        elif first in "([":
-            opened.append(token.start())
-        elif first == '"' or opened:
-            start = token.start() if first == '"' else opened.pop()
-            lines = source.position(start).line, source.position(token.end()).line
-            if lines[0] < lines[1]:
-                groups.append(lines)
+    comments = [comment.span for comment in parsed.comments if MARK in comment.text]
+    groups = sorted(_groups(parsed)) if comments else []
     for comment in comments:
-        for one in _of_comment(source, comment, groups):
+        for one in _of_comment(parsed.source, comment, groups):
             if isinstance(one, _Allowance):
                 allowances.append(one)
             else:
                 faults.append(one)
     return _Comments(tuple(allowances), tuple(faults))
+
+
+def _groups(parsed: Parsed) -> set[tuple[int, int]]:
+    """Return the first and the last line of everything that has several and belongs together."""
+    source = parsed.source
+    spans = list(_heads(parsed.document))
+    opened: list[int] = []
+    for token in _TOKEN.finditer(source.text):
+        first = token[0][0]
+        if first in "([":
+            opened.append(token.start())
+        elif first == '"':
+            spans.append(Span(token.start(), token.end()))
+        elif first in ")]" and opened:
+            spans.append(Span(opened.pop(), token.end()))
+    lines = ((source.position(start).line, source.position(end).line) for start, end in spans)
+    return {(first, last) for first, last in lines if first < last}
+
+
+def _heads(node: Node) -> Iterator[Span]:
+    """Yield the spans of all statements and declarations, up to their first block."""
+    for field in node._fields:
+        value = getattr(node, field)
+        for part in value if isinstance(value, tuple) else (value,):
+            if isinstance(part, Node):
+                if isinstance(part, _PARTS):
+                    yield Span(part.span.start, _end_of_head(part))
+                yield from _heads(part)
+
+
+def _end_of_head(node: Node) -> int:
+    match node:
+        case ast.Match():
+            return node.subject.span.end
+        case ast.If():
+            return node.branches[0].body.span.start
+        case ast.Flow() | ast.Test() | ast.Loop() | ast.For() | ast.Within() | ast.Branch() | ast.Arm():
+            return node.body.span.start
+        case _:
+            return node.span.end
 
 
 def _of_comment(source: Source, comment: Span, groups: list[tuple[int, int]]) -> Iterator[_Allowance | Lint]:

@@ -46,7 +46,7 @@ ALLOWED: dict[str, set[str]] = {
     "emit": BASE | {"check", "lower", "verify"},
     "verify": {"limits"},
     "runtime": FRONT | {"config", "lock", "pricing", "verify"},
-    "suppressions": FRONT | {"config"},
+    "suppressions": FRONT | {"config", "syntax"},
     "fixes": BASE | {"diagnostics"},
     "cache": FRONT,
     "pipeline": COMPILER | {"rates", "runtime", "suppressions"},
