@@ -12,12 +12,14 @@ from typing import Final
 from masdsl.config import LOCAL_KINDS, Config, ModelConfig
 from masdsl.lock import LOCK_NAME, lock_path, read_lock
 from masdsl.money import FREE, BadAmount, TokenPrice, price_per_million
-from masdsl.pricing_table import NoPrice as NoPrice
-from masdsl.pricing_table import installed_table
 
 LISTED_ADDRESSES: Final = ("https://api.openai.com/",)
 """Addresses at which the table's prices hold. At any other, such as that of a server of one's own, of a reseller or of
 a provider's region, only the one who names it knows the price."""
+
+
+class NoPrice(LookupError):
+    """A model has no price; the text says why, as in `litellm's price table does not list it`."""
 
 
 class NotLocked(NoPrice):
@@ -44,6 +46,8 @@ class Prices:
         name = listed_name(entry)
         lock = read_lock(self.lock_path) if self.lock_path else None
         if lock is None:
+            from masdsl.pricing_table import installed_table  # regular expressions that most programs do without
+
             return installed_table().price(name)
         try:
             return lock.prices[name]
@@ -80,6 +84,8 @@ def listed_price(model: str, url: str | None = None) -> TokenPrice | None:
 
     `url` is the address at which it is asked, if it is not the provider's usual one.
     """
+    from masdsl.pricing_table import installed_table
+
     try:
         return installed_table().price(listed_name(ModelConfig(model, "litellm", model=model, url=url)))
     except NoPrice:

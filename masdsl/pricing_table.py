@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from masdsl import resources
 from masdsl.money import BadAmount, TokenPrice, price_per_token
+from masdsl.pricing import NoPrice
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -42,10 +43,6 @@ _BESIDE_TOKENS: Final = ("input_cost_per_request", "citation_cost_per_token")
 _SEARCH: Final = "search_context_cost_per_query"
 _UPLIFT: Final = "regional_endpoint_uplift_multiplier"
 _FINE_TUNED: Final = re.compile(r"(?:^|/)(ft:[^:/]+)(?::[^:]*){3}$")
-
-
-class NoPrice(LookupError):
-    """A model has no price; the text says why, as in `litellm's price table does not list it`."""
 
 
 class Entry(NamedTuple):

@@ -10,12 +10,10 @@ from masdsl.check.program import Agent, Invoke, Program
 from masdsl.check.uses import nodes_of
 from masdsl.config import CONFIG_NAME, DEFAULT_TIER, LOCAL_KINDS, Config, ModelConfig, NoModel, find_model, shown_path
 from masdsl.diagnostics.base import Diagnostic, Findings
-from masdsl.diagnostics.config import DamagedLock, UnlockedModel, UnpricedModel
 from masdsl.lock import LOCK_NAME, LockFault
 from masdsl.money import TokenPrice
 from masdsl.node import NOWHERE, Span
 from masdsl.pricing import NoPrice, NotLocked, Prices, folder_of, listed_name, own_price
-from masdsl.pricing_table import installed_table
 from masdsl.source import Source
 
 
@@ -88,6 +86,8 @@ def listed_models(program: Program, config: Config, findings: Findings) -> froze
     Those are the models of agents that a flow or a test can reach and whose price nothing else says. One that the
     table of the installed litellm has no price for either is reported.
     """
+    from masdsl.pricing_table import installed_table
+
     names: set[str] = set()
     faults: list[tuple[Agent, ModelConfig, Exception]] = []
     reached = reached_agents(program)
@@ -125,6 +125,8 @@ def reached_agents(program: Program) -> frozenset[str]:
 def _reported(
     faults: list[tuple[Agent, ModelConfig, Exception]], program: Program, config: Config
 ) -> Iterator[tuple[Source, Diagnostic]]:
+    from masdsl.diagnostics.config import DamagedLock, UnlockedModel, UnpricedModel
+
     sources = {module.name: module.source for module in program.modules}
     seen: set[tuple[str | None, str]] = set()
     for agent, entry, fault in faults:

@@ -20,6 +20,7 @@ from masdsl.diagnostics.render import render_short
 from masdsl.lock import LOCK_BYTES, NAME_LENGTH, Lock, LockFault, content_hash, parse_lock, read_lock, render_lock
 from masdsl.money import MOST_PER_MILLION, TokenPrice
 from masdsl.pipeline import check_file
+from masdsl.pricing import NoPrice
 from masdsl.pricing_table import installed_table
 from masdsl.runtime.models.base import ModelError, Price
 from masdsl.runtime.models.registry import Models, resolver
@@ -360,7 +361,7 @@ def test_without_litellm_the_command_says_so(
     Path("x.mas").write_text(PROGRAM)
 
     def missing() -> str:
-        raise pricing_table.NoPrice("litellm, whose price table would be used, is not installed")
+        raise NoPrice("litellm, whose price table would be used, is not installed")
 
     monkeypatch.setattr(pricing_table, "table_path", missing)
     installed_table.cache_clear()

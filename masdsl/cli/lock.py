@@ -15,8 +15,8 @@ from masdsl.config import Config, load_config, shown_path
 from masdsl.diagnostics.base import ERROR, Finding, Findings
 from masdsl.lock import Lock, LockFault, lock_path, read_lock, render_lock
 from masdsl.money import TokenPrice, usd_per_million
-from masdsl.pricing import folder_of
-from masdsl.pricing_table import NoPrice, Table, installed_table, litellm_version
+from masdsl.pricing import NoPrice, folder_of
+from masdsl.pricing_table import Table, installed_table, litellm_version
 
 
 class _Plan(NamedTuple):
