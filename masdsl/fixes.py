@@ -26,16 +26,15 @@ class State(NamedTuple):
 
 
 class Refused(NamedTuple):
-    """A change that was not kept, and what would be wrong with it."""
+    """A change that was not kept, and what would be wrong with it.
+
+    `is_fault` says that masdsl is to blame, and not a guess or a text that cannot be parsed: the change was called
+    safe, and the text had no syntax error.
+    """
 
     finding: Finding
     reason: str
-
-    @property
-    def is_fault(self) -> bool:
-        """Whether the change was called safe: then masdsl is at fault, and not a guess wrong."""
-        fix = self.finding.diagnostic.fix()
-        return fix is not None and fix.applicability == SAFE
+    is_fault: bool
 
 
 class Mended(NamedTuple):
@@ -77,7 +76,8 @@ def mend(source: Source, check: Callable[[Source], State], *, suggested: bool = 
             applied.extend(chosen)
             source, state, alone = changed, after, False
         elif len(chosen) == 1:
-            refused[_key(chosen[0])] = Refused(chosen[0], reason)
+            is_fault = fixes[0].applicability == SAFE and not _codes(state, 0)
+            refused[_key(chosen[0])] = Refused(chosen[0], reason, is_fault)
             alone = False
         else:
             alone = True  # one of them is to blame: the first is tried by itself

@@ -103,7 +103,7 @@ def _told(done: Mended, verb: str) -> str:
     name = escape(done.source.name)
     codes = ", ".join(sorted({finding.diagnostic.code for finding in done.applied}))
     lines = [f"{verb} {_counted(len(done.applied), 'problem')} in {name} ({codes})\n"] if done.applied else []
-    for finding, reason in done.refused:
+    for finding, reason, _ in done.refused:
         line, column = finding.source.position(finding.diagnostic.span.start)
         lines.append(f"{name}:{line}:{column}: {finding.diagnostic.code} stays: {reason}\n")
     return "".join(lines)
