@@ -17,6 +17,7 @@ from masdsl.bounds.prompts import prompt_extent
 from masdsl.bounds.result import MICROSECONDS
 from masdsl.bounds.shown import Extent, shown
 from masdsl.check.program import Agent, Program, Tool
+from masdsl.limits import RENDERED_BYTES
 from masdsl.money import FREE as NO_PRICE
 from masdsl.money import TokenPrice
 from masdsl.types import Type
@@ -36,8 +37,10 @@ class StepCost(NamedTuple):
 class _Fixed(NamedTuple):
     """What follows from an agent's declaration alone, in counted tokens."""
 
+    said: str
+    """What the prompt's message says behind the prompt."""
     around: int
-    """Of every request, all but the prompt."""
+    """Of every request, all but that message."""
     last_around: int
     """The same of the turn that may use no tool."""
     growth: int
@@ -72,7 +75,7 @@ class AgentCosts:
         fixed = self._fixed.get(agent.key)
         if fixed is None:
             fixed = self._fixed[agent.key] = self._declared(agent)
-        prompt = prompt_extent(agent, inputs)
+        prompt = _message(agent, inputs, fixed.said)
         turns, attempts, price = fixed.turns, fixed.attempts, fixed.price
         tokens_in = attempts * (turns * prompt.most + (turns - 1) * fixed.around + fixed.last_around)
         tokens_in += attempts * fixed.growth * (turns * (turns - 1) // 2) + turns * (attempts - 1) * fixed.retried
@@ -81,7 +84,11 @@ class AgentCosts:
         usd = tokens_in * price.input + tokens_out * price.output
         most = Amounts(calls, tokens_in, tokens_out, tokens_in + tokens_out, usd)
         least = self._least(prompt, fixed)
-        fails = None if agent.has_default else Least(_ONE_CALL, least.required)
+        fails = Least(_ONE_CALL, least.required)
+        if 3 * prompt.most > RENDERED_BYTES:  # each byte counts a third at least: it may be too large to be sent at all
+            fails = FREE
+        if agent.has_default:
+            return StepCost(Range(least.lower(fails), most), None, fixed.seconds)
         return StepCost(Range(least, most), fails, fixed.seconds)
 
     def _least(self, prompt: Extent, fixed: _Fixed) -> Least:
@@ -95,9 +102,7 @@ class AgentCosts:
 
     def _declared(self, agent: Agent) -> _Fixed:
         tools = [self._tools[key] for key in agent.tools]
-        forms = [
-            formats.ToolForm(tool.name, {param.name: param.type for param in tool.params}, tool.doc) for tool in tools
-        ]
+        forms = [_form(tool) for tool in tools]
         steps = agent.steps if tools else 0
         longest = formats.turn_tokens(forms, agent.returns) if steps else formats.reply_tokens(agent.returns)
         max_tokens = longest if agent.max_tokens is None else max(agent.max_tokens, 1)
@@ -115,9 +120,9 @@ class AgentCosts:
         else:
             said = formats.output_contract(agent.returns)
             schema = last_schema = None if formats.is_free_text(agent.returns) else formats.schema(agent.returns)
-        opening += sizes.counted_tokens(f"\n\n{said}") if said else 0
         tool_seconds = max((tool.timeout or sizes.TOOL_SECONDS for tool in tools), default=0.0)
         return _Fixed(
+            said=said,
             around=opening + formats.schema_tokens(schema),
             last_around=opening + formats.schema_tokens(last_schema),
             growth=growth,
@@ -130,11 +135,20 @@ class AgentCosts:
         )
 
 
+def _message(agent: Agent, inputs: Mapping[str, Type], said: str) -> Extent:
+    """Return what the message with the prompt counts; an empty one has a text of its own."""
+    found = prompt_extent(agent, inputs, said)
+    if found.least:
+        return found
+    return Extent(0 if found.most else _EMPTY, max(found.most, _EMPTY))
+
+
 def _form(tool: Tool) -> formats.ToolForm:
     return formats.ToolForm(tool.name, {param.name: param.type for param in tool.params}, tool.doc)
 
 
 _ONE_CALL = Amounts(1, 0, 0, 0, 0)
+_EMPTY = sizes.counted_tokens(formats.EMPTY_PROMPT)
 
 
 def tool_cost(tool: Tool) -> StepCost:

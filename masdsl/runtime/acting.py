@@ -44,7 +44,8 @@ async def act(talk: Conversation, prompt: str) -> Any:
     tools = {tool.name: tool for tool in agent.tools}
     forms = {tool.name: form_of(tool) for tool in agent.tools}
     returns = type_of(agent.returns)
-    messages = messages_of(agent, f"{prompt}\n\n{tool_instructions(forms.values(), returns, agent.steps)}")
+    about_tools = tool_instructions(forms.values(), returns, agent.steps)
+    messages = messages_of(agent, f"{prompt}\n\n{about_tools}" if prompt else about_tools)
     for turn in range(agent.steps + 1):
         last = turn == agent.steps
         allowed = {} if last else tools

@@ -36,6 +36,8 @@ a tool, a failure of the connection that is billed or not, no answer in time, a 
 Choose: TypeAlias = Callable[[Request], "Act | None"]
 Pace: TypeAlias = Literal["instant", "last moment", "mixed"]
 
+Counts: TypeAlias = Literal["most", "zero", "none", "absurd"]
+
 DEAR = Price(3.0, 15.0)
 MOMENT = 1e-6
 """Seconds before the deadline at which an answer comes that comes at the last moment."""
@@ -81,6 +83,30 @@ def largest(kind: Type, of: str = "!", share: float = 1.0) -> Any:
     return None
 
 
+def some(kind: Type, of: str, share: float, seed: int, *where: object) -> Any:
+    """Return any value of a type, its texts of about a share of their size at most, by the seed and a place."""
+    chance = draw(seed, kind, *where)
+    match kind:
+        case Text(cap=cap):
+            return filled(int(cap * share * chance * 1.2), of) if chance < 0.8 else ""
+        case Int():
+            return (-(2**63), -1, 0, 1, 2, 100, 2**63 - 1)[int(chance * 7)]
+        case Float():
+            return (-1.7976931348623157e308, -0.5, 0.0, 1.0, 1e300)[int(chance * 5)]
+        case Bool():
+            return chance < 0.5
+        case Enum(words=words):
+            return words[int(chance * len(words))]
+        case List(element=element, low=low, high=high):
+            count = max(low, int((high + 1) * share * chance))
+            return [some(element, of, share, seed, *where, at) for at in range(count)]
+        case Optional(inner=inner):
+            return None if chance < 0.3 else some(inner, of, share, seed, *where)
+        case Record(fields=fields):
+            return {name: some(inner, of, share, seed, *where, name) for name, inner in fields}
+    return None
+
+
 def written(value: Any) -> str:
     """Return a value as a model writes it."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
@@ -92,8 +118,11 @@ class Adversary:
 
     `faults` is the share of attempts before the last one that are spoilt, `nones` that of optional results which are
     none, `failures` that of last attempts which fail for good; `broken` is the share of spoilt attempts that are billed
-    failures instead of replies that do not fit. All are 0 to 1. `text` is what texts are made of (one of `TEXTS`), each
-    time another one where it is left out.
+    failures instead of replies that do not fit, `varied` that of values which are any of their type instead of the
+    largest: what branches depend on. All are 0 to 1. `text` is what texts are made of (one of `TEXTS`), each time
+    another one where it is left out. `counts` is what is reported as usage: the most that is taken, 0, nothing, or what
+    cannot be.
+    A failure of the connection asks to wait for `wait` seconds, and `value` gives single values, as `choose` does acts.
     """
 
     program: Program
@@ -104,7 +133,11 @@ class Adversary:
     nones: float = 0.0
     failures: float = 0.0
     text: str | None = None
+    varied: float = 0.0
+    counts: Counts = "most"
+    wait: float | None = None
     choose: Choose | None = None
+    value: Callable[[Request], Any] | None = None
     name: str = "adversary"
     price: Price | None = DEAR
     requests: list[Request] = field(default_factory=list)
@@ -119,14 +152,21 @@ class Adversary:
         self.answered += 1
         match act:
             case "billed" | "unbilled":
-                raise ModelError("connection", "broken off", billed=act == "billed")
+                raise ModelError("connection", "broken off", retry_after=self.wait, billed=act == "billed")
             case "refused":
                 raise ModelError("refused", "not that", billed=True)
             case "timeout":
                 raise ModelError("timeout", "too slow", billed=True)
         text = self._text(request, agent, act)
-        tokens_in = request_tokens(request.messages, schema_tokens(request.schema))
-        return Reply(text, tokens_in, request.max_tokens, self.name, "length" if act == "faulty" else "stop")
+        tokens_in: Any = request_tokens(request.messages, schema_tokens(request.schema))
+        tokens_out: Any = request.max_tokens
+        if self.counts == "none":
+            tokens_in = tokens_out = None
+        elif self.counts == "zero":
+            tokens_in = tokens_out = 0
+        elif self.counts == "absurd":
+            tokens_in, tokens_out = (ABSURD[int(self._draw(request, what) * len(ABSURD))] for what in ("in", "out"))
+        return Reply(text, tokens_in, tokens_out, self.name, "length" if act == "faulty" else "stop")
 
     async def close(self) -> None:
         """Nothing is held."""
@@ -165,6 +205,13 @@ class Adversary:
         of = self._made_of(self._draw(request, "text"))
         returns = type_of(agent.returns)
         inner = returns.inner if isinstance(returns, Optional) else returns
+        any_value = self._draw(request, "vary") < self.varied
+
+        def made(kind: Type, share: float) -> Any:
+            if not any_value:
+                return largest(kind, of, share)
+            return some(kind, of, share, self.seed, request.step, request.attempt, len(request.messages))
+
         match act:
             case "faulty" if isinstance(inner, Text) or self._draw(request, "blank") < 0.5:
                 return "\n" * (2 * request.max_tokens)  # an empty reply, for every type
@@ -179,14 +226,16 @@ class Adversary:
                     request,
                     lambda share: {
                         "tool": tool.name,
-                        "arguments": {name: largest(kind, of, share) for name, kind in kinds.items()},
+                        "arguments": {name: made(kind, share) for name, kind in kinds.items()},
                     },
                 )
+        if act == "value" and self.value is not None and (given := self.value(request)) is not None:
+            return written({"answer": given} if agent.steps else given)
         if agent.steps:
-            return self._fitting(request, lambda share: {"answer": largest(returns, of, share)})
-        if isinstance(inner, Text):
+            return self._fitting(request, lambda share: {"answer": made(returns, share)})
+        if isinstance(inner, Text) and not any_value:
             return filled(request.max_tokens, of)
-        return self._fitting(request, lambda share: largest(returns, of, share))
+        return self._fitting(request, lambda share: made(returns, share))
 
     def _made_of(self, chance: float) -> str:
         return self.text or TEXTS[int(chance * len(TEXTS))]
@@ -212,7 +261,8 @@ class Adversary:
                 await asyncio.sleep(max(0.0, longest * (1.0 if self.pace == "last moment" else chance) - MOMENT))
             if chance < self.failures:
                 raise RuntimeError("?" * 100_000)
-            return largest(type_of(tool.returns), self._made_of(chance))
+            kind, of = type_of(tool.returns), self._made_of(chance)
+            return some(kind, of, 1.0, self.seed, tool.name, asked) if chance < self.varied else largest(kind, of)
 
         return function
 
