@@ -28,6 +28,7 @@ ALLOWED: dict[str, set[str]] = {
     "limits": set(),
     "money": set(),
     "sizes": {"limits"},
+    "tokenizers": set(),
     "resources": set(),
     "version": set(),
     "source": {"node"},
@@ -67,9 +68,10 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "httpx": ("masdsl.runtime.models",),
     "litellm": ("masdsl.runtime.models",),
     "xllamacpp": ("masdsl.runtime.models",),
+    "tokenizers": ("masdsl.tokenizers",),
 }
 
-HEAVY = ("litellm", "openai", "torch", "transformers", "trl", "pydantic", "xllamacpp")
+HEAVY = ("litellm", "openai", "torch", "transformers", "trl", "pydantic", "tokenizers", "xllamacpp")
 
 
 def _modules() -> Iterator[tuple[str, Path]]:
