@@ -218,3 +218,20 @@ def test_hooks_run_commands_on_programs(
 
 def test_there_is_a_hook_for_faults_and_one_for_layout() -> None:
     assert [hook["id"] for hook in HOOKS] == ["mas-check", "mas-fmt"]
+
+
+# ---------------------------------------------------------------- README.md
+
+
+def _examples_of_the_readme() -> list[Any]:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    return [yaml.safe_load(block) for block in re.findall(r"(?ms)^```yaml\n(.*?)^```$", text)]
+
+
+def test_the_readme_shows_the_action_and_the_hooks_as_they_are() -> None:
+    workflow, hooks = _examples_of_the_readme()
+    (job,) = workflow["jobs"].values()
+    step = job["steps"][-1]
+    assert step["uses"].split("@")[0].endswith("/masdsl/.github/actions/mas")
+    assert set(step["with"]) <= set(ACTION["inputs"])
+    assert [hook["id"] for hook in hooks["repos"][0]["hooks"]] == [hook["id"] for hook in HOOKS]
