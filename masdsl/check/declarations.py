@@ -163,6 +163,7 @@ def agent(frame: Frame, declared: Declared) -> Agent:
         prompt=node.prompt.value,
         unmentioned=info.unmentioned,
         doc=declared.home.doc(node),
+        parts=info.parts,
         span=node.span,
     )
     frame.context.agents[id(node)] = checked

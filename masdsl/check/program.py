@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
+from masdsl.check.template_parts import Parts
 from masdsl.node import Node
 from masdsl.source import Source
 from masdsl.types import Enum, List, Record, Type
@@ -301,8 +302,8 @@ class Tool(Node):
 class Agent(Node):
     """A declared agent.
 
-    `prompt` is Jinja2 text, verified; `unmentioned` are the parameters that the runtime appends to it. `model` is a
-    tier's name, or a model's when `is_model_name`; None is a role still to be assigned.
+    `prompt` is Jinja2 text, verified; `unmentioned` are the parameters that the runtime appends to it, `parts` is what
+    it consists of. `model` is a tier's name, or a model's when `is_model_name`; None is a role still to be assigned.
     """
 
     key: str
@@ -324,6 +325,7 @@ class Agent(Node):
     prompt: str
     unmentioned: tuple[str, ...]
     doc: str
+    parts: Parts = ()
 
 
 class Flow(Node):

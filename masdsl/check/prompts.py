@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from masdsl.check.literal_places import LiteralPlaces
+from masdsl.check.template_parts import Field, Insert, Named, Part, Parts, Value, Words, words
 from masdsl.diagnostics.base import Diagnostic
 from masdsl.diagnostics.prompts import PromptTooLarge
 from masdsl.limits import EXPRESSION_DEPTH, TEMPLATE_BYTES, TEMPLATE_NODES
@@ -35,9 +36,20 @@ KEPT_NAMES = frozenset(("and", "else", "false", "if", "in", "is", "loop", "none"
 
 
 class PromptInfo(NamedTuple):
-    """What a prompt says about its parameters: `unmentioned` are the ones it never names, in their order."""
+    """What a prompt says: `unmentioned` are the parameters that it never names, in their order.
+
+    `parts` is what it consists of, nothing where it has a fault.
+    """
 
     unmentioned: tuple[str, ...]
+    parts: Parts
+
+
+class Reading(NamedTuple):
+    """The parameters that a template names, and what it consists of."""
+
+    mentioned: set[str]
+    parts: Parts
 
 
 def check_prompt(text: str, params: Mapping[str, Type], source: Source, literal: Span, report: Report) -> PromptInfo:
@@ -48,21 +60,24 @@ def check_prompt(text: str, params: Mapping[str, Type], source: Source, literal:
     """
     if len(text.encode("utf-8", "surrogatepass")) > TEMPLATE_BYTES:
         report(PromptTooLarge("is too long", f"at most {TEMPLATE_BYTES:_} bytes", span=literal))
-        return PromptInfo(())
+        return PromptInfo((), ())
     if MARK.search(text) is None:
-        return PromptInfo(tuple(params))
+        return PromptInfo(tuple(params), (Words(text),) if text else ())
     template = text.replace("\r\n", "\n").replace("\r", "\n")
-    mentioned = _insertions_only(template, params)
-    if mentioned is None:
+    reading = _insertions_only(template, params)
+    if reading is None:
         from masdsl.check.template_types import check_template
 
-        mentioned = check_template(template, params, LiteralPlaces(source, literal, text), report)
-    return PromptInfo(tuple(name for name in params if name not in mentioned))
+        reading = check_template(template, params, LiteralPlaces(source, literal, text), report)
+    return PromptInfo(tuple(name for name in params if name not in reading.mentioned), reading.parts)
 
 
-def _insertions_only(text: str, params: Mapping[str, Type]) -> set[str] | None:
-    """Return the parameters that a prompt mentions, if it is faultless and has plain insertions only; else None."""
+def _insertions_only(text: str, params: Mapping[str, Type]) -> Reading | None:
+    """Return what a prompt says, if it is faultless and has plain insertions only; else None."""
+    text = text.removesuffix("\n")  # as Jinja2 does
     mentioned: set[str] = set()
+    parts: list[Part] = []
+    end = 0
     size = 3  # of the tree that Jinja2 would make: the template, its one output statement and the text at the end
     mark = MARK.search(text)
     while mark is not None:
@@ -77,8 +92,15 @@ def _insertions_only(text: str, params: Mapping[str, Type]) -> set[str] | None:
         if kind is None or size > TEMPLATE_NODES or len(fields) >= EXPRESSION_DEPTH:
             return None
         mentioned.add(name)
-        mark = MARK.search(text, insertion.end())
-    return mentioned
+        value: Value = Named(name)
+        for field in fields:
+            value = Field(value, field)
+        words(parts, text[end : mark.start()])
+        parts.append(Insert(value))
+        end = insertion.end()
+        mark = MARK.search(text, end)
+    words(parts, text[end:])
+    return Reading(mentioned, tuple(parts))
 
 
 def field_type(kind: Type, field: str) -> Type | None:

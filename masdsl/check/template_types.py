@@ -15,10 +15,12 @@ from typing import NamedTuple
 from jinja2 import nodes
 
 from masdsl.check.literal_places import LiteralPlaces
-from masdsl.check.prompts import KEPT_NAMES, Report, field_type
+from masdsl.check.prompts import KEPT_NAMES, Reading, Report, field_type
 from masdsl.check.relations import show
 from masdsl.check.template import TemplateFault, TemplateTooLarge, parse_template, refusals, token_end
+from masdsl.check.template_build import parts_of
 from masdsl.check.template_filters import FILTERS, filter_result
+from masdsl.diagnostics.base import Diagnostic
 from masdsl.diagnostics.prompts import (
     ForbiddenInPrompt,
     MaybeNoneInPrompt,
@@ -62,25 +64,28 @@ class _Scope(NamedTuple):
         return _Scope(self.names, self.present | facts)
 
 
-def check_template(text: str, params: Mapping[str, Type], places: LiteralPlaces, report: Report) -> set[str]:
-    """Report what is wrong with a prompt's template and return the parameters that it mentions."""
+def check_template(text: str, params: Mapping[str, Type], places: LiteralPlaces, report: Report) -> Reading:
+    """Report what is wrong with a prompt's template and return what it says."""
     try:
         tree = parse_template(text)
     except TemplateFault as fault:
         report(PromptSyntax(fault.problem, span=places.span(fault.offset, token_end(text, fault.offset))))
-        return set(params)
+        return Reading(set(params), ())
     except TemplateTooLarge as fault:
         report(PromptTooLarge(fault.what, fault.limit, span=places.span(fault.offset, token_end(text, fault.offset))))
-        return set(params)
+        return Reading(set(params), ())
     refused = False
     for what, instead, offset in refusals(tree):
         refused = True
         report(ForbiddenInPrompt(what, instead, span=places.span(offset, token_end(text, offset))))
     if refused:  # what it defines is unknown, so nothing that follows can be judged
-        return set(params)
-    walk = _Walk(text, params, places, report)
+        return Reading(set(params), ())
+    faults: list[Diagnostic] = []
+    walk = _Walk(text, params, places, faults.append)
     walk.body(tree.body, _Scope(params, NO_FACTS))
-    return walk.mentioned
+    for found in faults:
+        report(found)
+    return Reading(walk.mentioned, () if faults else parts_of(tree.body))
 
 
 class _Walk:
