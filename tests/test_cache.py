@@ -26,10 +26,12 @@ from masdsl.cli.checking import ProgramCheck
 from masdsl.cli.terminal import FORMATS, render_findings
 from masdsl.cli.trees import Outcome
 from masdsl.config import Config
-from masdsl.diagnostics.base import Diagnostic, Finding, Fix
+from masdsl.diagnostics.base import Diagnostic, Finding, Findings, Fix
 from masdsl.diagnostics.catalogue import all_codes, page
+from masdsl.diagnostics.internal import InternalError, OutOfResources, WorkerDied
 from masdsl.diagnostics.report import About
 from masdsl.pipeline import Checked
+from masdsl.source import Source
 from tests.harness.casefile import Case
 from tests.harness.programs import write
 
@@ -165,6 +167,20 @@ def test_findings_in_modules_and_in_the_configuration_come_back(program: str) ->
     assert kept is not None and told(kept) == told(outcome)
 
 
+def test_names_of_files_are_those_that_are_seen_from_the_working_folder(
+    program: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("mas.toml").write_text("[sizes]\ntxt = 3\n")
+    path = str(Path(program).absolute())
+    here = told(ProgramCheck().done(path))
+    (Path.cwd() / "below").mkdir()
+    monkeypatch.chdir("below")
+    there = ProgramCheck(cached=False).done(path)
+    assert told(there) != here
+    kept = ProgramCheck().known(path)
+    assert kept is None or told(kept) == told(there)
+
+
 # ---------------------------------------------------------------- what a result depends on
 
 
@@ -283,14 +299,16 @@ def test_a_missing_module_is_noticed_when_it_comes(program: str) -> None:
     assert not ProgramCheck().done(program).findings
 
 
-def test_the_tokenizer_of_a_model_is_watched(program: str) -> None:
-    Path("tokenizer.json").write_text("{}")
-    Path("mas.toml").write_text(
-        '[models.mine]\nkind = "openai"\nurl = "http://127.0.0.1/v1"\nmodel = "m"\ntokenizer = "tokenizer.json"\n'
-    )
+@pytest.mark.parametrize(
+    "model",
+    ['kind = "openai"\nurl = "http://127.0.0.1/v1"\nmodel = "m"\ntokenizer = "file"', 'kind = "gguf"\npath = "file"'],
+)
+def test_the_tokenizer_of_a_model_is_watched(model: str, program: str) -> None:
+    Path("file").write_text("{}")
+    Path("mas.toml").write_text(f"[models.mine]\n{model}\n")
     ProgramCheck().done(program)
     assert ProgramCheck().known(program) is not None
-    Path("tokenizer.json").write_text('{"a": 1}')
+    Path("file").write_text('{"a": 1}')
     assert ProgramCheck().known(program) is None
 
 
@@ -316,6 +334,21 @@ def test_faults_of_masdsl_and_of_the_machine_are_not_kept(
         (finding,) = ProgramCheck().done(program).findings
         assert finding.diagnostic.code in ("MAS000", "MAS008")
     assert documents(home) == []
+
+
+@pytest.mark.parametrize("fault", [InternalError("what", "where"), OutOfResources("memory"), WorkerDied("why")])
+def test_what_was_found_at_a_bad_moment_is_not_kept(
+    fault: Diagnostic, program: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = checking.check_bytes
+
+    def unlucky(path: str, data: bytes, config: Config, findings: Findings, *args: Any) -> Checked:
+        checked = real(path, data, config, findings, *args)
+        findings.add(Source(path, GOOD), fault)
+        return checked
+
+    monkeypatch.setattr(checking, "check_bytes", unlucky)
+    assert [one.diagnostic for one in ProgramCheck().done(program).findings] == [fault] and documents(home) == []
 
 
 def test_files_that_cannot_be_read_are_not_kept(program: str, home: Path) -> None:

@@ -248,7 +248,8 @@ def _kept(checked: Checked, imports: dict[Any, str], findings: Findings, value: 
         return None
     from masdsl.cache_findings import allowed_to_json, to_json
 
-    counting = {model.tokenizer for model in checked.config.models.values() if model.tokenizer is not None}
+    models = checked.config.models.values()
+    counting = {path for model in models for path in (model.tokenizer, model.path) if path is not None}
     return {
         "imports": [[importer, list(path), expected] for (importer, path), expected in imports.items()],
         "sources": [[name, digest(other.text)] for name, other in elsewhere.items()],

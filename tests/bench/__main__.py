@@ -1,8 +1,10 @@
 """Every benchmark, one after the other: `python -m tests.bench`."""
 
-from tests.bench import bench_check, bench_parse
+from tests.bench import bench_check, bench_parse, bench_trees
 
 if __name__ == "__main__":
     bench_parse.main()
     print()
     bench_check.main()
+    print()
+    bench_trees.main()
