@@ -473,6 +473,24 @@ class Assignment(Node):
 
 
 Path: TypeAlias = tuple[Name, ...]
+"""An address: `main.refine.code`, `Review.issues`. `budget` and `rectify` are paths of one part as well."""
+
+
+class TestPlace(Node):
+    """`test "title" 2`: the second of the tests with this title; without a number, the first."""
+
+    title: StrLit
+    number: int | None
+
+
+class UsePlace(Node):
+    """`use std.vote 2`: the second of the imports from this module; without a number, the first."""
+
+    path: Path
+    number: int | None
+
+
+Place: TypeAlias = Path | TestPlace | UsePlace
 
 
 class SetEdit(Node):
@@ -489,15 +507,17 @@ class BindEdit(Node):
 
 
 class AddEdit(Node):
-    """`add declaration`."""
+    """`add declaration`, `after place add declaration` or `before place add declaration`; `where` is the first word."""
 
     item: Item
+    where: str | None = None
+    place: Place | None = None
 
 
 class DropEdit(Node):
-    """`drop path`."""
+    """`drop place`."""
 
-    path: Path
+    place: Place
 
 
 class ReplaceEdit(Node):
@@ -505,6 +525,19 @@ class ReplaceEdit(Node):
 
     path: Path
     value: Rhs
+
+
+class SubstituteEdit(Node):
+    """`replace path { statements }`."""
+
+    path: Path
+    body: Block
+
+
+class RedeclareEdit(Node):
+    """`replace declaration`: another one of the same name."""
+
+    item: Item
 
 
 class InsertEdit(Node):
@@ -554,6 +587,8 @@ Edit: TypeAlias = (
     | AddEdit
     | DropEdit
     | ReplaceEdit
+    | SubstituteEdit
+    | RedeclareEdit
     | InsertEdit
     | WrapEdit
     | ElseEdit

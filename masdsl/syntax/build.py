@@ -59,6 +59,41 @@ def _add(site: Site, children: Children, span: Span) -> ast.AddEdit | None:
     return ast.AddEdit(children[0], span=span) if children else None  # None: the declaration is faulty
 
 
+def _add_of(where: str) -> Builder:
+    def build(site: Site, children: Children, span: Span) -> ast.AddEdit | None:
+        place, *item = children
+        return ast.AddEdit(item[0], where, place, span=span) if item else None
+
+    return build
+
+
+BUILDERS["add_after"] = _add_of("after")
+BUILDERS["add_before"] = _add_of("before")
+
+
+@rule("test_place")
+def _test_place(site: Site, children: Children, span: Span) -> ast.TestPlace:
+    return ast.TestPlace(children[0], children[1].value if len(children) > 1 else None, span=span)
+
+
+@rule("use_place")
+def _use_place(site: Site, children: Children, span: Span) -> ast.UsePlace:
+    path = tuple(child for child in children if isinstance(child, ast.Name))
+    number = children[-1].value if len(children) > len(path) else None
+    return ast.UsePlace(path, number, span=span)
+
+
+def _word_place(word: str) -> Builder:
+    def build(site: Site, children: Children, span: Span) -> ast.Path:
+        return (ast.Name(word, span=span),)
+
+    return build
+
+
+BUILDERS["budget_place"] = _word_place("budget")
+BUILDERS["rectify_place"] = _word_place("rectify")
+
+
 @rule("drop")
 def _drop(site: Site, children: Children, span: Span) -> ast.DropEdit:
     return ast.DropEdit(children[0], span=span)
@@ -67,6 +102,17 @@ def _drop(site: Site, children: Children, span: Span) -> ast.DropEdit:
 @rule("replace")
 def _replace(site: Site, children: Children, span: Span) -> ast.ReplaceEdit:
     return ast.ReplaceEdit(children[0], children[1], span=span)
+
+
+@rule("substitute")
+def _substitute(site: Site, children: Children, span: Span) -> ast.SubstituteEdit:
+    path, brace, *statements, closing = children
+    return ast.SubstituteEdit(path, ast.Block(tuple(statements), span=brace.to(closing)), span=span)
+
+
+@rule("redeclare")
+def _redeclare(site: Site, children: Children, span: Span) -> ast.RedeclareEdit | None:
+    return ast.RedeclareEdit(children[0], span=span) if children else None
 
 
 def _insert_of(where: str) -> Builder:

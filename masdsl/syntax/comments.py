@@ -218,7 +218,7 @@ class _Attacher:
                 yield self._block(node.body, parts)
             case ast.Block():
                 yield self._block(node, node.statements)
-            case ast.Loop() | ast.Within() | ast.Arm() | ast.InsertEdit():
+            case ast.Loop() | ast.Within() | ast.Arm() | ast.InsertEdit() | ast.SubstituteEdit():
                 yield from self._regions(node.body)
             case ast.For():
                 yield from self._regions_in(node.items)
@@ -234,7 +234,7 @@ class _Attacher:
                 start = self._find("{", node.subject.span.end)
                 arms = node.arms if node.orelse is None else (*node.arms, node.orelse)
                 yield _Region(key(node), start + 1, self._closing_at[start], _anchors(arms), True)
-            case ast.AddEdit():
+            case ast.AddEdit() | ast.RedeclareEdit():
                 yield from self._regions(node.item)
             case ast.WrapEdit():
                 match node.opener:

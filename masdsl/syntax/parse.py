@@ -107,6 +107,7 @@ _MEMBERS = {
     "patch": (
         *(ast.SetEdit, ast.BindEdit, ast.AddEdit, ast.DropEdit, ast.ReplaceEdit, ast.InsertEdit),
         *(ast.WrapEdit, ast.ElseEdit, ast.RenameEdit, ast.RedoEdit, ast.BudgetEdit),
+        *(ast.SubstituteEdit, ast.RedeclareEdit),
     ),
 }
 

@@ -49,6 +49,15 @@ def path(names: Sequence[ast.Name]) -> str:
     return ".".join([name.text for name in names])
 
 
+def place(node: ast.Place) -> str:
+    """Return a place of a patch: an address, or a test or an import by what it is called."""
+    if isinstance(node, tuple):
+        return path(node)
+    what = strings.encode_line(node.title.value) if isinstance(node, ast.TestPlace) else path(node.path)
+    word = "test" if isinstance(node, ast.TestPlace) else "use"
+    return f"{word} {what}" + ("" if node.number is None else f" {node.number}")
+
+
 def size(node: ast.Size) -> str:
     """Return a count or a cap: an integer or the name of one."""
     return str(node.value) if isinstance(node, ast.IntLit) else node.text

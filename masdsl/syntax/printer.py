@@ -9,7 +9,7 @@ from masdsl.node import Node
 from masdsl.syntax import ast, strings
 from masdsl.syntax.comments import Notes, key
 from masdsl.syntax.layout import BRACES, BRACKETS, IMPORTS, PARENTHESES, STEP, WORDS, Doc, behind, fits, flat, render
-from masdsl.syntax.phrases import Phrases, number, path, percent, size, text_piece
+from masdsl.syntax.phrases import Phrases, number, path, percent, place, size, text_piece
 
 _UNSCALED = ("retry", "steps")  # the attributes whose number is a bare INT
 
@@ -282,18 +282,23 @@ class Printer:
         phrases = self._phrases
         match edit:
             case ast.AddEdit():
-                self.item(edit.item, edit, "add ")
+                where = "" if edit.place is None else f"{edit.where} {place(edit.place)} "
+                self.item(edit.item, edit, f"{where}add ")
                 return
-            case ast.InsertEdit():
+            case ast.RedeclareEdit():
+                self.item(edit.item, edit, "replace ")
+                return
+            case ast.InsertEdit() | ast.SubstituteEdit():
+                word = edit.where if isinstance(edit, ast.InsertEdit) else "replace"
                 self._above(edit, 0)
-                self._last(edit, self._block([f"{edit.where} {path(edit.path)}"], edit.body, 0), 0)
+                self._last(edit, self._block([f"{word} {path(edit.path)}"], edit.body, 0), 0)
                 return
             case ast.SetEdit():
                 doc: Doc = [f"set {path(edit.path)} = ", *phrases.value(edit.value)]
             case ast.BindEdit():
                 doc = ["bind " + _assignment(edit.assignment)]
             case ast.DropEdit():
-                doc = ["drop " + path(edit.path)]
+                doc = ["drop " + place(edit.place)]
             case ast.ReplaceEdit():
                 doc = [f"replace {path(edit.path)} = ", *phrases.rhs(edit.value)]
             case ast.WrapEdit():

@@ -249,15 +249,22 @@ assignments = st.builds(ast.Assignment, lower_names, models)
 _empty = st.just(ast.Block(()))
 set_edits = st.builds(ast.SetEdit, paths, expressions)
 bind_edits = st.builds(ast.BindEdit, assignments)
-add_edits = st.builds(ast.AddEdit, items)
-drop_edits = st.builds(ast.DropEdit, paths)
+type_paths = st.builds(lambda first, rest: (first, *rest), upper_names, _some(lower_names))
+targets = paths | type_paths
+test_places = st.builds(ast.TestPlace, strings, _maybe(naturals))
+use_places = st.builds(ast.UsePlace, _some(lower_names, 1), _maybe(naturals))
+places = st.one_of(targets, test_places, use_places, st.sampled_from([(ast.Name("budget"),), (ast.Name("rectify"),)]))
+add_edits = st.builds(ast.AddEdit, items) | st.builds(ast.AddEdit, items, st.sampled_from(["after", "before"]), places)
+drop_edits = st.builds(ast.DropEdit, places)
+substitute_edits = st.builds(ast.SubstituteEdit, paths, blocks)
+redeclare_edits = st.builds(ast.RedeclareEdit, items)
 replace_edits = st.builds(ast.ReplaceEdit, paths, right_sides)
 insert_edits = st.builds(ast.InsertEdit, st.sampled_from(["after", "before"]), paths, blocks)
 _wrappers = _loops(_empty) | _fors(_empty) | _withins(_empty)
 _guards = st.builds(ast.If, labels, st.tuples(_branches(_empty)), st.none())
 wrap_edits = st.builds(ast.WrapEdit, paths, _wrappers | _guards)
 else_edits = st.builds(ast.ElseEdit, paths, attempts)
-rename_edits = st.builds(ast.RenameEdit, paths, lower_names)
+rename_edits = st.builds(ast.RenameEdit, targets, lower_names | upper_names)
 redo_edits = st.builds(ast.RedoEdit, paths)
 budget_edits = st.builds(ast.BudgetEdit, limit_lists)
 edits = st.one_of(
@@ -266,6 +273,8 @@ edits = st.one_of(
     add_edits,
     drop_edits,
     replace_edits,
+    substitute_edits,
+    redeclare_edits,
     insert_edits,
     wrap_edits,
     else_edits,
@@ -276,7 +285,7 @@ edits = st.one_of(
 
 programs = st.builds(ast.Program, st.just(1), _some(items, 0, 5))
 bindings = st.builds(ast.Binding, st.just(1), _some(assignments, 1))
-patches = st.builds(ast.Patch, st.just(1), _maybe(strings), _some(edits, 1, 5))
+patches = st.builds(ast.Patch, st.just(1), _maybe(strings), _some(edits, 0, 5))
 documents = programs | bindings | patches
 comments = st.builds(ast.Comment, st.builds("{}{}".format, st.sampled_from(["#", "##"]), _lines.map(str.rstrip)))
 
@@ -346,6 +355,10 @@ NODES: dict[type[Node], Strategy] = {
     ast.AddEdit: add_edits,
     ast.DropEdit: drop_edits,
     ast.ReplaceEdit: replace_edits,
+    ast.SubstituteEdit: substitute_edits,
+    ast.RedeclareEdit: redeclare_edits,
+    ast.TestPlace: test_places,
+    ast.UsePlace: use_places,
     ast.InsertEdit: insert_edits,
     ast.WrapEdit: wrap_edits,
     ast.ElseEdit: else_edits,
