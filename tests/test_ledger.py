@@ -203,6 +203,19 @@ def test_who_waits_is_served_in_the_order_of_asking() -> None:
     assert played(scene) == ["a", "large", "small", "tiny", "b"]
 
 
+def test_a_call_of_a_tool_waits_for_nobody() -> None:
+    async def scene() -> None:
+        meter = Meter(Limits(tokens=10), "the budget")
+        await meter.reserve(claim(tokens=6))
+        waiting = asyncio.create_task(meter.reserve(claim(tokens=6)))
+        await asyncio.sleep(1)
+        async with asyncio.timeout(1):
+            await meter.reserve(claim(calls=0))
+        waiting.cancel()
+
+    played(scene)
+
+
 def test_who_gives_up_waiting_lets_the_next_one_try() -> None:
     async def scene() -> list[str]:
         meter = Meter(Limits(tokens=10), "the budget")
