@@ -151,7 +151,38 @@ class ProgramCheck(Generic[T]):
             if len(self._digests) >= _AT_HAND:
                 self._digests.clear()
             config = find_config(folder)
-            found = self._digests[folder] = (config, _surroundings_digest(config, folder))
+            found = self._digests[folder] = (config, self._surroundings_digest(config, folder))
+        return found
+
+    def _surroundings_digest(self, config: str | None, folder: str) -> str:
+        """Return the digest of the configuration, the lock and the prices that count for programs in a folder; of
+        nothing where nothing is kept.
+
+        Messages name the configuration as it is seen from the working folder.
+        """
+        if self._store is None:
+            return ""
+        from masdsl.lock import LOCK_NAME
+
+        beside = os.path.dirname(config) if config is not None else folder
+        prices = (file_digest(os.path.join(beside, LOCK_NAME)), self._price_table)
+        return digest("none", *prices) if config is None else digest(os.getcwd(), config, file_digest(config), *prices)
+
+    @cached_property
+    def _price_table(self) -> str:
+        """The digest of litellm's price table. The table is large, so its digest is kept until the file changes."""
+        from masdsl.pricing_table import table_path, table_stamp
+
+        stamp = table_stamp()
+        key = digest("price table", stamp)
+        found = self._store.read(key) if self._store is not None else None
+        if not isinstance(found, str):
+            try:
+                found = file_digest(table_path())
+            except LookupError:  # no litellm, or one without a table
+                return "missing"
+            if self._store is not None:
+                self._store.write(key, found)
         return found
 
     def _settings_of(self, surroundings: tuple[str | None, str]) -> _Settings:
@@ -166,8 +197,10 @@ class ProgramCheck(Generic[T]):
             if self._configure is not None:
                 config = self._configure(config)
             # A file that was changed while it was read is nothing to keep results under.
-            same = path is None or _surroundings_digest(path, folder) == before
-            settings = self._settings[surroundings] = _Settings(config, findings.sorted(), before if same else "")
+            same = path is None or self._surroundings_digest(path, folder) == before
+            # Nor is anything that follows from a tokenizer's file, which is not looked at here.
+            whole = same and all(model.tokenizer is None for model in config.models.values())
+            settings = self._settings[surroundings] = _Settings(config, findings.sorted(), before if whole else "")
         return settings
 
     def _module(self, importer: str, path: tuple[str, ...]) -> _Module:
@@ -258,19 +291,6 @@ def _kept(checked: Checked, imports: dict[Any, str], findings: Findings, value: 
         "suppressed": allowed_to_json(findings.suppressed),
         "value": value,
     }
-
-
-def _surroundings_digest(config: str | None, folder: str) -> str:
-    """Return the digest of the configuration and the lock that count for programs in a folder.
-
-    Messages name the configuration as it is seen from the working folder.
-    """
-    from masdsl.lock import LOCK_NAME
-    from masdsl.pricing_table import table_stamp
-
-    beside = os.path.dirname(config) if config is not None else folder
-    prices = (file_digest(os.path.join(beside, LOCK_NAME)), table_stamp())
-    return digest("none", *prices) if config is None else digest(os.getcwd(), config, file_digest(config), *prices)
 
 
 def _stamp(path: str) -> str:
