@@ -5,6 +5,7 @@ The compiler needs these texts to know how large a prompt can become, the runtim
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple, assert_never
 
@@ -136,6 +137,17 @@ def output_contract(kind: Type) -> str:
             return f"Reply with only JSON of this form, and nothing else:\n{spell(kind)}"
         case _:
             return f"Reply with only {expected(kind)}, and nothing else."
+
+
+_NOT_CONSTANT = re.compile(r"\{\{.*?\}\}|\{#.*?#\}", re.DOTALL)
+
+
+def constant_texts(role: str | None, prompt: str, said: str) -> tuple[str, ...]:
+    """Return what every request of an agent says: its role, the text around the insertions of its prompt, what is said
+    about the reply. Of a prompt with conditions or loops nothing is taken.
+    """
+    around = () if "{%" in prompt else _NOT_CONSTANT.split(prompt)
+    return tuple(text for text in (role or "", *around, said) if text.strip())
 
 
 # ---------------------------------------------------------------- the use of tools

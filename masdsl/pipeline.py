@@ -81,14 +81,18 @@ def check_source(
     if program is not None:
         from masdsl.bounds.budgets import check_budgets
         from masdsl.bounds.flows import bound
-        from masdsl.rates import prices_of, tier_prices
+        from masdsl.bounds.measures import counts_tokens
+        from masdsl.rates import counts_of, prices_in, rates_of, tier_prices
 
-        prices = prices_of(program, config, findings) if priced else {}
+        rates = rates_of(program, config, findings) if priced else {}
+        prices = prices_in(rates)
+        counts = counts_of(rates, findings) if counts_tokens(program, config.ceiling) else {}
         check_budgets(
             program,
-            bound(program, prices),
+            bound(program, prices, counts),
             findings,
             prices=prices,
+            counts=counts,
             ceiling=config.ceiling,
             tiers=lambda: tier_prices(program, config),
         )
@@ -108,13 +112,13 @@ def cost_report(checked: Checked) -> dict[str, Any] | None:
     if program is None:
         return None
     from masdsl.bounds.flows import bound
-    from masdsl.bounds.report import program_report
-    from masdsl.rates import rates_of
+    from masdsl.bounds.report import ModelReport, program_report
+    from masdsl.rates import counts_of, prices_in, rates_of
 
     rates = rates_of(program, config)
-    prices = {key: rate.price for key, rate in rates.items() if rate.price is not None}
-    models = {key: (rate.model, rate.price) for key, rate in rates.items()}
-    return program_report(program, bound(program, prices), models=models, ceiling=config.ceiling)
+    counts = counts_of(rates)
+    models = {key: ModelReport(rate.model, rate.price, key in counts) for key, rate in rates.items()}
+    return program_report(program, bound(program, prices_in(rates), counts), models=models, ceiling=config.ceiling)
 
 
 def build(program: Program) -> PyModule:

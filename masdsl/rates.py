@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple, TypeAlias
 
 from masdsl.check.program import Agent, Invoke, Program
@@ -64,8 +64,40 @@ def rates_of(program: Program, config: Config, findings: Findings | None = None)
 
 def prices_of(program: Program, config: Config, findings: Findings | None = None) -> dict[str, TokenPrice]:
     """Return the prices alone, by the keys of the agents that have one; otherwise like `rates_of`."""
-    rates = rates_of(program, config, findings)
+    return prices_in(rates_of(program, config, findings))
+
+
+def prices_in(rates: Rates) -> dict[str, TokenPrice]:
+    """Return the prices alone, by the keys of the agents that have one."""
     return {key: rate.price for key, rate in rates.items() if rate.price is not None}
+
+
+def counts_of(rates: Rates, findings: Findings | None = None) -> dict[str, Callable[[str], int]]:
+    """Return how texts count for the models of agents whose tokenizer the configuration names, by the agents' keys.
+
+    A tokenizer that cannot be used is reported; without `findings` its agents count by the rule.
+    """
+    if all(rate.tokenizer is None for rate in rates.values()):
+        return {}
+    from masdsl.counters import counter_of
+    from masdsl.tokenizers import TokenizerError
+
+    counts: dict[str, Callable[[str], int]] = {}
+    for key, rate in rates.items():
+        if rate.tokenizer is None:
+            continue
+        try:
+            counter = counter_of(rate.tokenizer)
+        except TokenizerError as fault:
+            if findings is not None:
+                from masdsl.diagnostics.config import UnusableTokenizer
+
+                source = Source(shown_path(rate.tokenizer), "")
+                findings.add(source, UnusableTokenizer(rate.model, str(fault), span=NOWHERE))
+            continue
+        if counter is not None:
+            counts[key] = counter.count
+    return counts
 
 
 def tier_prices(program: Program, config: Config) -> dict[str, TokenPrice]:

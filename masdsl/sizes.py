@@ -23,6 +23,7 @@ What a step costs at worst follows from the same constants:
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Final
 
 MOST_CHARACTERS_PER_TOKEN: Final = 6
@@ -214,6 +215,15 @@ def clip_counted(text: str, tokens: int) -> str:
 def capitals_tokens(tokens: int) -> int:
     """Return the greatest size of a text of the size `tokens` in capitals."""
     return min(2 * tokens, LARGEST_TEXT_TOKENS)
+
+
+def saved_tokens(texts: Iterable[str], count: Callable[[str], int]) -> int:
+    """Return how many tokens fewer texts have by a model's own tokenizer (`count`) than they count.
+
+    What every request of an agent says counts by that tokenizer, where it is on the machine: bounds and ledger take
+    this off the count of the whole request.
+    """
+    return sum(max(counted_tokens(text) - count(text), 0) for text in texts)
 
 
 def field_tokens(name: str) -> int:

@@ -135,7 +135,14 @@ def test_what_if_a_tier_were_another_model(here: Here) -> None:
     assert cheap * 100 == dear
     assert here.flow("main", "--model", "smart=smollm2")["most"]["picodollars"] == 0
     assert here.report("--model", "smart=cheap")["programs"][0]["agents"] == [
-        {"agent": "writer", "tier": "smart", "model": "cheap", "input_price": "0.1", "output_price": "0.3"}
+        {
+            "agent": "writer",
+            "tier": "smart",
+            "model": "cheap",
+            "input_price": "0.1",
+            "output_price": "0.3",
+            "counted_by": "the rule",
+        }
     ]
     code, _, err = here.mas("cost", "--model", "smart")
     assert code == 2

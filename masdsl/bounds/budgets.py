@@ -9,7 +9,7 @@ from typing import NamedTuple
 from masdsl.bounds.amounts import Amounts
 from masdsl.bounds.changes import Changes, TierPrices
 from masdsl.bounds.measures import MEASURES, AnyLimits, least_of, limit, lowest, most_of, value
-from masdsl.bounds.requests import Prices
+from masdsl.bounds.requests import NO_COUNTS, Counts, Prices
 from masdsl.bounds.result import Bounds, FlowBound, Part
 from masdsl.check.program import Flow, Limits, Program
 from masdsl.diagnostics.base import Diagnostic, Findings
@@ -28,6 +28,7 @@ def check_budgets(
     findings: Findings,
     *,
     prices: Prices,
+    counts: Counts = NO_COUNTS,
     ceiling: AnyLimits | None = None,
     tiers: TierPrices | None = None,
 ) -> None:
@@ -38,7 +39,7 @@ def check_budgets(
     limit, `tiers` gives the prices of the tiers that agents may run on
     instead.
     """
-    judge = _Judge(program, bounds, findings, Changes(program, prices, tiers), ceiling)
+    judge = _Judge(program, bounds, findings, Changes(program, prices, counts, tiers), ceiling)
     judge.flows()
     judge.slices()
     judge.entries()

@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeAlias
 from masdsl.bounds.amounts import Amounts
 from masdsl.bounds.flows import bound
 from masdsl.bounds.measures import most_of
-from masdsl.bounds.requests import Prices
+from masdsl.bounds.requests import NO_COUNTS, Counts, Prices
 from masdsl.bounds.result import FlowBound, Part
 from masdsl.check.program import Agent, Bind, Block, Loop, Param, Program, Return, Sample, Statement
 from masdsl.check.uses import blocks_of, statements_of
@@ -45,10 +45,13 @@ class Changes:
     `tiers` gives the prices of the configuration's tiers; it is asked only where money is too little.
     """
 
-    def __init__(self, program: Program, prices: Prices, tiers: TierPrices | None = None) -> None:
+    def __init__(
+        self, program: Program, prices: Prices, counts: Counts = NO_COUNTS, tiers: TierPrices | None = None
+    ) -> None:
         self._program = program
         self._prices = prices
         self._tiers = tiers
+        self._tokenizers = counts
         self._text = program.modules[0].source.text
 
     def within(self, key: str, measure: str, fits: Fits, parts: tuple[Part, ...]) -> Fix | None:
@@ -94,7 +97,7 @@ class Changes:
         return Fix(title, ((one.span, str(low)),), SUGGESTED)
 
     def _bounded(self, program: Program, prices: Prices, key: str) -> FlowBound:
-        return bound(program, prices).flows[key]
+        return bound(program, prices, self._tokenizers).flows[key]
 
     # ------------------------------------------------------------ lists
 

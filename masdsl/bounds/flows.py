@@ -25,7 +25,7 @@ from masdsl.bounds.clock import Clock, effects, limited
 from masdsl.bounds.growth import element_of, items_added
 from masdsl.bounds.kinds import constant, kind_of, narrowed, union, wider
 from masdsl.bounds.parts import added
-from masdsl.bounds.requests import AgentCosts, Prices, StepCost, tool_cost
+from masdsl.bounds.requests import NO_COUNTS, AgentCosts, Counts, Prices, StepCost, tool_cost
 from masdsl.bounds.result import Bounds, FlowBound, Part, SliceBound
 from masdsl.bounds.ways import Rounds, Ways, leasts, repeated, totals
 from masdsl.check.order import Order, order_of
@@ -65,9 +65,12 @@ CONTEXTS = 64
 """Sets of sizes for which a flow is looked at."""
 
 
-def bound(program: Program, prices: Prices) -> Bounds:
-    """Return what the flows of a program cost at least and at worst, at these prices, with what makes the cost."""
-    analysis = _Analysis(program, prices)
+def bound(program: Program, prices: Prices, counts: Counts = NO_COUNTS) -> Bounds:
+    """Return what the flows of a program cost at least and at worst, at these prices, with what makes the cost.
+
+    `counts` are the tokenizers of models, by agents, where they are at hand.
+    """
+    analysis = _Analysis(program, AgentCosts(program, prices, counts))
     for flow in program.flows:  # callees stand before callers
         analysis.declared(flow)
     return Bounds(analysis.flows, tuple(analysis.slices.values()), entry_flows(program))
@@ -114,12 +117,12 @@ Env = dict[str, Type]
 
 
 class _Analysis:
-    def __init__(self, program: Program, prices: Prices) -> None:
+    def __init__(self, program: Program, costs: AgentCosts) -> None:
         self._program = program
         self._agents = {agent.key: agent for agent in program.agents}
         self._tools = {tool.key: tool for tool in program.tools}
         self._flows = {flow.key: flow for flow in program.flows}
-        self._costs = AgentCosts(program, prices)
+        self._costs = costs
         self._effects = effects(program)
         self._orders: dict[str, Order] = {}
         self._known: dict[tuple[str, tuple[Type, ...]], _Flow] = {}

@@ -7,6 +7,8 @@ from typing import Final, Protocol
 from masdsl.bounds.amounts import Amounts
 from masdsl.bounds.requests import microseconds
 from masdsl.bounds.result import Part
+from masdsl.check.program import Program, Within
+from masdsl.check.uses import statements_of
 from masdsl.money import limit_of
 
 MEASURES: Final = ("calls", "tokens", "usd", "seconds")
@@ -67,3 +69,11 @@ def least_of(part: Part, measure: str) -> int:
 def most_of(part: Part, measure: str) -> int:
     """Return a statement's share of the worst case."""
     return value(part.most, part.seconds, measure)
+
+
+def counts_tokens(program: Program, ceiling: AnyLimits | None) -> bool:
+    """Say whether a budget of the program, or the ceiling, limits tokens or money."""
+    limits: list[AnyLimits | None] = [program.budget, ceiling, *(flow.limits for flow in program.flows)]
+    for flow in program.flows:
+        limits += [node.limits for node in statements_of(flow.body) if isinstance(node, Within)]
+    return any(one is not None and (one.tokens is not None or one.usd is not None) for one in limits)

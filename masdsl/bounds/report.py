@@ -4,7 +4,7 @@
      "flows": [{"flow": "main", "entry": true, "line": 7, "least": AMOUNTS, "most": AMOUNTS,
                 "budget": {"calls": 20, ...}, "parts": [PART, ...]}],
      "agents": [{"agent": "coder", "tier": "smart", "model": "openai/gpt-4o-mini",
-                 "input_price": "0.15", "output_price": "0.6"}]}
+                 "input_price": "0.15", "output_price": "0.6", "counted_by": "the rule"}]}
 
 AMOUNTS has calls, input_tokens, output_tokens, tokens, usd (also exactly, as picodollars) and seconds. A PART has path,
 line, what it does, least, most, and the parts in it, the dearest first; where its flow is called more than once, each
@@ -14,7 +14,7 @@ call has parts of its own. Prices are exact decimals, in USD per million tokens.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from masdsl.bounds.amounts import Amounts
 from masdsl.bounds.measures import MEASURES, AnyLimits, lowest
@@ -27,14 +27,22 @@ DEEPEST: Final = 4
 """Levels of parts inside parts that are told."""
 
 
+class ModelReport(NamedTuple):
+    """The model that an agent is on: its price, None where nothing says it, and whether its own tokenizer counts."""
+
+    name: str = ""
+    price: TokenPrice | None = None
+    own_tokenizer: bool = False
+
+
 def program_report(
     program: Program,
     bounds: Bounds,
     *,
-    models: Mapping[str, tuple[str, TokenPrice | None]],
+    models: Mapping[str, ModelReport],
     ceiling: AnyLimits | None = None,
 ) -> dict[str, Any]:
-    """Return the bounds of all flows of a program's own module; `models` are names and prices by agents' keys."""
+    """Return the bounds of all flows of a program's own module; `models` are those of agents, by their keys."""
     sources = {module.name: module.source for module in program.modules}
     flows = []
     for flow in program.flows:
@@ -62,14 +70,16 @@ def program_report(
         )
     agents = []
     for agent in program.agents:
-        name, price = models.get(agent.key, ("", None))
+        model = models.get(agent.key, ModelReport())
+        price = model.price
         agents.append(
             {
                 "agent": agent.key,
                 "tier": None if agent.is_model_name else agent.model,
-                "model": name,
+                "model": model.name,
                 "input_price": None if price is None else usd_per_million(price.input),
                 "output_price": None if price is None else usd_per_million(price.output),
+                "counted_by": "its tokenizer" if model.own_tokenizer else "the rule",
             }
         )
     return {"file": sources[""].name, "flows": flows, "agents": agents}

@@ -8,7 +8,7 @@ reply       at most `max` tokens, of every attempt
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 from masdsl import formats, sizes
@@ -24,6 +24,9 @@ from masdsl.types import Type
 
 Prices: TypeAlias = Mapping[str, TokenPrice]
 """What the models behind agents cost, by the agents' keys; nothing where there is none."""
+Counts: TypeAlias = Mapping[str, Callable[[str], int]]
+"""How many tokens a text has for the model behind an agent, by the agents' keys, where its tokenizer is at hand."""
+NO_COUNTS: Counts = {}
 
 
 class StepCost(NamedTuple):
@@ -57,7 +60,8 @@ class _Fixed(NamedTuple):
 class AgentCosts:
     """The cost of steps of a program's agents, by the sizes of their inputs; each is worked out once."""
 
-    def __init__(self, program: Program, prices: Prices) -> None:
+    def __init__(self, program: Program, prices: Prices, counts: Counts = NO_COUNTS) -> None:
+        self._counts = counts
         self._tools = {tool.key: tool for tool in program.tools}
         self._prices = prices
         self._fixed: dict[str, _Fixed] = {}
@@ -120,6 +124,9 @@ class AgentCosts:
         else:
             said = formats.output_contract(agent.returns)
             schema = last_schema = None if formats.is_free_text(agent.returns) else formats.schema(agent.returns)
+        if agent.key in self._counts:
+            texts = formats.constant_texts(agent.role, agent.prompt, said)
+            opening -= sizes.saved_tokens(texts, self._counts[agent.key])
         tool_seconds = max((tool.timeout or sizes.TOOL_SECONDS for tool in tools), default=0.0)
         return _Fixed(
             said=said,

@@ -202,7 +202,10 @@ def _tell_cost(loaded: LoadedProgram, flow: Flow, result: Result, options: Names
     from masdsl.bounds.table import cell
     from masdsl.pipeline import Checked, cost_report
 
-    report = cost_report(Checked(None, loaded.checked, loaded.config))
+    config = loaded.config
+    if options.script:  # whatever answers is none of the configured models
+        config = config._replace(models={key: one._replace(tokenizer=None) for key, one in config.models.items()})
+    report = cost_report(Checked(None, loaded.checked, config))
     most = next(one["most"] for one in report["flows"] if one["flow"] == flow.key) if report else {}
     taken = {
         "calls": result.calls,

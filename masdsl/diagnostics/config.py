@@ -373,3 +373,54 @@ class DamagedLock(Diagnostic):
 
     def help(self) -> str:
         return "run `mas lock`, which writes it again; prices of your own stand in mas.toml, under [models]"
+
+
+class UnusableTokenizer(Diagnostic):
+    """The tokenizer that the configuration names for a model cannot be used.
+
+    Why: a bound that counts with the model's own tokenizer is lower than one by the rule. Without the file it would rise
+    unseen, and differ from machine to machine.
+
+    Bad:
+        mas 1
+        budget tokens 5000
+        agent writer(topic) -> text on fast "Write about {{ topic }}."
+        flow main(topic) -> text { return writer(topic) }
+
+    File mas.toml:
+        [tiers]
+        fast = "mine"
+        [models.mine]
+        kind = "openai"
+        url = "http://127.0.0.1:8000/v1"
+        model = "qwen"
+        input_price = 0
+        output_price = 0
+        tokenizer = "tokenizer.json"
+
+    Good:
+        mas 1
+        budget tokens 5000
+        agent writer(topic) -> text on fast "Write about {{ topic }}."
+        flow main(topic) -> text { return writer(topic) }
+
+    File mas.toml:
+        [tiers]
+        fast = "mine"
+        [models.mine]
+        kind = "openai"
+        url = "http://127.0.0.1:8000/v1"
+        model = "qwen"
+        input_price = 0
+        output_price = 0
+    """
+
+    code = "MAS509"
+    model: str
+    reason: str
+
+    def title(self) -> str:
+        return f"the tokenizer of the model `{self.model}` cannot be used: {self.reason}"
+
+    def help(self) -> str:
+        return "put the model's tokenizer.json there, or take `tokenizer` out of [models]: then the rule counts"

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from masdsl import sizes
-from masdsl.formats import NO_TOOLS_LEFT, tool_instructions, turn_schema, uses_left
+from masdsl.formats import NO_TOOLS_LEFT, turn_schema, uses_left
 from masdsl.runtime.agent import MISSING, form_of
 from masdsl.runtime.failures import BudgetRefused, StepFailed, Stopped
 from masdsl.runtime.models.base import Message
@@ -44,8 +44,7 @@ async def act(talk: Conversation, prompt: str) -> Any:
     tools = {tool.name: tool for tool in agent.tools}
     forms = {tool.name: form_of(tool) for tool in agent.tools}
     returns = type_of(agent.returns)
-    about_tools = tool_instructions(forms.values(), returns, agent.steps)
-    messages = messages_of(agent, f"{prompt}\n\n{about_tools}" if prompt else about_tools)
+    messages = messages_of(agent, f"{prompt}\n\n{agent.contract}" if prompt else agent.contract)
     for turn in range(agent.steps + 1):
         last = turn == agent.steps
         allowed = {} if last else tools

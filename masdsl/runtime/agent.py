@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar, final, overload
 
-from masdsl.formats import ToolForm, is_free_text, output_contract, reply_tokens, schema, turn_tokens
+from masdsl.formats import ToolForm, is_free_text, output_contract, reply_tokens, schema, tool_instructions, turn_tokens
 from masdsl.runtime.prompt import Prompt
 from masdsl.runtime.shapes import Shape, fit, shape_of, type_of
 
@@ -164,7 +164,9 @@ class Agent(Generic[T_co]):
         self.default = default if default is MISSING else fit(default, self.returns).value
         kind = type_of(self.returns)
         self.max_tokens = max(max_tokens, 1) if max_tokens is not None else self._longest_reply()
-        self.contract = output_contract(kind)
+        self.contract = (
+            tool_instructions(map(form_of, self.tools), kind, self.steps) if self.steps else output_contract(kind)
+        )
         self.schema = None if is_free_text(kind) else schema(kind)
 
     def _longest_reply(self) -> int:

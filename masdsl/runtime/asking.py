@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+from masdsl.formats import constant_texts
 from masdsl.runtime.acting import act
 from masdsl.runtime.agent import Agent
-from masdsl.runtime.models.base import ModelError
+from masdsl.runtime.models.base import ChatModel, ModelError
+from masdsl.runtime.models.counted import CountedModel
 from masdsl.runtime.prompt import PromptFailed
 from masdsl.runtime.replies import parse_reply
 from masdsl.runtime.session import Step
@@ -33,9 +35,18 @@ async def ask(step: Step, agent: Agent[Any], inputs: Mapping[str, object]) -> An
         raise step.failed(error.detail) from None
     longest_tool = max(map(tool_seconds, agent.tools), default=0.0)
     seconds = agent_seconds(agent.timeout, agent.retries, agent.steps, longest_tool)
-    talk = Conversation(step, agent, model, asyncio.get_running_loop().time() + seconds, seconds)
+    talk = Conversation(
+        step, agent, model, asyncio.get_running_loop().time() + seconds, seconds, saved_tokens(agent, model)
+    )
     if agent.steps:
         return await act(talk, prompt)
     request = "\n\n".join(part for part in (prompt, agent.contract) if part)
     messages = messages_of(agent, request)
     return await take_turn(talk, messages, agent.schema, lambda text: parse_reply(text, agent.returns))
+
+
+def saved_tokens(agent: Agent[Any], model: ChatModel) -> int:
+    """Return what every request of an agent counts less than by the rule, because the model's tokenizer is at hand."""
+    if not isinstance(model, CountedModel):
+        return 0
+    return model.saved_tokens(constant_texts(agent.role, agent.prompt.text, agent.contract))

@@ -31,13 +31,17 @@ Parser: TypeAlias = Callable[[str], Parsed | Fault]
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """What one step asks of one model, and until when: `deadline` is a time of the loop, `seconds` after its start."""
+    """What one step asks of one model, and until when: `deadline` is a time of the loop, `seconds` after its start.
+
+    `saved` is what every request counts less than by the rule, for a model whose own tokenizer is at hand.
+    """
 
     step: Step
     agent: Agent[Any]
     model: ChatModel
     deadline: float
     seconds: float
+    saved: int = 0
 
     def time_left(self) -> float:
         """Return the seconds that are left of the step's time and of the budget's; 0.0 where none are."""
@@ -89,7 +93,7 @@ async def take_turn(
             attempt=attempt,
         )
         try:
-            outcome = await _call(talk, request, request_tokens(asked, for_schema), parse)
+            outcome = await _call(talk, request, request_tokens(asked, for_schema) - talk.saved, parse)
         except ModelError as error:
             reason = f"{error.kind.replace('_', ' ')}: {error.detail}" if error.detail else error.kind
             if not error.retried:

@@ -16,6 +16,7 @@ from masdsl.lock import LockFault
 from masdsl.money import usd_per_million
 from masdsl.pricing import NoPrice, NotLocked, Prices
 from masdsl.runtime.models.base import ChatModel, ModelError, Price
+from masdsl.runtime.models.counted import CountedModel
 
 
 class Models:
@@ -40,7 +41,7 @@ class Models:
         except NoModel as fault:
             raise ModelError("unavailable", str(fault)) from None
         if entry.name not in self._made:
-            self._made[entry.name] = configured(entry, self._price(entry))
+            self._made[entry.name] = _counted(configured(entry, self._price(entry)), entry)
         return self._made[entry.name]
 
     def _price(self, entry: ModelConfig) -> Price | None:
@@ -101,6 +102,21 @@ def embedded(name: str = EMBEDDED_MODEL) -> ChatModel:
         find()
     weights = store.WEIGHTS[name]
     return LocalModel(name, find, context=weights.context, sampling=SMALL_MODEL_SAMPLING)
+
+
+def _counted(model: ChatModel, entry: ModelConfig) -> ChatModel:
+    """Return the model together with its own tokenizer, where the configuration names that."""
+    if entry.tokenizer is None:
+        return model
+    from masdsl.counters import counter_of
+    from masdsl.tokenizers import TokenizerError
+
+    try:
+        counter = counter_of(entry.tokenizer)
+    except TokenizerError as fault:
+        detail = f"the tokenizer of the model `{entry.name}` cannot be used: {entry.tokenizer}: {fault}"
+        raise ModelError("unavailable", detail) from None
+    return model if counter is None else CountedModel(model, counter.count)
 
 
 def configured(entry: ModelConfig, price: Price | None = None) -> ChatModel:
