@@ -14,7 +14,7 @@ from masdsl.tokenizers import counter_from_gguf, counter_from_json
 
 TEXTS: Final = Path(__file__).resolve().parent.parent / "data" / "texts"
 MORE: Final = "MASDSL_TOKENIZERS"
-"""A variable with a folder of further tokenizers in the form of Hugging Face, `<name>.json`: for who tunes the weights."""
+"""A variable with a folder of further tokenizers, `<name>.json` in the form of Hugging Face: to tune the weights by."""
 
 Count = Callable[[str], int]
 
