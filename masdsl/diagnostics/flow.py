@@ -291,14 +291,14 @@ class UselessElse(Diagnostic):
     Bad:
         mas 1
         flow main(topic) -> text {
-          title = upper(topic) else "nothing"
+          title = trim(topic) else "nothing"
           return title
         }
 
     Good:
         mas 1
         flow main(topic) -> text {
-          title = upper(topic)
+          title = trim(topic)
           return title
         }
     """
