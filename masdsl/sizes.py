@@ -126,6 +126,8 @@ def _kind(byte: int) -> str:
 
 
 _WEIGHTS: Final = bytes(map(_weight, range(256)))
+_ASCII_WEIGHTS: Final = sorted(set(_WEIGHTS[:0x80]))
+_ALL_WEIGHTS: Final = sorted(set(_WEIGHTS) - {0})
 _KINDS: Final = "".join(map(_kind, range(256))).encode()
 
 
@@ -136,12 +138,14 @@ def counted_thirds(text: str) -> int:
     a row. So two texts in a row count at most as much as each alone, and at least as much as the first one and
     `least_thirds` of the second. Taking characters out of a text never raises its count.
     """
+    plain = text.isascii()
     data = text.encode("utf-8", "surrogatepass")
-    kinds = data.translate(_KINDS)
+    weights, kinds = data.translate(_WEIGHTS), data.translate(_KINDS)
+    each = sum(weight * weights.count(weight) for weight in (_ASCII_WEIGHTS if plain else _ALL_WEIGHTS))
     words = kinds.count(b".a") + kinds.count(b"0a") + kinds.startswith(b"a")
-    words_apart = kinds.count(b" a") + (0 if text.isascii() else kinds.count(b"-a"))
+    words_apart = kinds.count(b" a") + (0 if plain else kinds.count(b"-a"))
     numbers = kinds.count(b" 0") + kinds.startswith(b"0")
-    return sum(data.translate(_WEIGHTS)) + 2 * words + words_apart + 3 * numbers + kinds.count(b"a0")
+    return each + 2 * words + words_apart + 3 * numbers + kinds.count(b"a0")
 
 
 def least_thirds(text: str) -> int:

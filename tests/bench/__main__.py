@@ -1,9 +1,11 @@
 """Every benchmark, one after the other: `python -m tests.bench`."""
 
-from tests.bench import bench_check, bench_parse, bench_trees
+from tests.bench import bench_check, bench_count, bench_parse, bench_trees
 
 if __name__ == "__main__":
     bench_parse.main()
+    print()
+    bench_count.main()
     print()
     bench_check.main()
     print()
