@@ -237,14 +237,14 @@ def test_a_result_counts_no_more_when_this_has_changed(
     ProgramCheck().done(program)
     assert ProgramCheck().known(program) is not None
     cache_key.identity.cache_clear()
-    CHANGES[what](monkeypatch)
-    try:
-        assert ProgramCheck().known(program) is None
-        ProgramCheck().done(program)
-        assert ProgramCheck().known(program) is not None
-    finally:
-        monkeypatch.undo()
-        cache_key.identity.cache_clear()
+    with monkeypatch.context() as patch:
+        CHANGES[what](patch)
+        try:
+            assert ProgramCheck().known(program) is None
+            ProgramCheck().done(program)
+            assert ProgramCheck().known(program) is not None
+        finally:
+            cache_key.identity.cache_clear()
 
 
 def _dearer(config: Config, tier: str) -> Config:
@@ -309,16 +309,27 @@ def test_a_missing_module_is_noticed_when_it_comes(program: str) -> None:
     assert not ProgramCheck().done(program).findings
 
 
-@pytest.mark.parametrize(
-    "model",
-    ['kind = "openai"\nurl = "http://127.0.0.1/v1"\nmodel = "m"\ntokenizer = "file"', 'kind = "gguf"\npath = "file"'],
-)
-def test_the_tokenizer_of_a_model_is_watched(model: str, program: str) -> None:
+TOKENIZER = 'kind = "openai"\nurl = "http://127.0.0.1/v1"\nmodel = "m"\ntokenizer = "file"'
+
+
+@pytest.mark.parametrize("model", [TOKENIZER, 'kind = "gguf"\npath = "file"'])
+def test_the_files_of_a_model_are_watched(model: str, program: str) -> None:
     Path("file").write_text("{}")
     Path("mas.toml").write_text(f"[models.mine]\n{model}\n")
     ProgramCheck().done(program)
     assert ProgramCheck().known(program) is not None
     Path("file").write_text('{"a": 1}')
+    assert ProgramCheck().known(program) is None
+
+
+def test_the_library_that_reads_tokenizers_is_watched(program: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("file").write_text("{}")
+    Path("mas.toml").write_text(f"[models.mine]\n{TOKENIZER}\n")
+    ProgramCheck().done(program)
+    assert ProgramCheck().known(program) is not None
+    Path("tokenizers").mkdir()
+    Path("tokenizers/another.so").write_text("")
+    monkeypatch.syspath_prepend(str(Path.cwd()))
     assert ProgramCheck().known(program) is None
 
 
@@ -382,13 +393,31 @@ def test_a_program_that_changes_while_its_modules_are_read_is_kept_as_it_was_rea
         Path(program).write_text("mas 1")
         return checked
 
-    monkeypatch.setattr(checking, "check_bytes", slow)
-    assert not ProgramCheck().done(program).findings
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(checking, "check_bytes", slow)
+        assert not ProgramCheck().done(program).findings
     assert ProgramCheck().known(program) is None
     Path(program).write_text(GOOD)
     assert ProgramCheck().known(program) is None
-    assert ProgramCheck().done(program).findings
+    assert [one.diagnostic.code for one in ProgramCheck().done(program).findings] == ["MAS112"]
+    Path("helpers.mas").write_text(HELPERS)
+    kept = ProgramCheck().known(program)
+    assert kept is not None and not kept.findings
+
+
+def test_a_configuration_that_changes_while_it_is_read_is_nothing_to_keep_results_under(
+    program: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = checking.load_config
+
+    def slow(*args: Any) -> Config:
+        config = real(*args)
+        Path("mas.toml").write_text("[sizes]\ntext = 100\n")
+        return config
+
+    monkeypatch.setattr(checking, "load_config", slow)
+    ProgramCheck().done(program)
+    assert documents(home) == []
 
 
 # ---------------------------------------------------------------- the command
@@ -544,7 +573,7 @@ JSON = st.recursive(
         st.lists(inner, max_size=9)
         | st.dictionaries(
             st.sampled_from(
-                ["imports", "files", "sources", "findings", "suppressed", "value", "title", "replacements"]
+                ["imports", "files", "packages", "sources", "findings", "suppressed", "value", "title", "replacements"]
             ),
             inner,
             max_size=6,
@@ -555,7 +584,7 @@ JSON = st.recursive(
 
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(content=JSON, where=st.integers(0, 6))
+@given(content=JSON, where=st.integers(0, 7))
 def test_whatever_a_document_says_nothing_breaks(content: Any, where: int, program: str, home: Path) -> None:
     """A document with a right checksum that was not written by us, or by us in another time."""
     Path(program).write_text(GOOD.replace("return better", "return drafts"))
@@ -566,7 +595,7 @@ def test_whatever_a_document_says_nothing_breaks(content: Any, where: int, progr
     if where == 0:
         variants = content
     else:
-        name = ("imports", "files", "sources", "findings", "suppressed", "value")[where - 1]
+        name = ("imports", "files", "packages", "sources", "findings", "suppressed", "value")[where - 1]
         variants[0][name] = content
     document.write_bytes(sealed([key, variants]))
     outcome = ProgramCheck().known(program)

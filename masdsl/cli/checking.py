@@ -13,7 +13,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 
 from masdsl.cache import Store, open_store
-from masdsl.cache_key import digest, file_digest, key_of
+from masdsl.cache_key import digest, file_digest, key_of, package_state
 from masdsl.cli.boundary import guarded
 from masdsl.cli.files import STDIN, read_stdin
 from masdsl.cli.trees import Outcome
@@ -198,9 +198,7 @@ class ProgramCheck(Generic[T]):
                 config = self._configure(config)
             # A file that was changed while it was read is nothing to keep results under.
             same = path is None or self._surroundings_digest(path, folder) == before
-            # Nor is anything that follows from a tokenizer's file, which is not looked at here.
-            whole = same and all(model.tokenizer is None for model in config.models.values())
-            settings = self._settings[surroundings] = _Settings(config, findings.sorted(), before if whole else "")
+            settings = self._settings[surroundings] = _Settings(config, findings.sorted(), before if same else "")
         return settings
 
     def _module(self, importer: str, path: tuple[str, ...]) -> _Module:
@@ -238,6 +236,8 @@ class ProgramCheck(Generic[T]):
             if self._module(importer, tuple(parts)).digest != expected:
                 return None
         if any(_stamp(name) != expected for name, expected in variant["files"]):
+            return None
+        if any(package_state(name) != expected for name, expected in variant["packages"]):
             return None
         findings: tuple[Finding, ...] = ()
         suppressed: tuple[Suppressed, ...] = ()
@@ -283,10 +283,12 @@ def _kept(checked: Checked, imports: dict[Any, str], findings: Findings, value: 
 
     models = checked.config.models.values()
     counting = {path for model in models for path in (model.tokenizer, model.path) if path is not None}
+    packages = ["tokenizers"] if any(model.tokenizer is not None for model in models) else []
     return {
         "imports": [[importer, list(path), expected] for (importer, path), expected in imports.items()],
         "sources": [[name, digest(other.text)] for name, other in elsewhere.items()],
         "files": [[name, _stamp(name)] for name in sorted(counting)],
+        "packages": [[name, package_state(name)] for name in packages],
         "findings": [to_json(finding) for finding in reported],
         "suppressed": allowed_to_json(findings.suppressed),
         "value": value,
