@@ -47,6 +47,7 @@ ALLOWED: dict[str, set[str]] = {
     "lower": BASE | {"check"},
     "emit": BASE | {"check", "lower", "verify"},
     "verify": {"limits"},
+    "journal": {"node", "limits", "sizes", "version", "types"},
     "runtime": FRONT | {"counters", "tokenizers", "config", "lock", "pricing", "verify"},
     "suppressions": FRONT | {"config", "syntax"},
     "fixes": BASE | {"diagnostics"},
@@ -70,6 +71,7 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "litellm": ("masdsl.runtime.models",),
     "xllamacpp": ("masdsl.runtime.models",),
     "tokenizers": ("masdsl.tokenizers",),
+    "psycopg": ("masdsl.journal.postgres",),
 }
 
 HEAVY = ("litellm", "openai", "torch", "transformers", "trl", "pydantic", "tokenizers", "xllamacpp")
