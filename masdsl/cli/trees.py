@@ -23,9 +23,9 @@ T = TypeVar("T")
 PAYS: Final = 48 * 1024
 """Bytes of programs (times the weight of the work) from which on several processes are faster than one: starting two
 of them takes as long as checking about 20 KB, and two save half of the time at best. Measured by
-`python -m tests.bench.bench_trees`.
+`python -m tests.bench.bench_trees --break-even`.
 """
-PAYS_SPAWNED: Final = 256 * 1024
+PAYS_SPAWNED: Final = 128 * 1024
 """The same where a process cannot be a copy of this one and has to import everything anew."""
 MOST_JOBS: Final = 256
 
