@@ -148,6 +148,10 @@ HAND: list[tuple[str, Extent]] = [
     ("a {% if flag %} {% endif %} b", tokens("a  b", "a   b")),
     ("{% if flag %} {% endif %} b", tokens("b", "  b")),
     ("1{% if flag %}2{% else %}3{% endif %}4", tokens("124", "124")),
+    # words join only where nothing can stand between
+    ("{% for x in kinds %}a{% if flag %}{{ text }}b{% else %}c{% endif %}{% endfor %}", tokens("acac", "a!b" * 3, 81)),
+    ("{% for x in kinds %}{% if flag %}a{{ text }}{% else %}c{% endif %}b{% endfor %}", tokens("cbcb", "a!b" * 3, 81)),
+    ("{% for x in kinds %}a{{ text }}b{% endfor %}", tokens("abab", "a!b" * 3, 81)),
 ]  # fmt: skip
 
 

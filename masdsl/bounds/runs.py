@@ -161,7 +161,8 @@ class Run(NamedTuple):
 
     def then(self, other: Run) -> Run:
         """Return one after the other."""
-        return Run(self.rest.then(other.rest), self.full.then(other.full))
+        rest = self.rest if other.rest is NO_REST else self.rest.then(other.rest)
+        return Run(rest, self.full.then(other.full))
 
     def repeated(self, low: int, high: int) -> Run:
         """Return it `low` to `high` times in a row."""
