@@ -593,6 +593,23 @@ def test_paid_calls_under_way_end_and_are_kept_when_another_fails() -> None:
     assert sum(event.kind == "finished" for event in result.events) == WIDTH - 1
 
 
+def test_who_waits_for_room_is_not_sent_once_the_flow_has_failed() -> None:
+    async def main(run: Run) -> int:
+        async def one(run: Run) -> int:
+            return await run.call("x", firm)
+
+        return sum(await run.sample(3, one))
+
+    reserved = sizes.REQUEST_TOKENS + 4 * sizes.MESSAGE_TOKENS + firm.max_tokens + 50
+    program = Program(name="p", flows=(main,), agents=AGENTS, budget=Limits(tokens=2 * reserved))
+    model = Wire(Adversary(program, pace="mixed", choose=lambda request: "refused"))
+    with pytest.raises(RunFailed, match=r"main\.x\[\d\]: refused: not that") as caught:
+        run(program.run(models=model))
+    result = caught.value.result
+    assert result.calls == len(model.sent) == 2, "the third had no room, and then no reason, to be sent"
+    assert "not started, because another step has failed" in [event.detail for event in result.events]
+
+
 def test_a_model_whose_price_changes_is_billed_at_the_one_that_was_reserved() -> None:
     class Moody:
         name = "moody"

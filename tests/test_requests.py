@@ -16,7 +16,7 @@ from masdsl import formats, sizes
 from masdsl.runtime import Agent, Items, Program, Record, Result, Run, RunFailed, Tokens, Tool
 from masdsl.runtime.accounts import request_tokens
 from masdsl.runtime.acting import Told, result_text
-from masdsl.runtime.models.base import Message, Request
+from masdsl.runtime.models.base import Message, Reply, Request
 from masdsl.runtime.shapes import fit, plain, shape_of, type_of
 from masdsl.runtime.text import show
 from masdsl.runtime.turns import correction
@@ -178,6 +178,25 @@ def test_the_adversary_reaches_the_bound_of_calls_and_of_replies(returns: Any, r
     for request in enemy.requests:
         if request.attempt:  # the faulty reply is shown at its longest
             assert sizes.text_tokens(request.messages[-2].content) == agent.max_tokens
+
+
+def test_the_use_of_a_tool_is_shown_no_longer_than_a_reply_may_be() -> None:
+    program = program_of(agent_of(int, steps=1, tools=(fetch,), max_tokens=30))
+    requests: list[Request] = []
+
+    class Talkative:
+        name, price = "talkative", None
+
+        async def complete(self, request: Request) -> Reply:
+            requests.append(request)
+            return Reply(json.dumps({"tool": "fetch", "arguments": {"address": "\ud800" * 1000}}))
+
+        async def close(self) -> None:
+            pass
+
+    played(program, Talkative(), {"web.fetch": lambda address: {"title": "", "lines": []}})
+    assert 28 < sizes.text_tokens(requests[1].messages[-2].content) <= 30
+    assert "\ud800" not in requests[1].messages[-2].content
 
 
 # ---------------------------------------------------------------- the adversary's values

@@ -397,6 +397,21 @@ def test_a_reply_that_is_longer_than_allowed_counts_as_the_longest() -> None:
     ]
 
 
+def test_a_reply_of_unknown_length_counts_no_more_than_the_longest() -> None:
+    agent = Agent[str](name="a", returns=str, prompt=PROMPT, max_tokens=10)
+    assert ask(agent, ScriptedModel({"a": Says(Reply(REPLY))})).tokens_out == 10 < SAID
+
+
+def test_what_an_adapter_at_fault_did_cost_nobody_knows() -> None:
+    """Neither an exception nor an answer that is no reply says that nothing was billed: the prompt counts."""
+    agent = Agent[str](name="a", returns=str, prompt=PROMPT, default="")
+    for model in (Broken(), ScriptedModel({"a": Says(Reply(None))})):  # type: ignore[arg-type]
+        result = ask(agent, model)
+        assert (result.tokens_in, result.tokens_out) == (ASKED, 0)
+    failed = next(event.detail for event in result.events if event.kind == "failed")
+    assert failed.startswith("bad request: the model's adapter gave ")
+
+
 def test_what_failed_is_paid_for_when_it_was_billed() -> None:
     agent = Agent[str](name="a", returns=str, prompt=PROMPT, retries=3)
     model = ScriptedModel({"a": [Fails("connection"), Fails("overloaded", billed=True), REPLY]})
