@@ -114,6 +114,16 @@ def test_a_budget_above_the_one_around_it_never_counts(text: str, expected: list
     assert shown(text) == expected
 
 
+def test_such_a_budget_is_lowered_by_a_safe_change() -> None:
+    (found,) = findings_of(
+        "budget usd 0.5 flow main(t: text(20)) -> text(20) { within usd 1.5 { a = short(t) } return a }"
+    )
+    fix = found.diagnostic.fix()
+    assert fix is not None
+    ((span, new),) = fix.replacements
+    assert (found.source.slice(span), new, fix.applicability) == ("usd 1.5", "usd 0.5", "safe")
+
+
 # ---------------------------------------------------------------- changes
 
 

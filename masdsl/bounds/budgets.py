@@ -12,8 +12,8 @@ from masdsl.bounds.measures import MEASURES, AnyLimits, least_of, limit, lowest,
 from masdsl.bounds.requests import NO_COUNTS, Counts, Prices
 from masdsl.bounds.result import Bounds, FlowBound, Part
 from masdsl.check.program import Flow, Limits, Program
-from masdsl.diagnostics.base import Diagnostic, Findings
-from masdsl.diagnostics.bounds import BudgetAboveOuter, CannotFit, MayNotFit, TooManyCalls
+from masdsl.diagnostics.base import SAFE, SUGGESTED, Diagnostic, Findings, Fix
+from masdsl.diagnostics.bounds import BudgetAboveOuter, CannotFit, MayNotFit, TooManyCalls, in_budget
 from masdsl.limits import CALLS
 from masdsl.node import Span
 from masdsl.source import Source
@@ -169,7 +169,12 @@ class _Judge:
             if allowed is not None and around and min(around)[0] < allowed:
                 most, name = min(around)
                 span = _place(self._source, limits.span, measure)
-                self._add(BudgetAboveOuter(what, measure, allowed, name, most, span=span))
+                change = None
+                if span != limits.span or self._source.slice(span).startswith(measure):
+                    written = in_budget(measure, most)
+                    sure = SUGGESTED if name == CEILING else SAFE  # a host's ceiling is not for the program to repeat
+                    change = Fix(f"write `{written}`", ((span, written),), sure)
+                self._add(BudgetAboveOuter(what, measure, allowed, name, most, change, span=span))
 
 
 def _held(flow: Flow, bound: FlowBound) -> _Held:

@@ -27,6 +27,7 @@ from pathlib import Path
 import masdsl
 from masdsl import pipeline
 from masdsl.bounds.flows import bound
+from masdsl.bounds.result import MICROSECONDS
 from masdsl.check.program import Program
 from masdsl.diagnostics.base import Findings
 from masdsl.diagnostics.render import render_short, render_text
@@ -159,8 +160,12 @@ def _formatted(outcome: Outcome) -> str:
 
 
 def _bounds(outcome: Outcome) -> str:
-    bounds = bound(outcome.program, {})
-    return "\n".join(f"- {key}: {bound.least} to {bound.most} calls" for key, bound in bounds.flows.items())
+    flows = bound(outcome.program, {}).flows
+    return "\n".join(
+        f"- {key}: {one.least.calls} to {one.most.calls} calls, at most {one.most.tokens_in:,} tokens in,"
+        f" {one.most.tokens_out:,} out, {one.seconds / MICROSECONDS:g} s"
+        for key, one in flows.items()
+    )
 
 
 def _python(outcome: Outcome) -> str:
