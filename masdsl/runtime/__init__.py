@@ -5,9 +5,9 @@ A run goes through these modules, from the outside in:
     program     a compiled program; runs a flow and returns a `Result`
     run         frames of a running flow: steps, loops, samples, calls of flows
     session     what all steps of a run share; scopes in which failures stop and nothing paid for is cancelled
-    asking      how an agent is asked: attempts, faults shown to the model, accounts (`acting`: agents with tools)
+    asking      how an agent is asked (`turns`: attempts, faults shown to the model, deadlines; `acting`: tools)
     using       how a tool is used
-    meter       budgets: reserve, call, settle
+    meter       budgets: reserve, call, settle (`accounts`: what a request and a reply count)
     prompt      templates filled in with plain data
     replies     a model's words as a typed value (`loose`: JSON as models write it; `mend`, `words`)
     shapes      types at run time (`masdsl.formats`: what models are told about them)

@@ -3,7 +3,7 @@
     started    the step begins
     called     one call of a model or a tool ended; it has the cost, and `detail` is the fault if it brought no value
     retried    the step asks again; `detail` is why
-    miscounted a model's counts of tokens cannot be, or are missing (told once for each model); `detail` says what
+    miscounted a model's count of tokens cannot be, or it gives none (told once for each model); `detail` says what
                counts instead
     repaired   a reply was read in spite of a fault of form; `detail` is what was mended
     clipped    an input or a value was cut to its cap
