@@ -87,7 +87,9 @@ def mas(capsys: pytest.CaptureFixture[str]):
 def test_inputs_become_values_of_their_types(mas, here: Path, words: list[str], value: str) -> None:
     (here / "note.txt").write_text("from a file\n")
     (here / "inputs.json").write_text('{"topic": "y", "n": 9, "kind": "code", "likes": ["z"]}')
-    assert mas("run", "p.mas", "--script", "s.toml", *words) == (0, value + "\n", "")
+    code, out, err = mas("run", "p.mas", "--script", "s.toml", *words)
+    assert (code, out) == (0, value + "\n")
+    assert err.startswith("1 of at most ") and err.endswith(" s\n") and err.count("\n") == 1
 
 
 def test_inputs_from_standard_input(mas, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,7 +154,7 @@ def test_records_are_printed_as_json_and_counts_on_request(mas, here: Path) -> N
 
 
 def test_a_budget_that_runs_out_has_its_exit_code(mas, here: Path) -> None:
-    (here / "p.mas").write_text(PROGRAM.replace("  within calls 2 {", "  within tokens 60 {"))
+    (here / "p.mas").write_text(PROGRAM.replace("  within calls 2 {", "  within tokens 1000 {"))
     code, out, err = mas("run", "p.mas", "--script", "s.toml", "--flow", "judge", "draft=x", "--json")
     assert code == 3 and err.startswith("error[MAS902]: the budget ran out at `judge.within.")
     document = json.loads(out)
@@ -204,7 +206,7 @@ def test_progress_is_shown_on_a_terminal_only_and_replies_cannot_control_it(here
     os.close(master)
     assert process.returncode == 0
     text = shown.decode()
-    assert "main.draft  writer  0." in text and "1 call, " in text
+    assert "main.draft  writer  0." in text and "1 of at most 1 calls, " in text
     assert "\x1b" not in text and "The \\u{1b}[31msea|" in text
 
 

@@ -116,9 +116,9 @@ def _run(loaded: LoadedProgram, flow: Flow, inputs: dict[str, Any], options: Nam
     except InputError as error:
         raise UsageError(str(error), f"it is {describe(flow)}") from error
     except RunFailed as failure:
-        _tell_cost(loaded, flow, failure.result, options)
         over = isinstance(failure, BudgetExceeded)
         print_findings([_finding(loaded.checked, flow, failure, over)], stream=sys.stderr)
+        _tell_cost(loaded, flow, failure.result, options)
         if options.json:
             _print_json(failure.result, failed=failure)
         return OVER_BUDGET if over else FAILED
