@@ -1,0 +1,131 @@
+"""What a journal needs of a database, and of the anchor beside it; all else is said once, on top of this."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from threading import RLock
+from typing import Any, Final, TypeVar
+
+from masdsl.journal.anchor import Anchor, BadMark, Mark
+from masdsl.journal.chain import digest
+from masdsl.journal.errors import JournalBusy, JournalDamaged
+from masdsl.journal.record import COLUMNS, Record
+
+MAGIC: Final = b"masdsl journal\0\0"
+
+_Result = TypeVar("_Result")
+
+
+class Locked(Exception):
+    """Another process holds the database locked just now."""
+
+
+class Database:
+    """A connection, used by one thread at a time under the lock `_using`. A subclass knows the database.
+
+    `_anchor` is None where there is none; `_durable`: a commit outlives a loss of power; `_token`: who owns our runs.
+    """
+
+    _anchor: Anchor | None = None
+    _durable: bool = False
+    _identity: bytes = b""
+    _token: str
+
+    def __init__(self) -> None:
+        self._using = RLock()
+        self._process = os.getpid()
+
+    def _begin(self, *, patient: bool) -> None:
+        """Begin a transaction that alone may write. Raises Locked, at once or after `PATIENCE` seconds."""
+        raise NotImplementedError
+
+    def _commit(self) -> None:
+        raise NotImplementedError
+
+    def _rollback(self) -> None:
+        raise NotImplementedError
+
+    def _snapshot(self) -> AbstractContextManager[None]:
+        """Everything read inside belongs to one moment."""
+        raise NotImplementedError
+
+    def _execute(self, sql: str, values: Sequence[Any] = ()) -> Sequence[tuple[Any, ...]]:
+        """Run a statement. Raises JournalError."""
+        raise NotImplementedError
+
+    def _insert(self, entries: Iterable[tuple[int, int, bytes, bytes]]) -> None:
+        """Store rows: number of the run, seq, record, hash."""
+        raise NotImplementedError
+
+    def _entries(self, record: Record, upto: int) -> Iterator[tuple[Any, Any, Any]]:
+        """Yield seq, record and hash of a run's own rows, in order. Raises JournalDamaged at what cannot be read."""
+        raise NotImplementedError
+
+    def _is_alive(self, owner: str) -> bool:
+        raise NotImplementedError
+
+    def _shrink(self) -> None:
+        """Give room that is free back to the system, as far as that takes no long time."""
+
+    def _disconnect(self) -> None:
+        raise NotImplementedError
+
+    def _write_alone(self, work: Callable[[], _Result]) -> _Result:
+        """Return what `work` returns, done in a transaction of its own. Raises JournalError."""
+        self._check_process()
+        try:
+            self._begin(patient=True)
+        except Locked as locked:
+            raise JournalBusy("", f"the journal is locked by another process ({locked}); try again later") from None
+        try:
+            _, before = self._state()
+            result = work()
+            _, generation = self._state()
+            self._commit()
+        except BaseException:
+            self._rollback()
+            raise
+        if generation != before:
+            self._write_generation(generation)
+        return result
+
+    def _state(self) -> tuple[int, int]:
+        """Return how many takeovers there were, and how many runs were made and deleted."""
+        found = self._execute("SELECT takeovers, generation FROM journal")
+        if len(found) != 1 or not all(type(value) is int for value in found[0]):
+            raise JournalDamaged("", 0, "its table `journal` is not what was written")
+        return found[0][0], found[0][1]
+
+    def _look_up(self, run: str) -> Record | None:
+        found = self._execute(f"SELECT {COLUMNS} FROM run WHERE id = ?", (run,))
+        return Record(*found[0]) if found else None
+
+    def _mark_in(self, run: str, slot: int) -> Mark | None:
+        anchor = self._anchor
+        if anchor is None:
+            return None
+        try:
+            mark = self._anchored(lambda: anchor.read(slot))
+        except BadMark as error:
+            raise JournalDamaged(run, 0, str(error)) from None
+        if mark.key != digest(run):
+            raise JournalDamaged(run, 0, "its record in the anchor is that of another run")
+        return mark
+
+    def _write_generation(self, generation: int) -> None:
+        self._put_mark(0, Mark(self._identity, generation, MAGIC, 1))
+
+    def _put_mark(self, slot: int, mark: Mark) -> None:
+        anchor = self._anchor
+        if anchor is not None:
+            self._anchored(lambda: anchor.write(slot, mark))
+
+    def _anchored(self, work: Callable[[], _Result]) -> _Result:
+        """Return what `work` returns; a subclass says what an OSError means."""
+        return work()
+
+    def _check_process(self) -> None:
+        if self._process != os.getpid():
+            raise RuntimeError("this journal was opened before the process was forked; open it anew in the child")
