@@ -19,7 +19,7 @@ from masdsl.node import Span
 from masdsl.source import Source
 
 NAMED_PARTS = 3
-CEILING = "the ceiling in the configuration"
+CEILING = "the ceiling in mas.toml"
 
 
 def check_budgets(
