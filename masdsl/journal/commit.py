@@ -17,7 +17,7 @@ from masdsl.journal.anchor import Mark
 from masdsl.journal.base import Written
 from masdsl.journal.chain import link
 from masdsl.journal.database import Database, Locked
-from masdsl.journal.errors import JournalBusy, JournalError, RunExists
+from masdsl.journal.errors import JournalBusy, JournalError, RunExists, UnknownRun
 from masdsl.journal.record import COLUMNS, Change, Record, StoredRun
 
 PATIENCE: Final = 10.0
@@ -26,6 +26,7 @@ PATIENCE: Final = 10.0
 _running_loop = asyncio._get_running_loop
 _PAUSE: Final = 0.005
 _Loop = asyncio.AbstractEventLoop
+_Told = tuple[asyncio.Future[int], bytes | Change, int, JournalError | None]
 
 
 class Entry(NamedTuple):
@@ -69,7 +70,7 @@ class GroupCommit(Database):
             if run.error is not None:
                 if waiting is None:
                     raise run.error
-                waiting.set_exception(run.error)
+                _settle(waiting, what, 0, run.error)
                 return waiting
             seq = run.seq
             self._queue.append(Entry(run, seq, what, head, waiting))
@@ -123,17 +124,21 @@ class GroupCommit(Database):
                 error = failure
             with self._lock:
                 batch, self._queue = self._queue, []
-            if error is None:
-                try:
+            try:
+                if error is None:
                     self._store(batch)
-                except JournalError as failure:
-                    error = failure
-            for entry in batch:
-                if error is not None and entry.run.error is None:
-                    entry.run.error = error
-                if type(entry.what) is Change and entry.what.release:
-                    self._open.pop(entry.run.record.id, None)
-            _tell(batch)
+            except JournalError as failure:
+                error = failure
+            except BaseException:
+                error = JournalError("the journal was interrupted while it wrote; resume the run")
+                raise
+            finally:
+                for entry in batch:
+                    if error is not None and entry.run.error is None:
+                        entry.run.error = error
+                    if type(entry.what) is Change and entry.what.release:
+                        self._open.pop(entry.run.record.id, None)
+                _tell(batch)
             return True
 
     def _store(self, batch: Sequence[Entry]) -> None:
@@ -158,9 +163,9 @@ class GroupCommit(Database):
                     else:
                         self._change(run, what)
             self._insert(rows)
-            if made:
+            if made and self._anchor is not None:
                 self._execute("UPDATE journal SET generation = generation + 1")
-                if self._durable and self._anchor is not None:
+                if self._durable:
                     self._anchored(self._anchor.sync)
             self._commit()
         except BaseException:
@@ -176,12 +181,23 @@ class GroupCommit(Database):
                 self._anchored(self._anchor.sync)
 
     def _insert_run(self, run: StoredRun) -> None:
+        parent = run.record.parent
         if self._look_up(run.record.id) is not None:
             run.error = RunExists(run.record.id)
             return
+        if parent is not None and self._look_up(parent) is None:
+            run.error = UnknownRun(parent)
+            return
         record = run.record._replace(slot=self._take_slot()).sealed()
-        self._execute(f"INSERT INTO run ({COLUMNS[8:]}) VALUES ({', '.join('?' * (len(record) - 1))})", record[1:])
-        [(number,)] = self._execute("SELECT number FROM run WHERE id = ?", (record.id,))
+        marks = ", ".join("?" * (len(record) - 1))
+        self._execute(
+            f"INSERT INTO run ({COLUMNS[8:]}) VALUES ({marks}) ON CONFLICT (id) DO NOTHING",
+            record[1:],
+        )
+        [(number, seal)] = self._execute("SELECT number, seal FROM run WHERE id = ?", (record.id,))
+        if seal != record.seal:
+            run.error = RunExists(record.id)
+            return
         run.record = record._replace(number=number)
         if self._anchor is not None:
             self._put_mark(record.slot, Mark(run.key, *run.stored, record.epoch))
@@ -241,17 +257,15 @@ class GroupCommit(Database):
 def _tell(batch: Sequence[Entry]) -> None:
     """Tell those who wait how it went, each in its own event loop."""
     here = _running_loop()
-    elsewhere: dict[_Loop, list[tuple[asyncio.Future[int], int, JournalError | None]]] = {}
+    elsewhere: dict[_Loop, list[_Told]] = {}
     for run, seq, what, _, waiting in batch:
         if waiting is None:
             continue
         loop = waiting.get_loop()
         if loop is here:
-            _settle(waiting, seq, run.error)
+            _settle(waiting, what, seq, run.error)
         else:
-            elsewhere.setdefault(loop, []).append((waiting, seq, run.error))
-        if type(what) is Change and run.error is not None and loop is here:
-            waiting.exception()  # nobody has to wait for a status
+            elsewhere.setdefault(loop, []).append((waiting, what, seq, run.error))
     for loop, told in elsewhere.items():
         try:
             loop.call_soon_threadsafe(_settle_all, told)
@@ -259,15 +273,17 @@ def _tell(batch: Sequence[Entry]) -> None:
             continue
 
 
-def _settle(waiting: asyncio.Future[int], seq: int, error: JournalError | None) -> None:
+def _settle(waiting: asyncio.Future[int], what: bytes | Change, seq: int, error: JournalError | None) -> None:
     if waiting.done():
         return
     if error is None:
         waiting.set_result(seq)
     else:
         waiting.set_exception(error)
+        if type(what) is Change:
+            waiting.exception()  # nobody has to wait for a status
 
 
-def _settle_all(told: Sequence[tuple[asyncio.Future[int], int, JournalError | None]]) -> None:
-    for waiting, seq, error in told:
-        _settle(waiting, seq, error)
+def _settle_all(told: Sequence[_Told]) -> None:
+    for one in told:
+        _settle(*one)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from threading import RLock
 from typing import Any, Final, TypeVar
@@ -37,8 +37,12 @@ class Database:
         self._using = RLock()
         self._process = os.getpid()
 
-    def _begin(self, *, patient: bool) -> None:
-        """Begin a transaction that alone may write. Raises Locked, at once or after `PATIENCE` seconds."""
+    def _begin(self, *, patient: bool, alone: bool = False) -> None:
+        """Begin a transaction that may write; `alone`: one that changes owners or removes runs.
+
+        No other one of that kind, and none that it concerns, is under way. Raises Locked, after `PATIENCE` seconds
+        where it is `patient`.
+        """
         raise NotImplementedError
 
     def _commit(self) -> None:
@@ -55,7 +59,7 @@ class Database:
         """Run a statement. Raises JournalError."""
         raise NotImplementedError
 
-    def _insert(self, entries: Iterable[tuple[int, int, bytes, bytes]]) -> None:
+    def _insert(self, entries: Sequence[tuple[int, int, bytes, bytes]]) -> None:
         """Store rows: number of the run, seq, record, hash."""
         raise NotImplementedError
 
@@ -76,7 +80,7 @@ class Database:
         """Return what `work` returns, done in a transaction of its own. Raises JournalError."""
         self._check_process()
         try:
-            self._begin(patient=True)
+            self._begin(patient=True, alone=True)
         except Locked as locked:
             raise JournalBusy("", f"the journal is locked by another process ({locked}); try again later") from None
         try:

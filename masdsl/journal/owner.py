@@ -67,6 +67,10 @@ class Owner:
         finally:
             os.close(file)
 
+    def others(self) -> bool:
+        """Say whether any other owner is alive."""
+        return any(token != self.token and self.is_alive(token) for token in os.listdir(self._folder))
+
     def clean_up(self) -> None:
         """Remove the files that killed processes left."""
         for token in os.listdir(self._folder):

@@ -13,12 +13,13 @@ import os
 import sqlite3
 import stat
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, NoReturn, TypeVar
 
 from masdsl.journal.anchor import Anchor, BadMark, Mark
 from masdsl.journal.base import Durability
+from masdsl.journal.chain import digest
 from masdsl.journal.commit import PATIENCE
 from masdsl.journal.database import MAGIC, Locked
 from masdsl.journal.errors import JournalBusy, JournalDamaged, JournalError, JournalFull, JournalVersion
@@ -74,15 +75,21 @@ class SqliteJournal(StoredJournal):
     `durability` is `normal` (acknowledged rows survive the death of the process; a loss of power may cost the last
     ones, which is found) or `full` (they survive that too).
 
+    With `accept` the anchor is made anew from what the file holds, whatever that is: after a backup without an anchor
+    was restored, or a loss of power. Rows that were changed still show; rows that are missing at a run's end do not.
+
     Raises JournalVersion, JournalDamaged, JournalFull (no place to write), JournalBusy (locked for `PATIENCE` seconds).
     """
 
-    def __init__(self, path: str | os.PathLike[str], durability: Durability = "normal") -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], durability: Durability = "normal", *, accept: bool = False
+    ) -> None:
         super().__init__()
         if durability not in ("normal", "full"):
             raise ValueError(f"{durability!r} is no durability; those are normal, full")
         self.path = os.path.abspath(os.fspath(path))
         self._durable = durability == "full"
+        self._accept = accept
         self._owner: Owner | None = None
         self._db: sqlite3.Connection | None = None
         try:
@@ -142,9 +149,11 @@ class SqliteJournal(StoredJournal):
                 self._make(version)
             elif version < VERSION:
                 self._migrate(version)
-            self._check_anchor()
             self._owner = Owner(f"{self.path}.owners")
             self._owner.clean_up()
+            if self._accept:
+                self._make_anchor()
+            self._check_anchor()
             self._commit()
         except BaseException:
             self._rollback()
@@ -209,6 +218,26 @@ class SqliteJournal(StoredJournal):
             version += 1
         self._db.execute(f"PRAGMA user_version = {VERSION}")
 
+    def _make_anchor(self) -> None:
+        """Make the anchor anew from the tables."""
+        assert self._owner is not None
+        if self._owner.others():
+            raise JournalBusy("", f"{self.path} is in use by another process; wait for its end, or stop it")
+        if self._anchor is None:
+            self._anchor = Anchor(f"{self.path}.anchor", create=True)
+        [(identity,)] = self._execute("SELECT identity FROM journal")
+        self._anchor.write(0, Mark(identity, self._state()[1], MAGIC, 1))
+        for run, slot, seq, genesis, epoch, head in self._execute(
+            "SELECT id, slot, parent_seq, genesis, epoch, (SELECT hash FROM entry WHERE run = number ORDER BY seq DESC"
+            " LIMIT 1) FROM run"
+        ):
+            if head is not None:
+                [(seq,)] = self._execute(
+                    "SELECT max(seq) FROM entry WHERE run = (SELECT number FROM run WHERE id = ?)", (run,)
+                )
+            self._anchor.write(slot, Mark(digest(run), seq, head or genesis, epoch))
+        self._anchor.sync()
+
     def _check_anchor(self) -> None:
         """Open the anchor. Raises JournalDamaged where it is another journal's, or ahead of the tables."""
         path = f"{self.path}.anchor"
@@ -217,7 +246,7 @@ class SqliteJournal(StoredJournal):
                 self._anchor = Anchor(path, create=False)
             mark = self._anchor.read(0)
         except FileNotFoundError:
-            raise JournalDamaged("", 0, f"its anchor {path} is missing") from None
+            raise JournalDamaged("", 0, f"its anchor {path} is missing; or open it with `accept`") from None
         except BadMark as error:
             raise JournalDamaged("", 0, f"{path}: {error}") from None
         found = self._execute("SELECT identity FROM journal")
@@ -230,7 +259,7 @@ class SqliteJournal(StoredJournal):
 
     # ---------------------------------------------------------------- the database
 
-    def _begin(self, *, patient: bool) -> None:
+    def _begin(self, *, patient: bool, alone: bool = False) -> None:
         db = self._connection()
         self._check_place()
         waits = PATIENCE if patient else _SHORT_WAIT
@@ -273,7 +302,7 @@ class SqliteJournal(StoredJournal):
         except sqlite3.Error as error:
             self._refuse(error)
 
-    def _insert(self, entries: Iterable[tuple[int, int, bytes, bytes]]) -> None:
+    def _insert(self, entries: Sequence[tuple[int, int, bytes, bytes]]) -> None:
         try:
             self._connection().executemany("INSERT INTO entry (run, seq, record, hash) VALUES (?, ?, ?, ?)", entries)
         except sqlite3.Error as error:

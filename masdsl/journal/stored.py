@@ -195,7 +195,7 @@ class StoredJournal(GroupCommit):
         self._execute("DELETE FROM run WHERE number = ?", (record.number,))
         if self._anchor is not None:
             self._execute("INSERT INTO free (slot) VALUES (?)", (record.slot,))
-        self._execute("UPDATE journal SET generation = generation + 1")
+            self._execute("UPDATE journal SET generation = generation + 1")
 
     def _remove_all(self, page: Sequence[tuple[Any, ...]]) -> int:
         """Remove those that may be; return how many."""
