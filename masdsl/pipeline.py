@@ -82,7 +82,7 @@ def check_source(
         from masdsl.bounds.budgets import check_budgets
         from masdsl.bounds.flows import bound
         from masdsl.bounds.measures import counts_tokens
-        from masdsl.rates import counts_of, prices_in, rates_of, tier_prices
+        from masdsl.bounds.rates import counts_of, prices_in, rates_of, tier_prices
 
         rates = rates_of(program, config, findings) if priced else {}
         prices = prices_in(rates)
@@ -112,8 +112,8 @@ def cost_report(checked: Checked) -> dict[str, Any] | None:
     if program is None:
         return None
     from masdsl.bounds.flows import bound
+    from masdsl.bounds.rates import counts_of, prices_in, rates_of
     from masdsl.bounds.report import ModelReport, program_report
-    from masdsl.rates import counts_of, prices_in, rates_of
 
     rates = rates_of(program, config)
     counts = counts_of(rates)

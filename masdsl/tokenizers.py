@@ -10,8 +10,10 @@ A file is read with care: nothing in it is believed before it fits the file's le
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 
@@ -45,6 +47,26 @@ class Counter:
         if not text.isascii():
             text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
         return len(self._tokenizer.encode(text, add_special_tokens=False).ids)
+
+
+# ---------------------------------------------------------------- files that a configuration names
+
+
+def counter_of(path: str) -> Counter | None:
+    """Return the counter of a tokenizer's file; None where weights have one of a kind that is not known here.
+
+    Raises TokenizerError for a file that cannot be used. One that stays the same is read once.
+    """
+    try:
+        changed = os.stat(path).st_mtime_ns
+    except (OSError, ValueError):
+        changed = 0
+    return _counter(path, changed)
+
+
+@lru_cache(maxsize=16)
+def _counter(path: str, changed: int) -> Counter | None:
+    return counter_from_gguf(path) if path.endswith(".gguf") else counter_from_json(path)
 
 
 # ---------------------------------------------------------------- tokenizer.json

@@ -181,6 +181,25 @@ def test_names_of_files_are_those_that_are_seen_from_the_working_folder(
     assert kept is None or told(kept) == told(there)
 
 
+def test_a_lint_that_is_an_error_comes_back_as_one(program: str) -> None:
+    Path("mas.toml").write_text('[lints]\nunused_import = "error"\n')
+    Path(program).write_text(GOOD.replace("better = helper(draft)", "better = draft"))
+    ProgramCheck().done(program)
+    kept = ProgramCheck().known(program)
+    assert kept is not None
+    assert [(one.diagnostic.code, one.diagnostic.severity) for one in kept.findings] == [("MAS704", "error")]
+
+
+def test_programs_with_the_same_text_have_results_of_their_own(program: str) -> None:
+    Path(program).write_text(GOOD.replace("return better", "return drafts"))
+    Path("second.mas").write_text(Path(program).read_text())
+    for name in (program, "second.mas"):
+        ProgramCheck().done(name)
+    for name in (program, "second.mas"):
+        kept = ProgramCheck().known(name)
+        assert kept is not None and {one.source.name for one in kept.findings} == {name}
+
+
 # ---------------------------------------------------------------- what a result depends on
 
 
@@ -531,7 +550,7 @@ DAMAGE: dict[str, Callable[[bytes], bytes]] = {
     "one bit": lambda data: data[:-5] + bytes([data[-5] ^ 1]) + data[-4:],
     "another format": lambda data: data.replace(b"cache 1", b"cache 2"),
     "something else": lambda data: os.urandom(200),
-    "of another key": lambda data: sealed(["0" * 40, []]),
+    "of another key": lambda data: sealed(["0" * 40, json.loads(data[19:])[1]]),
     "no list": lambda data: sealed({}),
     "deep": lambda data: sealed_bytes(b"[" * 100_000),
     "no UTF-8": lambda data: sealed_bytes(b"\xff\xfe"),
@@ -611,6 +630,11 @@ def _key(number: int) -> str:
     return cache_key.digest(str(number))
 
 
+def _large(at: int) -> str:
+    """A text that is the smaller the later it is written, so that age and size are two things."""
+    return "x" * (3800 - 50 * at)
+
+
 def test_the_store_keeps_to_its_size_and_forgets_what_was_not_used_for_longest(tmp_path: Path) -> None:
     most = cache.SHARDS * 4 * 4096
     folder = tmp_path / "store"
@@ -622,7 +646,7 @@ def test_the_store_keeps_to_its_size_and_forgets_what_was_not_used_for_longest(t
         os.utime(path, (at, at))
         kept = list((folder / "0a").iterdir())
         assert len(kept) <= 5 and path in kept, "a process may overlook what another one writes, not more"
-    assert store.read(shard[0]) is None and store.read(shard[-1]) == "x" * 100
+    assert store.read(shard[0]) is None and store.read(shard[-1]) == _large(len(shard) - 1)
     assert time.time() - (folder / "0a" / shard[-1][2:]).stat().st_mtime < 3600, "reading counts as use"
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from masdsl.config import DEFAULT, Ceiling, Config, ModelConfig, find_config, load_config
-from masdsl.config_reader import parse_config
+from masdsl.config.reader import parse_config
 from masdsl.diagnostics.base import Findings
 from masdsl.diagnostics.render import render_short
 from masdsl.source import Source

@@ -14,14 +14,14 @@ from masdsl.bounds.flows import bound
 from masdsl.cli import fix as command
 from masdsl.cli import main
 from masdsl.config import find_config, load_config
-from masdsl.config_reader import parse_config
+from masdsl.config.reader import parse_config
 from masdsl.diagnostics.base import SAFE, SUGGESTED, Diagnostic, Finding, Findings, Fix
 from masdsl.diagnostics.catalogue import all_codes, page
 from masdsl.diagnostics.render import render_short
 from masdsl.fixes import Mended, State, apply_fixes, mend
 from masdsl.node import Span
 from masdsl.pipeline import check_source
-from masdsl.rates import prices_of
+from masdsl.bounds.rates import prices_of
 from masdsl.source import Source
 
 CODES = all_codes()

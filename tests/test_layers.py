@@ -37,27 +37,23 @@ ALLOWED: dict[str, set[str]] = {
     "diagnostics": BASE,
     "reading": BASE | {"diagnostics"},
     "config": FRONT,
-    "lock": BASE | {"config"},
-    "pricing": BASE | {"config", "lock"},
-    "counters": {"tokenizers"},
-    "rates": FRONT | {"check", "config", "counters", "lock", "pricing", "tokenizers"},
+    "pricing": BASE | {"config"},
     "syntax": FRONT,
     "check": FRONT | {"config", "syntax"},
-    "bounds": BASE | {"check", "diagnostics"},
+    "bounds": BASE | {"check", "config", "diagnostics", "pricing", "tokenizers"},
     "lower": BASE | {"check"},
     "emit": BASE | {"check", "lower", "verify"},
     "verify": {"limits"},
     "journal": {"node", "limits", "sizes", "version", "types"},
-    "runtime": FRONT | {"counters", "tokenizers", "config", "lock", "pricing", "verify"},
+    "runtime": FRONT | {"config", "pricing", "tokenizers", "verify"},
     "suppressions": FRONT | {"config", "syntax"},
     "fixes": BASE | {"diagnostics"},
     "cache": FRONT,
-    "pipeline": COMPILER | {"rates", "runtime", "suppressions"},
+    "pipeline": COMPILER | {"runtime", "suppressions"},
     "testing": COMPILER | {"pipeline", "runtime"},
     "project": set(),
     "api": COMPILER | {"pipeline", "pricing", "runtime", "testing"},
-    "cli": COMPILER
-    | {"", "api", "cache", "fixes", "lock", "pipeline", "pricing", "project", "rates", "runtime", "testing"},
+    "cli": COMPILER | {"", "api", "cache", "fixes", "pipeline", "pricing", "project", "runtime", "testing"},
     "": FRONT | {"api", "config"},
     "__main__": {"cli"},
 }
@@ -87,7 +83,7 @@ MODULES = dict(_modules())
 
 
 def _room(module: str) -> str:
-    """Return the room of a module; `config_reader` is a part of `config`."""
+    """Return the room of a module; `cache_key` is a part of `cache`."""
     name = [*module.split("."), ""][1]
     return name if name in ALLOWED else name.partition("_")[0]
 

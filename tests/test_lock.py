@@ -12,16 +12,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from masdsl import pricing_table
 from masdsl.cli import main
 from masdsl.config import DEFAULT, ModelConfig
 from masdsl.diagnostics.base import Findings
 from masdsl.diagnostics.render import render_short
-from masdsl.lock import LOCK_BYTES, NAME_LENGTH, Lock, LockFault, content_hash, parse_lock, read_lock, render_lock
 from masdsl.money import MOST_PER_MILLION, TokenPrice
 from masdsl.pipeline import check_file
 from masdsl.pricing import NoPrice
-from masdsl.pricing_table import installed_table
+from masdsl.pricing import table as pricing_table
+from masdsl.pricing.lock import (
+    LOCK_BYTES,
+    NAME_LENGTH,
+    Lock,
+    LockFault,
+    content_hash,
+    parse_lock,
+    read_lock,
+    render_lock,
+)
+from masdsl.pricing.table import installed_table
 from masdsl.runtime.models.base import ModelError, Price
 from masdsl.runtime.models.registry import Models, resolver
 

@@ -14,16 +14,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from masdsl import pricing_table
+from masdsl.bounds.rates import listed_models, prices_of, rates_of, reached_agents, tier_prices
 from masdsl.config import BUILT_IN, DEFAULT, Config, ModelConfig
 from masdsl.diagnostics.base import Findings
 from masdsl.diagnostics.render import render_short
-from masdsl.lock import Lock, render_lock
 from masdsl.money import FREE, TokenPrice
 from masdsl.pipeline import check_file, check_source
 from masdsl.pricing import NoPrice, NotLocked, Prices, listed_price
-from masdsl.pricing_table import Table, installed_table, read_entry, read_table
-from masdsl.rates import listed_models, prices_of, rates_of, reached_agents, tier_prices
+from masdsl.pricing import table as pricing_table
+from masdsl.pricing.lock import Lock, render_lock
+from masdsl.pricing.table import Table, installed_table, read_entry, read_table
 from masdsl.source import Source
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -8,7 +8,7 @@ import pytest
 
 from masdsl.cli import main
 from masdsl.config import load_config
-from masdsl.config_allow import matches
+from masdsl.config.allow import matches
 from masdsl.diagnostics.base import WARNING, Findings
 from masdsl.diagnostics.catalogue import all_codes, page
 from masdsl.diagnostics.render import render_short

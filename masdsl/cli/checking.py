@@ -162,7 +162,7 @@ class ProgramCheck(Generic[T]):
         """
         if self._store is None:
             return ""
-        from masdsl.lock import LOCK_NAME
+        from masdsl.pricing.lock import LOCK_NAME
 
         beside = os.path.dirname(config) if config is not None else folder
         prices = (file_digest(os.path.join(beside, LOCK_NAME)), self._price_table)
@@ -171,7 +171,7 @@ class ProgramCheck(Generic[T]):
     @cached_property
     def _price_table(self) -> str:
         """The digest of litellm's price table. The table is large, so its digest is kept until the file changes."""
-        from masdsl.pricing_table import table_path, table_stamp
+        from masdsl.pricing.table import table_path, table_stamp
 
         stamp = table_stamp()
         key = digest("price table", stamp)

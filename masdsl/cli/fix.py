@@ -198,8 +198,8 @@ def _program_check(config: Config) -> Callable[[Source], State]:
 
     def check(source: Source) -> State:
         from masdsl.bounds.flows import bound
+        from masdsl.bounds.rates import prices_of
         from masdsl.pipeline import check_source
-        from masdsl.rates import prices_of
 
         findings = Findings()
         program = check_source(source, config, findings)
@@ -219,7 +219,7 @@ def _configurations(paths: Sequence[str]) -> list[str]:
 
 def _config_check(path: str) -> Callable[[Source], State]:
     def check(source: Source) -> State:
-        from masdsl.config_reader import parse_config
+        from masdsl.config.reader import parse_config
 
         findings = Findings()
         parse_config(source, path, findings)

@@ -13,10 +13,10 @@ from masdsl.cli.files import find_programs
 from masdsl.cli.terminal import exit_code, print_findings, say
 from masdsl.config import Config, load_config, shown_path
 from masdsl.diagnostics.base import ERROR, Finding, Findings
-from masdsl.lock import Lock, LockFault, lock_path, read_lock, render_lock
 from masdsl.money import TokenPrice, usd_per_million
 from masdsl.pricing import NoPrice, folder_of
-from masdsl.pricing_table import Table, installed_table, litellm_version
+from masdsl.pricing.lock import Lock, LockFault, lock_path, read_lock, render_lock
+from masdsl.pricing.table import Table, installed_table, litellm_version
 
 
 class _Plan(NamedTuple):
@@ -74,8 +74,8 @@ def _used_models(paths: Sequence[str]) -> tuple[dict[str, set[str]], tuple[Findi
 
 
 def _add_models(path: str, findings: Findings, configs: dict[str, Config], used: dict[str, set[str]]) -> None:
+    from masdsl.bounds.rates import listed_models
     from masdsl.pipeline import check_file
-    from masdsl.rates import listed_models
 
     folder = os.path.dirname(path)
     if folder not in configs:

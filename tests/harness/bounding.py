@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from masdsl import pipeline, sizes
+from masdsl import pipeline
 from masdsl.bounds.result import MICROSECONDS, FlowBound
 from masdsl.check.check import check_parsed
 from masdsl.check.program import Flow
@@ -22,7 +22,7 @@ from masdsl.config import DEFAULT, Config, ModelConfig
 from masdsl.diagnostics.base import ERROR, Findings
 from masdsl.diagnostics.render import render_short
 from masdsl.money import TokenPrice
-from masdsl.rates import prices_of
+from masdsl.bounds.rates import rates_of
 from masdsl.runtime import Program, Result, RunFailed
 from masdsl.runtime.models.base import ChatModel, Price, Reply, Request
 from masdsl.source import Source
@@ -83,7 +83,9 @@ def prepared(text: str) -> Case:
     program = check_parsed(parsed, config=CONFIG, read_module=lambda *_: "no modules here", findings=findings)
     errors = [finding for finding in findings.sorted() if finding.diagnostic.severity == ERROR]
     assert program is not None, f"{render_short(errors)}\n{text}"
-    return Case(text, program, pipeline.load(program), prices_of(program, CONFIG))
+    rates = rates_of(program, CONFIG)
+    prices = {key: rate.price for key, rate in rates.items() if rate.price is not None}
+    return Case(text, program, pipeline.load(program), prices)
 
 
 class _Priced:
@@ -100,8 +102,15 @@ class _Priced:
         pass
 
 
-def play(case: Case, model: Any, inputs: Mapping[str, Any], flow: str = "main", **options: Any) -> Took:
-    """Run a flow in virtual time with a model that has tools (`adversary.Adversary`); return what it took."""
+def play(
+    case: Case,
+    model: Any,
+    inputs: Mapping[str, Any],
+    flow: str = "main",
+    tools: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> Took:
+    """Run a flow in virtual time; return what it took. Without `tools` the model has some (`adversary.Adversary`)."""
     why = ""
     try:
         result = virtual_time.run(
@@ -109,7 +118,7 @@ def play(case: Case, model: Any, inputs: Mapping[str, Any], flow: str = "main", 
                 flow,
                 inputs,
                 models=lambda name, tier: _Priced(model, name if name in PRICES else "fast"),
-                tools=model.tools,
+                tools=model.tools if tools is None else tools,
                 **options,
             )
         )
@@ -166,8 +175,3 @@ def exceeded(took: Took, bound: FlowBound) -> list[str]:
             if spent < least
         ]
     return found
-
-
-def least_request(tokens: int) -> int:
-    """Return what a request that counts so many tokens costs at least."""
-    return -(-tokens // sizes.LEAST_SHARE)

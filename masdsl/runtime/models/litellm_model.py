@@ -189,7 +189,7 @@ def _hush() -> None:
 
 
 def listed_price(model: str, url: str | None = None) -> Price | None:
-    """Return the price of a model in the list that comes with litellm (`masdsl.pricing_table`), None without one."""
+    """Return the price of a model in the list that comes with litellm (`masdsl.pricing.table`), None without one."""
     price = pricing.listed_price(model, url)
     return None if price is None else Price(*(float(usd_per_million(part)) for part in price))
 

@@ -12,9 +12,9 @@ from __future__ import annotations
 import os
 
 from masdsl.config import DEFAULT, EMBEDDED_MODEL, Config, ModelConfig, NoModel, find_model, load_config
-from masdsl.lock import LockFault
 from masdsl.money import usd_per_million
 from masdsl.pricing import NoPrice, NotLocked, Prices
+from masdsl.pricing.lock import LockFault
 from masdsl.runtime.models.base import ChatModel, ModelError, Price
 from masdsl.runtime.models.counted import CountedModel
 
@@ -108,8 +108,7 @@ def _counted(model: ChatModel, entry: ModelConfig) -> ChatModel:
     """Return the model together with its own tokenizer, where the configuration names that."""
     if entry.tokenizer is None:
         return model
-    from masdsl.counters import counter_of
-    from masdsl.tokenizers import TokenizerError
+    from masdsl.tokenizers import TokenizerError, counter_of
 
     try:
         counter = counter_of(entry.tokenizer)

@@ -22,7 +22,7 @@ from masdsl.config import (
     Config,
     ModelConfig,
 )
-from masdsl.config_places import Places
+from masdsl.config.places import Places
 from masdsl.diagnostics.base import Diagnostic, Findings
 from masdsl.diagnostics.config import ConfigSyntax, MissingConfigKey, UnknownConfigKey, UnknownModel, WrongConfigValue
 from masdsl.diagnostics.suggest import nearest
@@ -320,7 +320,7 @@ class _Reader(NamedTuple):
         """Return the warnings that the file allows by pattern."""
         if not table:
             return ()
-        from masdsl.config_allow import read_allowances
+        from masdsl.config.allow import read_allowances
 
         return tuple(read_allowances(table, lambda key, *fault: self.wrong(("allow", key), *fault)))
 

@@ -1,7 +1,7 @@
 """What a model costs: the configuration says it, else `mas.lock`, else the price table that comes with litellm.
 
 Nothing else does: no network, no environment variable, no guess. A model for which none of them has a price has none,
-which is an error before a run (`masdsl.rates`), and never a zero. Models that run on this machine cost nothing.
+which is an error before a run (`masdsl.bounds.rates`), and never a zero. Models that run on this machine cost nothing.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import os
 from typing import Final
 
 from masdsl.config import LOCAL_KINDS, Config, ModelConfig
-from masdsl.lock import LOCK_NAME, lock_path, read_lock
 from masdsl.money import FREE, BadAmount, TokenPrice, price_per_million
+from masdsl.pricing.lock import LOCK_NAME, lock_path, read_lock
 
 LISTED_ADDRESSES: Final = ("https://api.openai.com/",)
 """Addresses at which the table's prices hold. At any other, such as that of a server of one's own, of a reseller or of
@@ -38,7 +38,7 @@ class Prices:
         Raises:
             NotLocked: the lock does not pin it.
             NoPrice: nothing says its price.
-            masdsl.lock.LockFault: the lock is needed and cannot be used.
+            masdsl.pricing.lock.LockFault: the lock is needed and cannot be used.
         """
         price = own_price(entry)
         if price is not None:
@@ -46,7 +46,7 @@ class Prices:
         name = listed_name(entry)
         lock = read_lock(self.lock_path) if self.lock_path else None
         if lock is None:
-            from masdsl.pricing_table import installed_table  # regular expressions that most programs do without
+            from masdsl.pricing.table import installed_table  # regular expressions that most programs do without
 
             return installed_table().price(name)
         try:
@@ -84,7 +84,7 @@ def listed_price(model: str, url: str | None = None) -> TokenPrice | None:
 
     `url` is the address at which it is asked, if it is not the provider's usual one.
     """
-    from masdsl.pricing_table import installed_table
+    from masdsl.pricing.table import installed_table
 
     try:
         return installed_table().price(listed_name(ModelConfig(model, "litellm", model=model, url=url)))

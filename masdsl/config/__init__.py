@@ -100,7 +100,7 @@ class Config(NamedTuple):
         """Return the codes that are allowed in the program of this name (its path), and the reason of each."""
         if not self.allow:
             return {}
-        from masdsl.config_allow import matching
+        from masdsl.config.allow import matching
 
         return matching(self, name)
 
@@ -210,7 +210,7 @@ def load_config(start_dir: str, findings: Findings) -> Config:
     path = find_config(start_dir)
     if path is None:
         return DEFAULT
-    from masdsl.config_reader import parse_config
+    from masdsl.config.reader import parse_config
     from masdsl.reading import read_source
 
     source = read_source(shown_path(path), findings)

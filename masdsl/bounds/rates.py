@@ -10,10 +10,10 @@ from masdsl.check.program import Agent, Invoke, Program
 from masdsl.check.uses import nodes_of
 from masdsl.config import CONFIG_NAME, DEFAULT_TIER, LOCAL_KINDS, Config, ModelConfig, NoModel, find_model, shown_path
 from masdsl.diagnostics.base import Diagnostic, Findings
-from masdsl.lock import LOCK_NAME, LockFault
 from masdsl.money import TokenPrice
 from masdsl.node import NOWHERE, Span
 from masdsl.pricing import NoPrice, NotLocked, Prices, folder_of, listed_name, own_price
+from masdsl.pricing.lock import LOCK_NAME, LockFault
 from masdsl.source import Source
 
 
@@ -79,8 +79,7 @@ def counts_of(rates: Rates, findings: Findings | None = None) -> dict[str, Calla
     """
     if all(rate.tokenizer is None for rate in rates.values()):
         return {}
-    from masdsl.counters import counter_of
-    from masdsl.tokenizers import TokenizerError
+    from masdsl.tokenizers import TokenizerError, counter_of
 
     counts: dict[str, Callable[[str], int]] = {}
     for key, rate in rates.items():
@@ -118,7 +117,7 @@ def listed_models(program: Program, config: Config, findings: Findings) -> froze
     Those are the models of agents that a flow or a test can reach and whose price nothing else says. One that the
     table of the installed litellm has no price for either is reported.
     """
-    from masdsl.pricing_table import installed_table
+    from masdsl.pricing.table import installed_table
 
     names: set[str] = set()
     faults: list[tuple[Agent, ModelConfig, Exception]] = []
