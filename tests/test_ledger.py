@@ -292,6 +292,31 @@ def test_ten_thousand_that_wait_take_no_quadratic_time() -> None:
     assert tries < 40_000
 
 
+def test_calls_that_wait_at_two_meters_do_not_pass_each_other_round_for_ever() -> None:
+    """Each of them has room in one of the meters and finds others first in the other one, whichever it waits at."""
+    tries = 0
+
+    class Counting(Meter):
+        def _has_room(self, claim: Claim, ticket: Any) -> bool:
+            nonlocal tries
+            tries += 1
+            assert tries < 1000, "nobody is ever served"
+            return super()._has_room(claim, ticket)
+
+    async def scene() -> None:
+        outer = Counting(Limits(tokens=9), "outer")
+        inner = Counting(Limits(tokens=7), "inner", outer)
+
+        async def one(meter: Meter, tokens: int, after: int) -> None:
+            reservation = await meter.reserve(claim(tokens=tokens))
+            await asyncio.sleep(after)
+            meter.settle(reservation, Cost())
+
+        await asyncio.gather(one(inner, 6, 2), one(outer, 5, 2), one(inner, 7, 0), one(inner, 2, 2), one(inner, 2, 2))
+
+    played(scene)
+
+
 LIMITS = st.builds(
     lambda calls, tokens, pico: Limits(calls=calls, tokens=tokens, usd=None if pico is None else pico / 10**12),
     st.none() | st.integers(0, 40),

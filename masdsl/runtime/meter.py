@@ -19,7 +19,7 @@ else for nothing. All methods run in one event loop, and nothing is awaited betw
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from bisect import insort
 from dataclasses import dataclass
 from math import isfinite
 from typing import Final, NamedTuple
@@ -124,6 +124,24 @@ class Reservation:
     settled: bool = False
 
 
+class _Ticket:
+    """The place of a call that waits for room, whichever meter it waits at: who has asked before is served before.
+
+    Were it new at each meter, two calls could wait for each other in turns, at two meters, for ever.
+    """
+
+    __slots__ = ("called", "number")
+    called: asyncio.Future[None]
+    """Done when it is time to try again."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+
+def _since(ticket: _Ticket) -> int:
+    return ticket.number
+
+
 class Meter:
     """Counts what is spent below it, and what is reserved. `name` says in messages whose limits these are."""
 
@@ -139,7 +157,8 @@ class Meter:
         self.began = asyncio.get_running_loop().time()
         self._most_picodollars = None if limits.usd is None else limit_of(limits.usd)
         self._chain: tuple[Meter, ...] = (self, *(parent._chain if parent else ()))
-        self._queue: deque[asyncio.Future[None]] = deque()
+        self._queue: list[_Ticket] = []  # in the order of asking
+        self._asked = 0
         ends = [
             (meter.began + meter.limits.seconds, meter) for meter in self._chain if meter.limits.seconds is not None
         ]
@@ -162,20 +181,18 @@ class Meter:
         `until` is a time of the loop until which it may wait for calls under way. Raises BudgetRefused, for the limit
         that has no room, nothing having been counted.
         """
-        ticket: asyncio.Future[None] | None = None
+        ticket: _Ticket | None = None
         full: Meter | None = None
         try:
-            while True:
-                room = self._first_without_room(claim, ticket)
-                if room is None:
-                    break
-                if room is not full or ticket is None:
-                    if full is not None and ticket is not None:
+            while (room := self._first_without_room(claim, ticket)) is not None:
+                if ticket is None:
+                    ticket = self._chain[-1]._new_ticket()
+                if room is not full:
+                    if full is not None:
                         full._leave(ticket)
-                    ticket = room._join()
+                    insort(room._queue, ticket, key=_since)
                     full = room
-                else:
-                    ticket = room._stay(ticket)
+                ticket.called = asyncio.get_running_loop().create_future()
                 await self._wait(claim, full, ticket, until)
             for meter in self._chain:
                 meter.calls += claim.calls
@@ -212,7 +229,7 @@ class Meter:
 
     # ------------------------------------------------------------ room
 
-    def _first_without_room(self, claim: Claim, ticket: asyncio.Future[None] | None) -> Meter | None:
+    def _first_without_room(self, claim: Claim, ticket: _Ticket | None) -> Meter | None:
         """Return the innermost meter in which the call fits only once others have settled, or have had their turn.
 
         Raises BudgetRefused where it cannot fit at all.
@@ -223,7 +240,7 @@ class Meter:
                 found = meter
         return found
 
-    def _has_room(self, claim: Claim, ticket: asyncio.Future[None] | None) -> bool:
+    def _has_room(self, claim: Claim, ticket: _Ticket | None) -> bool:
         """Whether the call fits now; raise BudgetRefused when it never will."""
         limits, cost = self.limits, claim.cost
         if limits.calls is not None and self.calls + claim.calls > limits.calls:
@@ -253,8 +270,8 @@ class Meter:
                     what = f"it may cost {may} USD, more than the {most} in all"
                 raise self._refusal(claim, "usd", what)
             room = room and cost.picodollars <= left - self.held_picodollars
-        others_first = bool(self._queue) and self._queue[0] is not ticket and bool(cost.tokens)
-        return room and not others_first
+        others_first = bool(self._queue) and (ticket is None or self._queue[0].number < ticket.number)
+        return room and not (others_first and cost.tokens)
 
     @property
     def _end(self) -> float:
@@ -265,12 +282,12 @@ class Meter:
 
     # ------------------------------------------------------------ waiting
 
-    async def _wait(self, claim: Claim, full: Meter, ticket: asyncio.Future[None], until: float | None) -> None:
+    async def _wait(self, claim: Claim, full: Meter, ticket: _Ticket, until: float | None) -> None:
         """Wait until a call has settled in the meter that is full, but not beyond `until` or the deadline."""
         ends = [end for end in (until, self.deadline) if end is not None]
         try:
             async with asyncio.timeout_at(min(ends) if ends else None):
-                await ticket
+                await ticket.called
         except TimeoutError:
             if self._first_to_end is not None and (until is None or self._first_to_end[0] <= until):
                 meter = self._first_to_end[1]
@@ -280,18 +297,11 @@ class Meter:
             what = "calls under way held what is left until the step's own time was used up"
             raise full._refusal(claim, limit, what) from None
 
-    def _join(self) -> asyncio.Future[None]:
-        ticket: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._queue.append(ticket)
-        return ticket
+    def _new_ticket(self) -> _Ticket:
+        self._asked += 1
+        return _Ticket(self._asked)
 
-    def _stay(self, ticket: asyncio.Future[None]) -> asyncio.Future[None]:
-        """Return a new ticket at the place of one that was called in vain."""
-        renewed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._queue[self._queue.index(ticket)] = renewed
-        return renewed
-
-    def _leave(self, ticket: asyncio.Future[None]) -> None:
+    def _leave(self, ticket: _Ticket) -> None:
         """Leave the queue; whoever was next may try."""
         if ticket in self._queue:
             was_first = self._queue[0] is ticket
@@ -300,5 +310,5 @@ class Meter:
                 self._call_next()
 
     def _call_next(self) -> None:
-        if self._queue and not self._queue[0].done():
-            self._queue[0].set_result(None)
+        if self._queue and not self._queue[0].called.done():
+            self._queue[0].called.set_result(None)
