@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from masdsl import pipeline
+from masdsl.bounds.rates import rates_of
 from masdsl.bounds.result import MICROSECONDS, FlowBound
 from masdsl.check.check import check_parsed
 from masdsl.check.program import Flow
@@ -22,7 +23,6 @@ from masdsl.config import DEFAULT, Config, ModelConfig
 from masdsl.diagnostics.base import ERROR, Findings
 from masdsl.diagnostics.render import render_short
 from masdsl.money import TokenPrice
-from masdsl.bounds.rates import rates_of
 from masdsl.runtime import Program, Result, RunFailed
 from masdsl.runtime.models.base import ChatModel, Price, Reply, Request
 from masdsl.source import Source
