@@ -18,10 +18,16 @@ if TYPE_CHECKING:
     from masdsl.api import LoadedFlow as LoadedFlow
     from masdsl.api import LoadedProgram as LoadedProgram
     from masdsl.api import ProgramError as ProgramError
+    from masdsl.api import apply as apply
+    from masdsl.api import bind as bind
     from masdsl.api import build as build
     from masdsl.api import check as check
+    from masdsl.api import compose as compose
+    from masdsl.api import diff as diff
     from masdsl.api import format as format
+    from masdsl.api import invert as invert
     from masdsl.api import load as load
+    from masdsl.api import merge as merge
     from masdsl.api import run as run
     from masdsl.config import Config as Config
     from masdsl.config import ModelConfig as ModelConfig
@@ -52,11 +58,17 @@ _HOMES = {
     "Span": "node",
     "UnknownCode": "diagnostics.catalogue",
     "__version__": "version",
+    "apply": "api",
+    "bind": "api",
     "build": "api",
     "check": "api",
+    "compose": "api",
+    "diff": "api",
     "explain": "diagnostics.catalogue",
     "format": "api",
+    "invert": "api",
     "load": "api",
+    "merge": "api",
     "render_json": "diagnostics.render",
     "render_short": "diagnostics.render",
     "render_text": "diagnostics.render",

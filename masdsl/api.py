@@ -14,11 +14,14 @@ from masdsl.source import Source
 if TYPE_CHECKING:
     from masdsl.check.program import Program
     from masdsl.emit import PyModule
+    from masdsl.patch.merge import Merged
     from masdsl.runtime import Program as CompiledProgram
     from masdsl.runtime import Result
     from masdsl.runtime.models.base import ChatModel
     from masdsl.runtime.program import Models
     from masdsl.runtime.tool import ToolFunction
+    from masdsl.syntax.ast import Patch
+    from masdsl.syntax.ast import Program as SyntaxTree
 
 Location: TypeAlias = "str | os.PathLike[str] | Source"
 """Where a program is: the path of a file, or a `Source` that holds its text. A string is always a path."""
@@ -92,11 +95,157 @@ def _check(
 
     if isinstance(program, Source):
         if config is None:
-            is_file = not program.name.startswith("<")
-            config = load_config(os.path.dirname(program.name), findings) if is_file else DEFAULT
+            config = _config_of(program, findings)
         return check_source(program, config, findings, priced=priced), config
     checked = check_file(os.fspath(program), findings, config, priced=priced)
     return checked.program, checked.config
+
+
+def _config_of(program: Source, findings: Findings) -> Config:
+    """Return the configuration of the folder of a text; the defaults for one that is no file."""
+    is_file = not program.name.startswith("<")
+    return load_config(os.path.dirname(program.name), findings) if is_file else DEFAULT
+
+
+# ---------------------------------------------------------------- changing
+
+
+def diff(before: Location, after: Location) -> Source:
+    """Return the smallest patch that makes one program of another, as text; layout and comments do not count.
+
+    Where the two are equal the patch has no edits.
+
+    Raises:
+        ProgramError: one of them has syntax errors or cannot be read.
+        ValueError: `after` declares a name twice.
+    """
+    from masdsl.patch.diff import diff as diff_trees
+
+    findings = Findings()
+    return _patch_text(diff_trees(_tree(before, findings), _tree(after, findings)))
+
+
+def apply(patch: Location, program: Location, *, config: Config | None = None) -> Source:
+    """Return a program after a patch, in canonical layout, with its comments. It has the name of `program`.
+
+    The patched program is checked as a whole, under the configuration that `check` would use.
+
+    Raises:
+        ProgramError: the patch is refused, or one of the two has errors; then nothing was changed.
+    """
+    from masdsl.patch.patching import apply_patch
+    from masdsl.pipeline import check_source
+
+    findings = Findings()
+    source, program_source = _text(patch, findings), _text(program, findings)
+    used = config if config is not None else _config_of(program_source, findings)
+    done = apply_patch(source, program_source, findings, lambda text, found: check_source(text, used, found))
+    if done is None or not findings.ok:
+        raise ProgramError(findings.sorted())
+    return done.source
+
+
+def invert(patch: Location, program: Location) -> Source:
+    """Return the patch that undoes another one: it makes `program` again of what `patch` makes of it.
+
+    Raises:
+        ProgramError: the patch does not fit the program, or one of the two has errors.
+    """
+    from masdsl.patch.diff import diff as diff_trees
+    from masdsl.patch.patching import apply_patch
+
+    findings = Findings()
+    program_source = _text(program, findings)
+    done = apply_patch(_text(patch, findings), program_source, findings)
+    if done is None:
+        raise ProgramError(findings.sorted())
+    return _patch_text(diff_trees(done.program, _tree(program_source, findings)))
+
+
+def compose(first: Location, second: Location) -> Source:
+    """Return the patch that does what `first` and then `second` does.
+
+    Raises:
+        ProgramError: one of the two has syntax errors or cannot be read.
+    """
+    from masdsl.patch.conflicts import compose as compose_trees
+    from masdsl.patch.patching import read_patch
+    from masdsl.syntax import ast
+
+    findings = Findings()
+    parsed = [read_patch(_text(patch, findings), findings) for patch in (first, second)]
+    trees = [one.document for one in parsed if one is not None and isinstance(one.document, ast.Patch)]
+    if len(trees) < 2 or not findings.ok:
+        raise ProgramError(findings.sorted())
+    return _patch_text(compose_trees(*trees))
+
+
+def merge(base: Location, left: Location, right: Location) -> Merged:
+    """Join two changes of a program.
+
+    The result has the text of the program and its `conflicts`: with any, both versions of each stand in the text,
+    between marks, and `program` is None. Whether a merged program is well typed is not looked at.
+
+    Raises:
+        ProgramError: one of the three has syntax errors or cannot be read.
+    """
+    from masdsl.patch.merge import merge as merge_trees
+    from masdsl.patch.patching import notes_of
+    from masdsl.syntax import ast
+    from masdsl.syntax.parse import parse_program
+
+    findings = Findings()
+    parsed = [parse_program(_text(program, findings), findings) for program in (base, left, right)]
+    trees = [one.document for one in parsed if one.ok and isinstance(one.document, ast.Program)]
+    if len(trees) < 3:
+        raise ProgramError(findings.sorted())
+    return merge_trees(trees[0], trees[1], trees[2], notes_of(parsed))
+
+
+def bind(binding: Location, template: Location, *, config: Config | None = None) -> Source:
+    """Return the program that a template and a binding are; it is checked as a whole.
+
+    Raises:
+        ProgramError: the binding does not fit the template, or one of the two has errors.
+    """
+    from masdsl.patch.binding import bind as bind_sources
+    from masdsl.pipeline import check_source
+
+    findings = Findings()
+    source, template_source = _text(binding, findings), _text(template, findings)
+    used = config if config is not None else _config_of(template_source, findings)
+    done = bind_sources(source, template_source, findings, lambda text, found: check_source(text, used, found))
+    if done is None or not findings.ok:
+        raise ProgramError(findings.sorted())
+    return done.source
+
+
+def _patch_text(patch: Patch) -> Source:
+    from masdsl.syntax.print import print_document
+
+    return Source("<patch>", print_document(patch))
+
+
+def _tree(program: Location, findings: Findings) -> SyntaxTree:
+    from masdsl.syntax import ast
+    from masdsl.syntax.parse import parse_program
+
+    parsed = parse_program(_text(program, findings), findings)
+    if not parsed.ok or not isinstance(parsed.document, ast.Program):
+        raise ProgramError(findings.sorted())
+    return parsed.document
+
+
+def _text(location: Location, findings: Findings) -> Source:
+    """Return the text at a location. Raises ProgramError where it cannot be read."""
+    from masdsl.reading import read_source
+
+    if isinstance(location, Source):
+        return location
+    source = read_source(os.fspath(location), findings)
+    if source is None or not findings.ok:
+        raise ProgramError(findings.sorted())
+    return source
 
 
 # ---------------------------------------------------------------- running

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import masdsl
 from masdsl.diagnostics.base import ERROR, WARNING, Diagnostic, Finding, Findings
 from masdsl.diagnostics.catalogue import (
     RANGES,
@@ -24,6 +25,7 @@ from masdsl.diagnostics.render import render_short
 from masdsl.pipeline import check_file
 
 CODES = all_codes()
+CHANGE = "change"
 DIAGNOSTICS = Path(__file__).resolve().parent.parent / "masdsl" / "diagnostics"
 NO_EXAMPLE = {
     "MAS000": "no program is known that makes masdsl fail",
@@ -33,6 +35,7 @@ NO_EXAMPLE = {
     "MAS008": "about the machine",
     "MAS023": "about the layout, at which a check does not look",
     "MAS405": "about two states of a program",
+    "MAS811": "about two changes of a program",
     "MAS320": "such a program is too long to be read",
 }
 """Codes whose page cannot show a program that has the fault, and why. Codes of run time (MAS9xx) have tests of their
@@ -53,15 +56,18 @@ def check(example: Example, folder: Path) -> tuple[list[str], str]:
     for name, text in example.files:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
-    program = folder / "program.mas"
-    program.write_text(example.program, encoding="utf-8")
-    shown = findings_of(program)
+    change = re.match(r"(patch|bind) \d", example.program)
+    (folder / (f"{CHANGE}.mas" if change else "program.mas")).write_text(example.program, encoding="utf-8")
+    shown = findings_of(folder / "program.mas")
     return [finding.diagnostic.code for finding in shown], render_short(shown)
 
 
 def findings_of(path: Path) -> tuple[Finding, ...]:
-    """What checking a program finds and, where it has tests, running these."""
+    """What checking a program finds and, where it has tests, running these; or what changing it does."""
     findings = Findings()
+    change = path.with_name(f"{CHANGE}.mas")
+    if change.exists():
+        return findings_of_change(change, path)
     source, program, _ = check_file(str(path), findings)
     if source is not None and program is not None and program.tests:
         from masdsl.testing import run_tests
@@ -70,6 +76,18 @@ def findings_of(path: Path) -> tuple[Finding, ...]:
             for failure in outcome.failures:
                 findings.add(source, failure)
     return findings.sorted()
+
+
+def findings_of_change(change: Path, path: Path) -> tuple[Finding, ...]:
+    """What is found when the patch or binding at `change` is applied to a program."""
+    try:
+        if change.read_text(encoding="utf-8").startswith("bind"):
+            masdsl.bind(change, path)
+        else:
+            masdsl.apply(change, path)
+    except masdsl.ProgramError as error:
+        return error.findings
+    return ()
 
 
 @pytest.mark.parametrize("code", codes_with("bad"))

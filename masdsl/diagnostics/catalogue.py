@@ -22,11 +22,10 @@ RANGES = {
     "5": ("configuration and models", ("config",)),
     "6": ("prompts", ("prompts",)),
     "7": ("lints", ("lints", "suppressions")),
+    "8": ("bindings and patches", ("patches",)),
     "9": ("running", ("run",)),
 }
-"""First digit of a code -> what the range is about, and its files in this folder. (MAS8xx, bindings and patches, has
-none yet.)
-"""
+"""First digit of a code -> what the range is about, and its files in this folder."""
 
 
 class UnknownCode(LookupError):

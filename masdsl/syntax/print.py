@@ -50,6 +50,21 @@ def print_document(document: ast.Document) -> str:
     return _text_of(document, NO_NOTES)
 
 
+def print_with_notes(document: ast.Document, notes: Notes) -> str:
+    """Return the canonical text of a document with comments where `notes` has them; it ends with one line feed."""
+    return _text_of(document, notes)
+
+
+def print_part(node: ast.Item | ast.Statement, notes: Notes, indent: int = 0) -> str:
+    """Return the canonical lines of a declaration or statement with its comments, without a line feed at the end."""
+    printer = Printer(notes)
+    if isinstance(node, ast.Statement):
+        printer.statement(node, indent)
+    else:
+        printer.item(node, node, "")
+    return printer.text()
+
+
 def print_program(program: ast.Program) -> str:
     """Return the canonical text of a program, without comments; it ends with one line feed."""
     return _text_of(program, NO_NOTES)
