@@ -641,7 +641,8 @@ def test_the_store_keeps_to_its_size_and_forgets_what_was_not_used_for_longest(t
     store = Store(str(folder), most)
     shard = [key for number in range(30_000) if (key := _key(number)).startswith("0a")][:40]
     for at, key in enumerate(shard):
-        assert Store(str(folder), most).write(key, "x" * 100) if at % 2 else store.write(key, "x" * 100)
+        writer = Store(str(folder), most) if at % 2 else store
+        assert writer.write(key, _large(at))
         path = folder / key[:2] / key[2:]
         os.utime(path, (at, at))
         kept = list((folder / "0a").iterdir())
