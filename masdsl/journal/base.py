@@ -116,7 +116,7 @@ class Journal(Protocol):
     def create(self, header: RunHeader) -> OpenRun:
         """Begin a run. Raises RunExists and ValueError (a name that cannot be one).
 
-        The run is stored no later than its first row.
+        The run is stored no later than its first row, and by then tells of a name that another process took meanwhile.
         """
 
     def resume(self, run: str) -> OpenRun:

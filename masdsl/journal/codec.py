@@ -139,9 +139,10 @@ def _check(value: Any, depth: int) -> None:
     if depth == 0:
         raise ValueError(f"lists and objects are more than {MOST_DEPTH} levels deep")
     if isinstance(value, dict):
-        for key, inner in value.items():
-            if not isinstance(key, str):
+        for key in value:
+            if type(key) is not str:
                 raise TypeError(f"the key {key!r} is no text, so this is not JSON")
+        for inner in value.values():
             if type(inner) not in _PLAIN:
                 _check(inner, depth - 1)
     elif isinstance(value, (list, tuple)):

@@ -18,7 +18,7 @@ from masdsl.journal.base import Written
 from masdsl.journal.chain import link
 from masdsl.journal.database import Database, Locked
 from masdsl.journal.errors import JournalBusy, JournalError, RunExists, UnknownRun
-from masdsl.journal.record import COLUMNS, Change, Record, StoredRun
+from masdsl.journal.record import COLUMNS, CREATED, Change, Record, StoredRun
 
 PATIENCE: Final = 10.0
 """Seconds to wait for another process that holds the database locked."""
@@ -66,7 +66,7 @@ class GroupCommit(Database):
                 run.seq += 1
                 head = run.head = link(run.head, run.seq, what)
             loop = _running_loop()
-            waiting = None if loop is None else loop.create_future()
+            waiting = None if loop is None or what is CREATED else loop.create_future()
             if run.error is not None:
                 if waiting is None:
                     raise run.error
@@ -79,6 +79,8 @@ class GroupCommit(Database):
                 loop.call_soon(self._tick, loop)
         if waiting is not None:
             return waiting
+        if loop is not None:
+            return Written(seq)
         self.flush()
         if run.error is not None:
             raise run.error
@@ -160,7 +162,7 @@ class GroupCommit(Database):
                     if isinstance(what, bytes):
                         rows.append((run.record.number, seq, what, head))
                         run.stored = seq, head
-                    else:
+                    elif what is not CREATED:
                         self._change(run, what)
             self._insert(rows)
             if made and self._anchor is not None:

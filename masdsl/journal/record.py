@@ -71,6 +71,10 @@ class Change(NamedTuple):
     release: bool = False
 
 
+CREATED = Change()
+"""That a run begins."""
+
+
 class StoredRun:
     """A run of a journal in a database; see `OpenRun`."""
 

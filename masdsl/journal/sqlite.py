@@ -63,6 +63,8 @@ _NO_ROOM: Final = {
     sqlite3.SQLITE_AUTH,
     sqlite3.SQLITE_NOMEM,
 }
+_ERRORS: Final = (sqlite3.Error, UnicodeDecodeError)
+"""What `sqlite3` raises: also where SQLite's own message quotes a damaged file."""
 _READ_FAILED: Final = {sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ, sqlite3.SQLITE_IOERR_CORRUPTFS}
 _SHORT_WAIT: Final = 0.01
 """Seconds for which another process may hold up the event loop."""
@@ -96,7 +98,7 @@ class SqliteJournal(StoredJournal):
             self._connect()
         except BaseException as error:
             self._disconnect()
-            if isinstance(error, sqlite3.Error):
+            if isinstance(error, _ERRORS):
                 self._refuse(error)
             if isinstance(error, Locked):
                 raise JournalBusy("", f"{self.path} is locked by another process ({error}); try again later") from None
@@ -268,7 +270,7 @@ class SqliteJournal(StoredJournal):
                 db.execute(f"PRAGMA busy_timeout = {int(waits * 1000)}")
                 self._waits = waits
             db.execute("BEGIN IMMEDIATE")
-        except sqlite3.Error as error:
+        except _ERRORS as error:
             if _code(error) in _LOCKED:
                 raise Locked(str(error)) from None
             self._refuse(error)
@@ -276,7 +278,7 @@ class SqliteJournal(StoredJournal):
     def _commit(self) -> None:
         try:
             self._connection().execute("COMMIT")
-        except sqlite3.Error as error:
+        except _ERRORS as error:
             self._refuse(error)
 
     def _rollback(self) -> None:
@@ -284,7 +286,7 @@ class SqliteJournal(StoredJournal):
         if db.in_transaction:
             try:
                 db.execute("ROLLBACK")
-            except sqlite3.Error:  # it was rolled back already, by the error that is told
+            except _ERRORS:  # it was rolled back already, by the error that is told
                 pass
 
     @contextmanager
@@ -299,13 +301,13 @@ class SqliteJournal(StoredJournal):
     def _execute(self, sql: str, values: Sequence[Any] = ()) -> Sequence[tuple[Any, ...]]:
         try:
             return self._connection().execute(sql, values).fetchall()
-        except sqlite3.Error as error:
+        except _ERRORS as error:
             self._refuse(error)
 
     def _insert(self, entries: Sequence[tuple[int, int, bytes, bytes]]) -> None:
         try:
             self._connection().executemany("INSERT INTO entry (run, seq, record, hash) VALUES (?, ?, ?, ?)", entries)
-        except sqlite3.Error as error:
+        except _ERRORS as error:
             self._refuse(error)
 
     def _entries(self, record: Record, upto: int) -> Iterator[tuple[Any, Any, Any]]:
@@ -316,7 +318,7 @@ class SqliteJournal(StoredJournal):
             ):
                 yield row
                 last = row[0]
-        except sqlite3.Error as error:
+        except _ERRORS as error:
             raise JournalDamaged(record.id, last + 1, f"row {last + 1} cannot be read ({error})") from None
 
     def _is_alive(self, owner: str) -> bool:
@@ -363,7 +365,7 @@ class SqliteJournal(StoredJournal):
         except OSError as error:
             raise JournalFull(f"{self.path}.anchor", error.strerror or str(error)) from None
 
-    def _refuse(self, error: sqlite3.Error) -> NoReturn:
+    def _refuse(self, error: Exception) -> NoReturn:
         """Raise the journal's error for one of SQLite's."""
         code = _code(error)
         if code in _LOCKED:
@@ -374,7 +376,7 @@ class SqliteJournal(StoredJournal):
         raise JournalDamaged("", 0, f"{self.path}: {error}") from None
 
 
-def _code(error: sqlite3.Error) -> int:
+def _code(error: Exception) -> int:
     """Return SQLite's primary code of an error."""
     return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 

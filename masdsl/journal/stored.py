@@ -14,7 +14,7 @@ from masdsl.journal.chain import genesis, verified
 from masdsl.journal.codec import pack_header
 from masdsl.journal.commit import GroupCommit
 from masdsl.journal.errors import JournalBusy, JournalDamaged, RunExists, RunHasChildren, UnknownRun
-from masdsl.journal.record import COLUMNS, Record, StoredRun
+from masdsl.journal.record import COLUMNS, CREATED, Record, StoredRun
 
 _PAGE: Final = 100
 
@@ -23,7 +23,7 @@ class StoredJournal(GroupCommit):
     """A journal in a database; see `Journal`. A subclass knows the database: `SqliteJournal`, `PostgresJournal`."""
 
     def create(self, header: RunHeader) -> StoredRun:
-        """Begin a run; it is stored with its first row. Raises RunExists, ValueError."""
+        """Begin a run; it is stored with its first row, or before. Raises RunExists, ValueError."""
         return self._new(header._replace(parent=None, parent_seq=None), b"")
 
     def fork(self, run: str, upto_seq: int, header: RunHeader) -> StoredRun:
@@ -78,6 +78,7 @@ class StoredJournal(GroupCommit):
         with self._using:
             self.flush()
             below = 2**62 if before is None else self._find(before).number
+            self._check_runs()
         alive: dict[str, bool] = {"": False}
         while limit is None or limit > 0:
             with self._using:
@@ -170,6 +171,11 @@ class StoredJournal(GroupCommit):
                 seal=b"",
             )
             run = self._open[header.id] = StoredRun(self, record, header, start, record.genesis)
+            try:
+                self.add(run, CREATED)
+            except BaseException:
+                del self._open[header.id]
+                raise
             return run
 
     def _own(self, run: str) -> tuple[Record, int]:
@@ -211,12 +217,31 @@ class StoredJournal(GroupCommit):
     def _find(self, run: str) -> Record:
         record = self._look_up(run)
         if record is None:
+            self._check_runs(run)
             raise UnknownRun(run, str(self))
+        if record.id != run:
+            raise JournalDamaged(run, 0, "its index is damaged")
         return record.checked()
+
+    def _check_runs(self, missing: str = "") -> None:
+        """Raise JournalDamaged where runs are missing from the table, or `missing` is not: its index is damaged."""
+        if self._anchor is not None:
+            [(slots, free)] = self._execute("SELECT slots, (SELECT count(*) FROM free) FROM journal")
+            [(count,)] = self._execute("SELECT count(*) FROM run NOT INDEXED")
+            if type(slots) is not int or count != slots - free:
+                raise JournalDamaged(
+                    "", 0, f"it should hold {slots} runs less {free} deleted ones, and there are {count}"
+                )
+        if missing:
+            for fields in self._execute(f"SELECT {COLUMNS} FROM run ORDER BY number"):
+                if Record(*fields).checked().id == missing:
+                    raise JournalDamaged(missing, 0, "its index is damaged")
 
     def _last_seq(self, record: Record) -> int:
         [(last,)] = self._execute("SELECT max(seq) FROM entry WHERE run = ?", (record.number,))
-        return int(last) if last is not None else record.parent_seq
+        if last is not None and type(last) is not int:
+            raise JournalDamaged(record.id, 1, "the number of its last row is unreadable")
+        return record.parent_seq if last is None else last
 
     def _history(
         self, record: Record, upto: int | None = None, mark: Mark | None = None
