@@ -52,9 +52,11 @@ ALLOWED: dict[str, set[str]] = {
     "cache": FRONT,
     "pipeline": COMPILER | {"runtime", "suppressions"},
     "testing": COMPILER | {"pipeline", "runtime"},
+    "rectify": COMPILER | {"journal", "patch", "pipeline", "pricing", "runtime"},
     "project": set(),
-    "api": COMPILER | {"patch", "pipeline", "pricing", "runtime", "testing"},
-    "cli": COMPILER | {"", "api", "cache", "fixes", "patch", "pipeline", "pricing", "project", "runtime", "testing"},
+    "api": COMPILER | {"journal", "patch", "pipeline", "pricing", "rectify", "runtime", "testing"},
+    "cli": COMPILER
+    | {"", "api", "cache", "fixes", "journal", "patch", "pipeline", "pricing", "project", "rectify", "runtime", "testing"},
     "": FRONT | {"api", "config"},
     "__main__": {"cli"},
 }

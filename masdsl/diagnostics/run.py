@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from masdsl.diagnostics.base import Diagnostic, Label
+from masdsl.diagnostics.base import WARNING, Diagnostic, Label
 
 SHORT = 60
 """Characters of a reason that still stand well beside an excerpt."""
@@ -216,3 +216,134 @@ class NotGiven(Diagnostic):
 
     def help(self) -> str:
         return f"say what it answers: `given {self.callee} = ...`"
+
+
+class PatchAsksForMore(Diagnostic):
+    """A patch for a running program would let it do more than it may.
+
+    Why: whoever started the run has agreed to the program as it was. So a patch that is made while it runs may only
+    narrow what it does: no further tool, no tool that changes the world in other hands, no module of other code, and
+    only models that the configuration's tiers stand for.
+
+    To go on: start the run anew with a program that says so itself (`mas patch` applies the patch to a file).
+    """
+
+    code = "MAS920"
+    more: tuple[str, ...]
+
+    def title(self) -> str:
+        return "the patched program may do more than the program that runs"
+
+    def label(self) -> str:
+        return f"adds {', '.join(self.more[:3])}{', ...' if len(self.more) > 3 else ''}"
+
+    def help(self) -> str:
+        return "propose a patch with what the program has, or apply this one to the file with `mas patch`"
+
+
+class PatchRaisesBudget(Diagnostic):
+    """A patch for a running program would raise a budget, or take one away.
+
+    Why: a budget is a promise to whoever pays. A patch that is made while the program runs may lower one (`budget calls
+    10`, `set main.within.calls = 2`); it may neither raise nor remove one, nor change when and how often the run is
+    rectified.
+    """
+
+    code = "MAS921"
+    raised: tuple[str, ...]
+
+    def title(self) -> str:
+        return "the patched program would have another budget"
+
+    def label(self) -> str:
+        return "; ".join(self.raised[:3])
+
+    def help(self) -> str:
+        return "leave budgets, slices and `rectify` as they are, or lower them"
+
+
+class PatchReachesEffect(Diagnostic):
+    """Something that a patch brings into a running program could reach a tool that changes the world.
+
+    Why: a patch that a model proposes may come from whatever the model has read. Texts, numbers and statements in it
+    are therefore not trusted: nothing that they influence may be an argument of a tool declared with `effect`, decide
+    whether it is used, or instruct an agent that may use it.
+    """
+
+    code = "MAS922"
+    steps: tuple[str, ...]
+
+    def title(self) -> str:
+        return f"the patch could change what `{self.steps[0]}` does to the world"
+
+    def label(self) -> str:
+        more = len(self.steps) - 1
+        return f"reaches {self.steps[0]}" + (f" and {more} more" if more else "")
+
+    def help(self) -> str:
+        return "change only what no `effect` tool depends on: the model of an agent, or steps that end in the result"
+
+
+class PatchDoesNotFit(Diagnostic):
+    """What would be left of a running program after a patch may cost more than what is left of its budget.
+
+    Why: a patch that cannot be paid for ends the run a second time. The worst case of the patched program, without the
+    steps that are finished, has to fit. (Where the program as it was did not fit either, a rectifier that is part of
+    masdsl may also propose one that costs no more than that; the budget still refuses every call that goes beyond it.)
+    """
+
+    code = "MAS923"
+    over: tuple[tuple[str, str, str], ...]
+    """Measures with what is needed at worst and what is left, in words."""
+
+    def title(self) -> str:
+        return "the rest of the patched program does not fit what is left of the budget"
+
+    def label(self) -> str:
+        return "; ".join(f"up to {needed}, with {left} left" for _, needed, left in self.over)
+
+    def help(self) -> str:
+        return "make fewer or smaller calls: lower the count of a loop or of samples, an agent's `max`, or its `retry`"
+
+
+class PatchChangesEntry(Diagnostic):
+    """A patch for a running program would change the inputs or the type of value of the flow that runs.
+
+    Why: the run has begun with inputs of the declared types, and its caller waits for a value of the declared type.
+    """
+
+    code = "MAS924"
+    flow: str
+
+    def title(self) -> str:
+        return f"the patched program has no flow `{self.flow}` with the same inputs and type of value"
+
+    def label(self) -> str:
+        return "not the flow that runs"
+
+    def help(self) -> str:
+        return f"leave the name, the parameters and the type of flow `{self.flow}` as they are"
+
+
+class StoredDiffers(Diagnostic):
+    """The file of a program is no longer what a run began with.
+
+    Why: a run is resumed with the program that the journal keeps, so that finished steps stay what they were. What the
+    file says by now does not count for this run.
+
+    To go on: let the run go on as it began, or start a new one, which uses the file.
+    """
+
+    code = "MAS930"
+    severity = WARNING
+    run: str
+    module: str
+
+    def title(self) -> str:
+        return f"run {self.run} goes on with the program as it was stored, which is not what this file says now"
+
+    def label(self) -> str:
+        return "changed since the run began"
+
+    def help(self) -> str:
+        return "to use the file as it is, start a new run"

@@ -1,0 +1,171 @@
+"""How much a run may still cost at worst, and how much is left for that.
+
+    rest(P, s)  <=  worst(P) - paid(finished steps of s that surely are steps of P, with the same inputs)
+
+A run of P from the beginning in which those steps cost what they did cost would stay below worst(P), so what is left of
+it stays below the difference. A finished step counts only where nothing in the program that could influence it was
+changed, and where its agent may still be asked as often and say as much; money is counted at the price that P has for
+it now. Everything else that has been finished counts as if it were still to come: the figure is never too low, and may
+be too high.
+
+That holds for calls, tokens and money. For time there is no such figure: the seconds of a budget go on while the
+rectifier thinks. The ledger keeps them, as it keeps everything, call by call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from masdsl.bounds.amounts import NOTHING, Amounts
+from masdsl.bounds.flows import bound
+from masdsl.bounds.measures import MEASURES, lowest
+from masdsl.bounds.requests import Counts, Prices
+from masdsl.check.program import Agent, Limits, Program
+from masdsl.journal.base import Row
+from masdsl.rectify.influence import Declarations, influence
+from masdsl.rectify.locate import trail
+
+COUNTED: Final = ("calls", "tokens", "usd")
+"""The measures in which the rest is known; seconds are not."""
+
+
+class StepCost(NamedTuple):
+    """What a finished step cost; `value` is its value as JSON data."""
+
+    path: str
+    indices: tuple[int, ...]
+    calls: int
+    tokens_in: int
+    tokens_out: int
+    picodollars: int
+    value: object
+
+    @property
+    def address(self) -> str:
+        """The step's address, such as `main.refine.code[1]`."""
+        return f"{self.path}[{','.join(map(str, self.indices))}]" if self.indices else self.path
+
+
+def finished_steps(rows: Iterable[Row]) -> tuple[StepCost, ...]:
+    """Return the steps of a run that have a value, in the order in which they got it, and what each cost.
+
+    Of a call that was made more than once, because a process died or a step was tried again, the last time counts: so
+    the cost is one that a step can have in a single run.
+    """
+    paid: dict[tuple[str, tuple[int, ...]], dict[int, Row]] = {}
+    done: dict[tuple[str, tuple[int, ...]], object] = {}
+    for row in rows:
+        key = row.path, row.indices
+        if row.kind in ("reply", "fault"):
+            paid.setdefault(key, {})[row.part] = row
+        elif row.kind == "done":
+            done.pop(key, None)
+            done[key] = row.body.get("value")
+    return tuple(_cost(key, tuple(paid.get(key, {}).values()), value) for key, value in done.items())
+
+
+def _cost(key: tuple[str, tuple[int, ...]], calls: tuple[Row, ...], value: object) -> StepCost:
+    sums = [sum(row.body.get(name) or 0 for row in calls) for name in ("tokens_in", "tokens_out", "picodollars")]
+    return StepCost(*key, len(calls), sums[0], sums[1], sums[2], value)
+
+
+class Rates(NamedTuple):
+    """What a program's agents cost: prices and tokenizers, by their keys."""
+
+    prices: Prices
+    counts: Counts
+
+
+class Rest(NamedTuple):
+    """The worst case of what is left of a program: calls, tokens and picodollars."""
+
+    calls: int
+    tokens: int
+    usd: int
+
+    def to_json(self) -> dict[str, int]:
+        """Return it by measure."""
+        return self._asdict()
+
+
+class Version(NamedTuple):
+    """A program that a run went by: the first one, or one that a patch made. `entry` is the key of its flow that runs."""
+
+    program: Program
+    entry: str
+    rates: Rates
+
+
+def rest(
+    now: Version,
+    earlier: Sequence[Version],
+    finished: Sequence[StepCost],
+    *,
+    redo: Sequence[str] = (),
+    strict: bool = False,
+) -> Rest:
+    """Return the worst case of what is left of a run that goes by `now`, having gone by the `earlier` versions.
+
+    With addresses to `redo` nothing that is finished counts: what is done again may give another value, which may go
+    anywhere. `strict` is the policy under which changed agents are asked again.
+    """
+    worst = bound(now.program, now.rates.prices, now.rates.counts).flows[now.entry].most
+    paid = NOTHING
+    if not redo:
+        counts: Declarations = "anything" if strict else "nothing"
+        steps = [influence(one.program, now.program, now.entry, counts).steps for one in earlier]
+        changed = frozenset().union(*steps)
+        for step in finished:
+            paid = paid.plus(_still_paid(now, earlier, step, changed))
+    return Rest(max(worst.calls - paid.calls, 0), max(worst.tokens - paid.tokens, 0), max(worst.usd - paid.usd, 0))
+
+
+def _still_paid(
+    now: Version, earlier: Sequence[Version], step: StepCost, changed: frozenset[tuple[str, str]]
+) -> Amounts:
+    """Return what a finished step takes away from the worst case of the program as it is now."""
+    places = trail(now.program, now.program.flow(now.entry), step.path)
+    if not places or any((place.flow.key, place.step.path) in changed for place in places):
+        return NOTHING
+    key = places[-1].step.callee
+    agent = _agent(now.program, key)
+    olds = [(_agent(one.program, key), one.rates) for one in earlier]
+    if agent is None or not all(old is not None and _may_cost_as_much(agent, old) for old, _ in olds):
+        return NOTHING
+    count = now.rates.counts.get(key)
+    if any(rates.counts.get(key) is not count for _, rates in olds):
+        return Amounts(step.calls, 0, 0, 0, 0)
+    price = now.rates.prices.get(key)
+    usd = 0
+    if price is not None:
+        usd = price.of(step.tokens_in, step.tokens_out)
+        if all(rates.prices.get(key) == price for _, rates in olds):
+            usd = min(usd, step.picodollars)
+    return Amounts(step.calls, step.tokens_in, step.tokens_out, step.tokens_in + step.tokens_out, usd)
+
+
+def _agent(program: Program, key: str) -> Agent | None:
+    return next((agent for agent in program.agents if agent.key == key), None)
+
+
+def _may_cost_as_much(agent: Agent, old: Agent) -> bool:
+    """Whether everything that a step may have cost as `old` it may cost as `agent`: only the model may differ."""
+    return agent.replace(model=old.model, is_model_name=old.is_model_name) == old
+
+
+# ---------------------------------------------------------------- what is left
+
+
+def left_of(limits: Iterable[Limits | None], spent: Mapping[str, int]) -> dict[str, int | None]:
+    """Return what is left in each measure; None where nothing limits it. Amounts are picodollars and microseconds."""
+    together = tuple(limits)
+    left: dict[str, int | None] = {}
+    for measure in MEASURES:
+        most = lowest(measure, *together)
+        left[measure] = None if most is None else max(most - spent.get(measure, 0), 0)
+    return left
+
+
+Pricing = Callable[[Program], Rates]
+"""Says what the agents of a program cost, as the configuration or the host has it."""
