@@ -3,8 +3,8 @@
 There are three ways (`runtime/prompt.py`, `runtime/text.py`), and a function for each: `printed` for `{{ value }}`,
 `show` for the sections of a prompt and the results of tools, `as_json` for what is inside both.
 
-A text of size n has at most 6n thirds of a token. JSON's escapes at most double them. Where lines are indented each
-end of a line adds at most two thirds of what it and the digit behind it count.
+A text of size n has at most 6n thirds of a token. JSON's escapes at most double them. `INDENTED` says what the indents
+of its lines may add.
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ from typing import Final, assert_never
 
 from masdsl.bounds.runs import NO_TEXT, Run, any_of, between, constant, unknown
 from masdsl.bounds.runs import Extent as Extent
-from masdsl.sizes import counted_thirds
 from masdsl.types import Bool, Enum, Float, Int, List, Nothing, Opaque, Optional, Record, Text, Type, Unknown
 
 SIZE: Final = 6
 """Thirds of a counted token in a size of 1."""
+INDENTED: Final = (11, 6)
+"""The greatest factor by which a text counts more with two blanks behind each end of a line, as a fraction: the blanks
+add 2, and a digit at the start of the line counts 3 more behind them, where it and the end of the line counted 6."""
 
 _INT: Final = between("0", "-9223372036854775808")
 _FLOAT: Final = between("0", "-2.2250738585072014e-308")
@@ -162,7 +164,7 @@ def _indented(kind: Type) -> Run:
     if isinstance(kind, Optional):
         return _NONE.either(_indented(kind.inner))
     if isinstance(kind, Text):
-        return unknown(SIZE * kind.cap + 2 * (SIZE * kind.cap // counted_thirds("\n")))
+        return unknown(SIZE * kind.cap * INDENTED[0] // INDENTED[1])
     return show(kind)
 
 

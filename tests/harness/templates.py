@@ -67,8 +67,8 @@ def value_of(chance: Random, kind: Type) -> Any:
     """Plain data of a type, as large and as odd as it may be."""
     match kind:
         case Text(cap=cap):
-            if chance.random() < 0.4:  # full to the brim: each of these counts one token
-                return chance.choice('!"\n\\') * (2 * cap)
+            if chance.random() < 0.4:  # full to the brim: each of these counts one token, or two
+                return chance.choice(["!", '"', "\n", "\\"]) * (2 * cap) if chance.random() < 0.7 else "\n0" * cap
             text = "".join(
                 _sign(chance) * (1 if chance.random() < 0.6 else 6 * MAX_CAP) for _ in range(chance.randint(0, 8))
             )
