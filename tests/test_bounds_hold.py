@@ -35,10 +35,19 @@ def test_the_dearest_run_reaches_the_bound_and_the_cheapest_the_least(name: str)
     assert not battery.of_dearest(bound, name)
 
 
+LOOSE = {
+    "none in a section",  # what is passed for an optional counts as what may be passed
+    "names in capitals",  # letters may be three in capitals
+    "a list that may be empty in a template",  # of a text it is not asked how many lines it has
+    "a list of many rounds in rounds",  # what an inner loop has made longer is as long as it may be
+}
+"""Programs whose bound on input tokens is far from what any run takes, and why."""
+
+
 def test_the_table_reaches_calls_everywhere_and_input_tokens_nearly() -> None:
-    exact = [known for known in dearest.PROGRAMS if known.exact]
-    assert len(exact) >= 60 and len(dearest.PROGRAMS) - len(exact) <= 5
-    assert sum(known.share >= 0.6 for known in exact) >= len(exact) - 2
+    exact = [known for known in dearest.PROGRAMS if len(known.exact) == 2]
+    assert len(exact) >= 80 and len(dearest.PROGRAMS) - len(exact) <= 7
+    assert {known.name for known in exact if known.share < 0.6} == LOOSE
     assert sum(known.share >= 0.98 for known in exact) >= 12
 
 
@@ -105,7 +114,7 @@ def test_the_enemies_take_much_of_the_bounds() -> None:
 # ---------------------------------------------------------------- budgets that are as high as the bound
 
 
-@pytest.mark.parametrize("name", [known.name for known in dearest.PROGRAMS if known.exact])
+@pytest.mark.parametrize("name", [known.name for known in dearest.PROGRAMS if len(known.exact) == 2])
 def test_a_budget_as_high_as_the_bound_refuses_nothing(name: str) -> None:
     case, found = dearest.case_of(name), bound_of(dearest.case_of(name))
     usd = -(-found.most.usd // 10**6) / 10**6

@@ -23,16 +23,17 @@ from hashlib import sha256
 from typing import Any, Literal, TypeAlias
 
 from masdsl import sizes
-from masdsl.formats import schema_tokens
+from masdsl.formats import schema_tokens, value_tokens
 from masdsl.runtime import Agent, Program, Tool
 from masdsl.runtime.accounts import request_tokens
 from masdsl.runtime.models.base import ModelError, Price, Reply, Request
 from masdsl.runtime.shapes import type_of
 from masdsl.types import Bool, Enum, Float, Int, List, Optional, Record, Text, Type
 
-Act: TypeAlias = Literal["value", "none", "faulty", "tool", "billed", "unbilled", "timeout", "refused"]
+Act: TypeAlias = Literal["value", "none", "faulty", "tool", "billed", "unbilled", "timeout", "refused", "denied"]
 """What to do with a call: a value of the agent's type, none where it is optional, a reply that does not fit, the use of
-a tool, a failure of the connection that is billed or not, no answer in time, a refusal (which is not tried again)."""
+a tool, a failure of the connection that is billed or not, no answer in time, a refusal, no permission (these two are
+not tried again, and the last costs nothing)."""
 Choose: TypeAlias = Callable[[Request], "Act | None"]
 Pace: TypeAlias = Literal["instant", "last moment", "mixed"]
 
@@ -155,6 +156,8 @@ class Adversary:
                 raise ModelError("connection", "broken off", retry_after=self.wait, billed=act == "billed")
             case "refused":
                 raise ModelError("refused", "not that", billed=True)
+            case "denied":
+                raise ModelError("auth", "not you")
             case "timeout":
                 raise ModelError("timeout", "too slow", billed=True)
         text = self._text(request, agent, act)
@@ -221,7 +224,14 @@ class Adversary:
                 return '{"answer": null}' if agent.steps else "null"
             case "tool":
                 tool = agent.tools[int(self._draw(request, "tool") * len(agent.tools))]
+                if not self.varied:
+                    tool = max(agent.tools, key=lambda one: value_tokens(type_of(one.returns)))
                 kinds = {name: type_of(shape) for name, shape in tool.parameters.shapes.items()}
+                if not any_value:  # what a model says is shown to it again, however little of it a tool can take
+                    kinds = {
+                        name: Text(max(kind.cap, request.max_tokens)) if isinstance(kind, Text) else kind
+                        for name, kind in kinds.items()
+                    }
                 return self._fitting(
                     request,
                     lambda share: {

@@ -37,7 +37,7 @@ PRICES: dict[str, Price] = {
     "local": Price(0.0, 0.0),
 }
 """What the tiers of tested programs cost; agents without one are on `fast`. One has dearer prompts than replies."""
-TOOLS = {name: f"tests:{name}" for name in ("look", "send", "search", "fetch")}
+TOOLS = {name: f"tests:{name}" for name in ("look", "send", "search", "fetch", "dig")}
 MEASURES = ("calls", "tokens_in", "tokens_out", "tokens", "usd", "seconds")
 
 
