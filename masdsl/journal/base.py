@@ -10,7 +10,7 @@ import os
 import re
 import time
 from collections.abc import Awaitable, Generator, Iterator, Sequence
-from typing import Any, Final, Literal, NamedTuple, Protocol
+from typing import Any, Final, Literal, NamedTuple, Protocol, Self
 
 KINDS: Final = ("intent", "reply", "fault", "tool", "done", "failed", "claim", "patch", "end")
 """The kinds of rows that the runtime writes. A journal keeps rows of any kind."""
@@ -94,7 +94,7 @@ class OpenRun(Protocol):
     ) -> Awaitable[int]:
         """Add a row; awaiting the result gives its `seq` once the row is durable.
 
-        Rows become durable in the order of the calls, all of one turn of the event loop together. The awaitable
+        Rows become durable in the order of the calls, those of one turn of the event loop together. The awaitable
         raises JournalFull, JournalBusy or JournalDamaged; after that every further row of this run fails as well, and
         what was acknowledged is there for `resume`. The call itself raises TypeError or ValueError for a body that is
         not JSON. Without a running event loop the row is durable (or the error raised) when the call returns.
@@ -151,6 +151,10 @@ class Journal(Protocol):
 
     def close(self) -> None:
         """Write what is left and give all runs back."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *error: object) -> None: ...
 
 
 def new_id() -> str:

@@ -1,4 +1,4 @@
-"""Group commit: all rows that are added in one turn of the event loop are one transaction.
+"""Group commit: the rows that are added in one turn of the event loop are one transaction (some, if they are many).
 
 Whoever waits for them is told after the commit and after the anchor. A transaction that fails fails for good for the
 runs in it: their later rows fail with the same error, so that no row is ever there without those before it; `resume`
@@ -22,6 +22,8 @@ from masdsl.journal.record import COLUMNS, CREATED, Change, Record, StoredRun
 
 PATIENCE: Final = 10.0
 """Seconds to wait for another process that holds the database locked."""
+MOST_AT_ONCE: Final = 500
+"""Rows of one transaction; after it others have their turn of the event loop."""
 
 _running_loop = asyncio._get_running_loop
 _PAUSE: Final = 0.005
@@ -53,7 +55,7 @@ class GroupCommit(Database):
     def flush(self) -> None:
         """Store everything that was added so far, and wait for it. What fails fails at whoever waits for it."""
         with self._using:
-            if self._queue:
+            while self._queue:
                 self._write(patient=True)
 
     def add(self, run: StoredRun, what: bytes | Change) -> Awaitable[int]:
@@ -103,9 +105,15 @@ class GroupCommit(Database):
     def _tick(self, loop: _Loop) -> None:
         """Store what was added in this turn of the event loop."""
         self._ticking = None
-        if self._queue and not self._write(patient=False):
+        if not self._queue:
+            return
+        tried = self._write(patient=False)
+        if self._queue:
             self._ticking = loop
-            loop.call_later(_PAUSE, self._tick, loop)
+            if tried:
+                loop.call_soon(self._tick, loop)
+            else:
+                loop.call_later(_PAUSE, self._tick, loop)
 
     def _write(self, *, patient: bool) -> bool:
         """Store the queue; say whether that was tried. Not `patient`: another process may hold the database."""
@@ -125,7 +133,8 @@ class GroupCommit(Database):
             except JournalError as failure:
                 error = failure
             with self._lock:
-                batch, self._queue = self._queue, []
+                batch = self._queue[:MOST_AT_ONCE]
+                del self._queue[:MOST_AT_ONCE]
             try:
                 if error is None:
                     self._store(batch)

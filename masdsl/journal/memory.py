@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Iterator, Sequence
 from threading import RLock
-from typing import Any
+from typing import Any, Self
 
 from masdsl.journal.base import Row, RunHeader, RunSummary, Written, check_name, check_status
 from masdsl.journal.codec import pack_header, pack_row, unpack_header, unpack_row
@@ -159,6 +159,12 @@ class MemoryJournal:
         with self.lock:
             for kept in self._runs.values():
                 kept.owner = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
     def rows_of(self, kept: _Kept) -> Sequence[Row]:
         """Return a run's rows, those of its parents first."""

@@ -17,6 +17,7 @@ from masdsl.journal.errors import JournalBusy, JournalDamaged, RunExists, RunHas
 from masdsl.journal.record import COLUMNS, CREATED, Record, StoredRun
 
 _PAGE: Final = 100
+_LINE: Final = COLUMNS.replace("header, ", "")
 
 
 class StoredJournal(GroupCommit):
@@ -78,19 +79,23 @@ class StoredJournal(GroupCommit):
         with self._using:
             self.flush()
             below = 2**62 if before is None else self._find(before).number
-            self._check_runs()
+            expected = self._check_runs()
         alive: dict[str, bool] = {"": False}
+        seen = 0
         while limit is None or limit > 0:
             with self._using:
                 page = self._execute(
-                    f"SELECT {COLUMNS}, (SELECT max(seq) FROM entry WHERE run = number) FROM run"
+                    f"SELECT {_LINE}, (SELECT max(seq) FROM entry WHERE run = number) FROM run"
                     " WHERE number < ? ORDER BY number DESC LIMIT ?",
                     (below, _PAGE if limit is None or status else min(limit, _PAGE)),
                 )
             if not page:
+                if before is None and seen < expected and self._check_runs() == expected:
+                    raise JournalDamaged("", 0, f"it should hold {expected} runs, and {seen} are found")
                 return
+            seen += len(page)
             for *fields, last in page:
-                summary = self._summary(Record(*fields), last, alive)
+                summary = self._summary(Record._make((*fields[:12], b"", *fields[12:])), last, alive)
                 if status in (None, summary.status):
                     yield summary
                     limit = limit - 1 if limit is not None else None
@@ -223,19 +228,20 @@ class StoredJournal(GroupCommit):
             raise JournalDamaged(run, 0, "its index is damaged")
         return record.checked()
 
-    def _check_runs(self, missing: str = "") -> None:
-        """Raise JournalDamaged where runs are missing from the table, or `missing` is not: its index is damaged."""
+    def _check_runs(self, missing: str = "") -> int:
+        """Return how many runs there are. Raises JournalDamaged where some are gone, `missing` from its index only."""
+        [(count,)] = self._execute("SELECT count(*) FROM run")
         if self._anchor is not None:
             [(slots, free)] = self._execute("SELECT slots, (SELECT count(*) FROM free) FROM journal")
-            [(count,)] = self._execute("SELECT count(*) FROM run NOT INDEXED")
             if type(slots) is not int or count != slots - free:
                 raise JournalDamaged(
                     "", 0, f"it should hold {slots} runs less {free} deleted ones, and there are {count}"
                 )
-        if missing:
-            for fields in self._execute(f"SELECT {COLUMNS} FROM run ORDER BY number"):
-                if Record(*fields).checked().id == missing:
-                    raise JournalDamaged(missing, 0, "its index is damaged")
+        if missing and self._anchor is not None:
+            found = self._execute(f"SELECT {COLUMNS} FROM run ORDER BY number")
+            if len(found) != count or any(Record(*fields).checked().id == missing for fields in found):
+                raise JournalDamaged(missing, 0, "its index is damaged")
+        return int(count)
 
     def _last_seq(self, record: Record) -> int:
         [(last,)] = self._execute("SELECT max(seq) FROM entry WHERE run = ?", (record.number,))
