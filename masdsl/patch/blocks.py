@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from masdsl.patch.alignment import filled, traced
+from masdsl.patch.alignment import Prices, aligned
 from masdsl.patch.places import numbered, statement_names, taken_in_first_branch
 from masdsl.patch.right_sides import fine_right_side, replaced
 from masdsl.patch.scripts import Change, Found, FoundScript, Part, Region, Same, Script, Within, Wrapped
@@ -27,7 +27,7 @@ class Blocks:
     """Compares blocks; what was found about two statements is kept."""
 
     def __init__(self, texts: Texts) -> None:
-        self._texts = texts
+        self.texts = texts
         self._pairs: dict[tuple[int, int, int], Found | None] = {}
         self._alive: list[Any] = []
 
@@ -38,7 +38,7 @@ class Blocks:
 
         None where there is none: nothing can be put beside the statements of an empty block.
         """
-        text = self._texts.of
+        text = self.texts.of
         if not before:
             return FoundScript(0, Script((), ())) if not after else None
         start = 0
@@ -57,17 +57,22 @@ class Blocks:
         self, before: Statements, after: Statements, old: tuple[int, int], new: tuple[int, int], depth: int
     ) -> tuple[int, list[Same | Wrapped | Region]]:
         rows, columns = old[1] - old[0], new[1] - new[0]
-        drop = 1 + path_weight(depth)
-        head = 3 + path_weight(depth)
-        if not rows or not columns:
-            if not rows and not columns:
-                return 0, []
-            weight = sum(self._texts.weight(node) for node in after[new[0] : new[1]])
-            return (drop * rows if rows else head + weight), [Region(old, new)]
+        prices = Prices(1 + path_weight(depth), 3 + path_weight(depth))
+        weights = [self.texts.weight(node) for node in after[new[0] : new[1]]]
         pairs = self._candidates(before, after, old, new, depth)
-        weights = [self._texts.weight(node) for node in after[new[0] : new[1]]]
-        table, ways = filled(rows, columns, pairs, weights, drop, head)
-        return table, traced(rows, columns, ways, pairs, old, new)
+        self.texts.work += rows + columns + len(pairs) ** 2 // 2
+        cost, chain = aligned(rows, columns, {pair: found[0] for pair, found in pairs.items()}, weights, prices)
+        pieces: list[Same | Wrapped | Region] = []
+        row = column = 0
+        for next_row, next_column in (*chain, (rows, columns)):
+            if (row, column) != (next_row, next_column):
+                pieces.append(Region((old[0] + row, old[0] + next_row), (new[0] + column, new[0] + next_column)))
+            if (next_row, next_column) in pairs:
+                how = pairs[next_row, next_column][1]
+                made = Wrapped if isinstance(how, Script) else Same
+                pieces.append(made(old[0] + next_row, new[0] + next_column, how))
+            row, column = next_row + 1, next_column + 1
+        return cost, pieces
 
     def _candidates(
         self, before: Statements, after: Statements, old: tuple[int, int], new: tuple[int, int], depth: int
@@ -88,7 +93,7 @@ class Blocks:
                 (row, column)
                 for row, column in found
                 if names[old[0] + row] == others[new[0] + column]
-                or self._texts.of(before[old[0] + row]) == self._texts.of(after[new[0] + column])
+                or self.texts.of(before[old[0] + row]) == self.texts.of(after[new[0] + column])
             ]
         pairs: dict[tuple[int, int], tuple[int, Any]] = {}
         for row, column in found:
@@ -117,14 +122,14 @@ class Blocks:
         if inner is None:
             return None
         opener = empty_opener(other)
-        cost = 2 + path_weight(depth) + self._texts.weight(opener) - 2  # its braces are not written
+        cost = 2 + path_weight(depth) + self.texts.weight(opener) - 2  # its braces are not written
         return FoundScript(inner.cost + cost, inner.script)
 
     # ------------------------------------------------------------ statements
 
     def statement(self, one: ast.Statement, other: ast.Statement, depth: int) -> Found | None:
         """Return the cheapest edits inside a statement that make another of it; None where only replacing it will."""
-        if self._texts.of(one) == self._texts.of(other):
+        if self.texts.of(one) == self.texts.of(other):
             return Found(0, ())
         key = (id(one), id(other), depth)
         if key not in self._pairs:
@@ -183,7 +188,7 @@ class Blocks:
         """Return the cheapest edits in a block; where it has a name of its own (`suffix`), it may be replaced."""
         whole: Found | None = None
         if suffix:
-            weight = sum(self._texts.weight(node) for node in other.statements)
+            weight = sum(self.texts.weight(node) for node in other.statements)
             whole = Found(3 + path_weight(depth + 1) + weight, (Change("substitute", suffix, other),))
         found = self.script(one.statements, other.statements, depth + 1 + len(suffix))
         if found is None or (whole is not None and whole.cost < found.cost):
@@ -239,7 +244,7 @@ class Blocks:
         if other is None:
             return Found(0, ()) if one is None else Found(1 + path_weight(depth + 1), (Change("drop", ("else",)),))
         if one is None:
-            weight = sum(self._texts.weight(node) for node in other.statements)
+            weight = sum(self.texts.weight(node) for node in other.statements)
             return Found(3 + path_weight(depth + 1) + weight, (Change("substitute", ("else",), other),))
         return self._body(one, other, ("else",), depth)
 

@@ -9,7 +9,7 @@ from masdsl.patch import properties
 from masdsl.patch.blocks import Blocks, limit_changes
 from masdsl.patch.places import item_key, item_keys, name_of, statement_names
 from masdsl.patch.scripts import Change, Found, Part, Within
-from masdsl.patch.weights import Texts, edit_weight, expr_weight, path_weight
+from masdsl.patch.weights import edit_weight, expr_weight, path_weight
 from masdsl.syntax import ast
 
 
@@ -24,8 +24,8 @@ class Pairing:
 class Declarations:
     """Compares declarations; what was found about two of them is kept."""
 
-    def __init__(self, texts: Texts, blocks: Blocks, *, whole: bool = False) -> None:
-        self._texts = texts
+    def __init__(self, blocks: Blocks, *, whole: bool = False) -> None:
+        self.texts = blocks.texts
         self._whole = whole  # declarations are only replaced as a whole
         self._blocks = blocks
         self._known: dict[tuple[int, int], Found] = {}
@@ -34,7 +34,7 @@ class Declarations:
     def paired(self, before: Sequence[ast.Item], after: Sequence[ast.Item]) -> Pairing:
         """Return the cheapest way from one list of declarations to another."""
         old, new = item_keys(before), item_keys(after)
-        text = self._texts.of
+        text = self.texts.of
         rows, columns = len(before), len(after)
         start = 0
         while start < min(rows, columns) and old[start] == new[start] and text(before[start]) == text(after[start]):
@@ -60,7 +60,7 @@ class Declarations:
     def _middle(self, before: Sequence[ast.Item], after: Sequence[ast.Item], partner: list[int | None]) -> Pairing:
         """Choose the pairs, in order in both lists, whose edits cost least beside dropping and adding the others."""
         drops = [drop_weight(item) for item in before]
-        adds = [1 + self._texts.weight(item) for item in after]
+        adds = [1 + self.texts.weight(item) for item in after]
         # best[n]: what the pairs up to the n-th save, and the pair before it
         saved: list[tuple[int, int, int, int]] = []
         for row, column in enumerate(partner):
@@ -84,15 +84,17 @@ class Declarations:
 
     def item(self, one: ast.Item, other: ast.Item) -> Found:
         """Return the cheapest edits that make a declaration of another one that goes by the same name."""
-        if self._texts.of(one) == self._texts.of(other):
+        if self.texts.of(one) == self.texts.of(other):
             return Found(0, ())
         key = (id(one), id(other))
         found = self._known.get(key)
         if found is None:
             self._alive += [one, other]
-            whole = Found(1 + self._texts.weight(other), (Change("redeclare", (), other),))
+            whole = Found(1 + self.texts.weight(other), (Change("redeclare", (), other),))
             fine = self._fine(one, other) if type(one) is type(other) and not self._whole else None
-            found = self._known[key] = whole if fine is None or whole.cost <= fine.cost else fine
+            if fine is None or (whole.cost <= fine.cost and not _empties(one, other)):
+                fine = whole
+            found = self._known[key] = fine
         return found
 
     def _fine(self, one: Any, other: Any) -> Found | None:
@@ -106,13 +108,13 @@ class Declarations:
             case ast.EnumDecl():
                 return _fewer("words", one, other)
             case ast.Budget():
-                return Found(self._texts.weight(other), (Change("budget", (), other.limits),))
+                return Found(self.texts.weight(other), (Change("budget", (), other.limits),))
             case _:
                 return None
 
     def _flow(self, one: ast.Flow, other: ast.Flow) -> Found | None:
         inner = self._blocks.script(one.body.statements, other.body.statements, 2)
-        if inner is None or not other.body.statements:
+        if inner is None:
             return None
         head = self._head(one, other)
         parts = head.parts
@@ -125,7 +127,7 @@ class Declarations:
         names = (*statement_names(one.body.statements), *statement_names(other.body.statements))
         empty = ast.Block(())
         whole = other.replace(body=empty)
-        whole_cost = 1 + self._texts.weight(whole)
+        whole_cost = 1 + self.texts.weight(whole)
         found = Found(whole_cost, (Change("redeclare", (), whole),))
         bare = {"statics": (), "budget": None, "body": empty, "output": other.output}
         same = one.replace(**bare) == other.replace(**bare) and one.statics == other.statics
@@ -138,6 +140,11 @@ class Declarations:
             return found
         fine = Found(default.cost + limits.cost, (*default.parts, *limits.parts))
         return fine if fine.cost < whole_cost else found
+
+
+def _empties(one: ast.Item, other: ast.Item) -> bool:
+    """Whether a flow loses its whole body: `replace flow` with an empty body would keep it."""
+    return isinstance(one, ast.Flow) and isinstance(other, ast.Flow) and not other.body.statements
 
 
 def drop_weight(item: ast.Item) -> int:

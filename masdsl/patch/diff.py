@@ -14,6 +14,7 @@ from masdsl.patch.blocks import Blocks
 from masdsl.patch.declarations import Declarations
 from masdsl.patch.emit import item_edits
 from masdsl.patch.identity import short_base
+from masdsl.patch.order import declared
 from masdsl.patch.places import item_key
 from masdsl.patch.renames import find_renames
 from masdsl.patch.weights import Texts
@@ -43,11 +44,12 @@ def diff(before: ast.Program, after: ast.Program) -> ast.Patch:
 
 def _attempts(before: ast.Program, after: ast.Program) -> Iterator[tuple[ast.Edit, ...]]:
     """Yield ways that should do, the best first. Only names in unlikely places make the later ones needed."""
-    renames = find_renames(before, after)
+    known = Declarations(Blocks(Texts()))
+    renames = find_renames(before, after, known)
     if renames.edits:
-        yield (*renames.edits, *_plain(renames.program, after))
-    yield tuple(_plain(before, after))
-    yield tuple(_whole(before, after))
+        yield (*renames.edits, *_edits(renames.program, after, known))
+    yield tuple(_edits(before, after, known))
+    yield tuple(_edits(before, after, Declarations(Blocks(Texts()), whole=True)))
     yield (*_all_dropped(before), *(ast.AddEdit(item) for item in after.items[:1]), *_rest_added(after))
 
 
@@ -58,17 +60,8 @@ def _leads(edits: tuple[ast.Edit, ...], before: ast.Program, after: ast.Program)
         return False
 
 
-def _plain(before: ast.Program, after: ast.Program) -> Iterator[ast.Edit]:
+def _edits(before: ast.Program, after: ast.Program, known: Declarations) -> Iterator[ast.Edit]:
     """Yield the edits without any renaming."""
-    texts = Texts()
-    known = Declarations(texts, Blocks(texts))
-    return item_edits(before.items, after.items, known.paired(before.items, after.items), known)
-
-
-def _whole(before: ast.Program, after: ast.Program) -> Iterator[ast.Edit]:
-    """Yield edits of whole declarations alone."""
-    texts = Texts()
-    known = Declarations(texts, Blocks(texts), whole=True)
     return item_edits(before.items, after.items, known.paired(before.items, after.items), known)
 
 
@@ -90,10 +83,11 @@ def _rest_added(program: ast.Program) -> Iterator[ast.Edit]:
 def _refuse_twice(program: ast.Program) -> None:
     seen: set[str] = set()
     for item in program.items:
-        kind, name = item_key(item)
-        if not kind and name in seen:
-            raise NotAProgram(name)
-        seen.add(name if not kind else "")
+        names = [item_key(item)[1]] if isinstance(item, ast.Budget | ast.Rectify) else declared(item)
+        for name in names:
+            if name in seen:
+                raise NotAProgram(name)
+            seen.add(name)
 
 
 def invert(patch: ast.Patch, program: ast.Program) -> ast.Patch:

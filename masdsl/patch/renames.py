@@ -15,16 +15,18 @@ from masdsl.patch.declarations import Declarations
 from masdsl.patch.emit import path_of
 from masdsl.patch.places import NAMED_ITEMS, statements_of
 from masdsl.patch.rename import local_names
-from masdsl.patch.weights import Texts, edit_weight, tokens
+from masdsl.patch.weights import Texts, edit_weight
 from masdsl.syntax import ast
 from masdsl.syntax.print import print_item, print_statement
 
 MOST_TRIES: Final = 24
-"""Comparisons of whole programs that looking for renames may take; half of them for programs of middle size."""
-TRIED_WEIGHT: Final = 200_000
-"""The weight of all programs compared, as a bound on the time."""
+"""Comparisons of whole programs that looking for renames may take."""
+MOST_WORK: Final = 150_000
+"""Tokens printed and cells of tables filled (`Texts.work`) after which no further rename is looked for."""
 MOST_PAIRS: Final = 64
 """Pairs of names that are looked at, for each flow and for the declarations."""
+NEAR: Final = 4
+"""Where there are more, a name is compared with those that are bound at about the same place."""
 
 
 class Renames(NamedTuple):
@@ -34,16 +36,20 @@ class Renames(NamedTuple):
     program: ast.Program
 
 
-def find_renames(before: ast.Program, after: ast.Program) -> Renames:
-    """Return the renames that make the patch from one program to the other lighter."""
-    search = _Search(before, after)
+def find_renames(before: ast.Program, after: ast.Program, known: Declarations | None = None) -> Renames:
+    """Return the renames that make the patch from one program to the other lighter.
+
+    What is found out about parts of the programs is kept in `known`.
+    """
+    search = _Search(before, after, known or Declarations(Blocks(Texts())))
     search.run()
     return Renames(tuple(search.edits), search.program)
 
 
 class _Search:
-    def __init__(self, before: ast.Program, after: ast.Program) -> None:
+    def __init__(self, before: ast.Program, after: ast.Program, known: Declarations) -> None:
         self.program = before
+        self._known = known
         self.edits: list[ast.RenameEdit] = []
         self._after = after
         self._cost = -1
@@ -53,16 +59,16 @@ class _Search:
         if not any(True for _ in self._proposals()):
             return
         self._cost = self._cost_of(self.program)
-        size = sum(tokens(print_item(item)) for item in (*self.program.items, *self._after.items))
-        self._left = max(2, min(MOST_TRIES, TRIED_WEIGHT // max(1, size)))
+        self._left = MOST_TRIES
         tried: set[tuple[str, ...]] = set()
-        while self._left > 0:
+        while self._left > 0 and self._known.texts.work < MOST_WORK:
             fresh = [one for one in self._proposals() if _key(one) not in tried]
             if not fresh:
                 return
             if len(fresh) > self._left:
                 self._together(fresh, tried)
-                continue
+                self._left = 0
+                return
             edit = fresh[0]
             tried.add(_key(edit))
             self._try((edit,))
@@ -74,7 +80,7 @@ class _Search:
         for edit in fresh:
             tried.add(_key(edit))
             own = (edit.path[0].text, edit.path[-1].text), (edit.path[0].text, edit.name.text)
-            if not used.intersection(own) and len(chosen) < MOST_PAIRS:
+            if not used.intersection(own) and len(chosen) < MOST_TRIES:
                 used.update(own)
                 chosen.append(edit)
         self._try(tuple(chosen))
@@ -91,8 +97,7 @@ class _Search:
             self.edits += edits
 
     def _cost_of(self, program: ast.Program) -> int:
-        texts = Texts()
-        return Declarations(texts, Blocks(texts)).paired(program.items, self._after.items).cost
+        return self._known.paired(program.items, self._after.items).cost
 
     # ------------------------------------------------------------ candidates
 
@@ -152,9 +157,10 @@ def _locals(one: ast.Flow, other: ast.Flow) -> Iterator[ast.RenameEdit]:
     gone = _binding_places(one, old_names - new_names)
     come = _binding_places(other, new_names - old_names)
     found: list[tuple[float, int, ast.RenameEdit]] = []
-    for address, node, at in gone.values():
-        for new, (_, its_node, its_at) in come.items():
-            if type(node) is not type(its_node) or len(found) >= MOST_PAIRS**2:
+    few = len(gone) * len(come) <= MOST_PAIRS
+    for number, (address, node, at) in enumerate(list(gone.values())[:MOST_PAIRS]):
+        for its_number, (new, (_, its_node, its_at)) in enumerate(come.items()):
+            if type(node) is not type(its_node) or not (few or abs(number - its_number) <= NEAR):
                 continue
             likeness = _likeness(_shown(node), _shown(its_node)) - abs(at - its_at) / 1000
             if likeness > 0 or len(gone) * len(come) <= 9:

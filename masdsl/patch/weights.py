@@ -47,6 +47,8 @@ class Texts:
 
     def __init__(self) -> None:
         self._known: dict[int, tuple[Node, str, int]] = {}
+        self.work = 0
+        """How much was made so far: a measure of time that is the same on every machine."""
 
     def of(self, node: Node) -> str:
         """Return the canonical text of an item or a statement."""
@@ -61,6 +63,7 @@ class Texts:
         if entry is None:
             text = print_item(node) if isinstance(node, _ITEMS) else print_statement(node)  # type: ignore[arg-type]
             entry = self._known[id(node)] = (node, text, tokens(text))
+            self.work += entry[2]
         return entry
 
 
