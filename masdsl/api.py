@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from masdsl.config import DEFAULT, Config, load_config
@@ -14,9 +14,15 @@ from masdsl.source import Source
 if TYPE_CHECKING:
     from masdsl.check.program import Program
     from masdsl.emit import PyModule
+    from masdsl.journal import Journal, OpenRun, RunHeader
     from masdsl.patch.merge import Merged
+    from masdsl.rectify import Intervention, Rectifier
+    from masdsl.rectify.checks import Ground
+    from masdsl.rectify.durable import DurableRun
+    from masdsl.rectify.state import Tier
+    from masdsl.runtime import Limits, Result
     from masdsl.runtime import Program as CompiledProgram
-    from masdsl.runtime import Result
+    from masdsl.runtime.events import Observer
     from masdsl.runtime.models.base import ChatModel
     from masdsl.runtime.program import Models
     from masdsl.runtime.tool import ToolFunction
@@ -251,6 +257,13 @@ def _text(location: Location, findings: Findings) -> Source:
 # ---------------------------------------------------------------- running
 
 
+JournalPlace: TypeAlias = "Journal | str | os.PathLike[str] | bool | None"
+"""Where runs are kept: an open journal, a path or URL, or True for the user's own."""
+
+OPTIONS = ("journal", "resume", "rectifier", "policy", "run_id", "on_event", "on_intervention", "budget", "seed")
+"""What a flow takes besides its inputs, where it has no input of that name."""
+
+
 class LoadedFlow:
     """A flow of a loaded program, as a function of its inputs.
 
@@ -287,8 +300,14 @@ class LoadedFlow:
         return self.run_sync(*args, **inputs).value
 
     async def run(self, *args: Any, **inputs: Any) -> Result:
-        """Run the flow and return its value together with what it took."""
-        return await self._program.start(self._key, self._bound(args, inputs))
+        """Run the flow and return its value together with what it took.
+
+        Besides inputs it takes the options `journal`, `resume`, `rectifier`, `policy`, `on_event`, `on_intervention`,
+        `budget` and `seed` of `LoadedProgram.start`, by name, where the flow has no input of that name.
+        """
+        own = self.__signature__.parameters
+        options = {name: inputs.pop(name) for name in OPTIONS if name in inputs and name not in own}
+        return await self._program.start(self._key, self._bound(args, inputs), **options)
 
     def run_sync(self, *args: Any, **inputs: Any) -> Result:
         """Do what `run` does, from code that is not asynchronous."""
@@ -326,6 +345,7 @@ class LoadedProgram:
         self.compiled: CompiledProgram = load_checked(checked)
         self._models = models
         self._tools = tools
+        self._given_tools = tools
         self.flows: dict[str, LoadedFlow] = {
             flow.name: LoadedFlow(self, flow.name, key, function)
             for flow, (key, function) in zip(checked.flows, self.compiled.flows.items(), strict=True)
@@ -344,20 +364,87 @@ class LoadedProgram:
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *self.flows})
 
-    async def start(self, flow: str, inputs: Mapping[str, Any], **options: Any) -> Result:
+    async def start(
+        self,
+        flow: str,
+        inputs: Mapping[str, Any],
+        *,
+        journal: JournalPlace = None,
+        resume: str | None = None,
+        rectifier: Rectifier | bool | None = None,
+        policy: str = "frozen",
+        run_id: str | None = None,
+        on_event: Observer | None = None,
+        on_intervention: Callable[[Intervention, Program], None] | None = None,
+        budget: Limits | None = None,
+        ceiling: Limits | None = None,
+        seed: int = 0,
+    ) -> Result:
         """Run a flow of `compiled` by its name there, with the models and tools of this program.
 
-        `options` are further ones of `masdsl.runtime.Program.run`: `on_event`, `budget`, `seed`. The configuration's
-        ceiling holds around the budgets of the program and of the caller. Raises what `Program.run` raises, and
-        `masdsl.runtime.StepFailed` for a tool of the configuration that cannot be imported.
+        The configuration's ceiling holds around the budgets of the program and of the caller.
+
+        Args:
+            flow: its name.
+            inputs: by the names of its parameters; none for a run that is resumed.
+            journal: where the run is kept, so that it can be resumed: a path, a URL, a `masdsl.journal.Journal`, or
+                True for the user's own. None keeps nothing.
+            resume: the id of a run in the journal (the user's own where none is given) that goes on from where it
+                stood. It goes on with the program that it began with, whatever this one is.
+            rectifier: who repairs the run when it goes wrong. By default the built-in rules, where the program says
+                `rectify`; True for them in any case, False for nobody.
+            policy: whether finished steps stay whose declaration a patch has changed (`frozen`) or not (`strict`).
+            run_id: the id of a new run; made up where it is left out.
+            on_event: called for every event, in order, while the program runs.
+            on_intervention: called for every intervention of the rectifier, with the program as it was before.
+            budget: a further budget, besides the program's own.
+            ceiling: further limits around all others.
+            seed: the seed of every model's sampling follows from it.
+
+        Raises what `masdsl.runtime.Program.run` raises, `masdsl.journal.JournalError` for what is wrong with a journal,
+        `masdsl.runtime.StepFailed` for a tool of the configuration that cannot be imported, and ProgramError where the
+        program of a resumed run has errors under the present configuration.
         """
         from masdsl.runtime.granted import ceiling_of
         from masdsl.runtime.meter import tightest
 
-        tools = self._granted()
-        options["ceiling"] = tightest(options.get("ceiling"), ceiling_of(self.config))
+        ceiling = tightest(ceiling, ceiling_of(self.config))
+        rectifies = rectifier is not False and (bool(rectifier) or self.checked.rectify is not None)
+        async with self._models_of_run() as models:
+            if not (journal or resume or rectifies):
+                return await self.compiled.run(
+                    flow,
+                    inputs,
+                    models=models,
+                    tools=self._granted(),
+                    on_event=on_event,
+                    budget=budget,
+                    ceiling=ceiling,
+                    seed=seed,
+                )
+            opened = _journal(journal, resume)
+            try:
+                if resume is not None:
+                    if inputs:
+                        raise _input_error("a run that is resumed has its inputs already; give none")
+                    run = opened.resume(resume)
+                else:
+                    run = opened.create(self._header(flow, inputs, seed, policy, run_id))
+                try:
+                    durable = self._durable(run, models, rectifier, on_event, on_intervention, budget, ceiling)
+                    return await durable.run()
+                finally:
+                    await run.close()
+            finally:
+                if opened is not journal:
+                    opened.close()
+
+    @asynccontextmanager
+    async def _models_of_run(self) -> AsyncIterator[Models]:
+        """Give the models for one run, and close those that were opened for it."""
         if self._models is not None:
-            return await self.compiled.run(flow, inputs, models=self._models, tools=tools, **options)
+            yield self._models
+            return
         from masdsl.pricing import folder_of
         from masdsl.runtime.models.registry import resolver
 
@@ -369,11 +456,93 @@ class LoadedProgram:
             return opened[-1]
 
         try:
-            return await self.compiled.run(flow, inputs, models=resolve, tools=tools, **options)
+            yield resolve
         finally:
             for model in opened:
                 with suppress(Exception):  # the run is over; what a connection says on leaving changes nothing
                     await model.close()
+
+    def _header(self, flow: str, inputs: Mapping[str, Any], seed: int, policy: str, run_id: str | None) -> RunHeader:
+        """Return what the journal keeps of a run from the start. Raises InputError for a policy that is none."""
+        import time
+
+        from masdsl.journal import RunHeader, new_id
+        from masdsl.rectify.sources import key_of, sources_of
+        from masdsl.runtime.shapes import plain
+        from masdsl.version import __version__
+
+        if policy not in ("frozen", "strict"):
+            raise _input_error(f"`{policy}` is no policy: it is frozen or strict")
+        keys = list(self.compiled.flows)
+        name = self.checked.flows[keys.index(flow)].name if flow in keys else flow
+        return RunHeader(
+            id=run_id or new_id(),
+            program=key_of(self.checked.modules[0].source.name),
+            sources=sources_of(self.checked),
+            flow=name,
+            inputs={key: plain(value) for key, value in inputs.items()},
+            seed=seed,
+            policy=policy,
+            created=time.time(),
+            masdsl=__version__,
+            tiers={tier.name: tier.model for tier in self._tiers()},
+        )
+
+    def _tiers(self) -> tuple[Tier, ...]:
+        from masdsl.rectify.host import configured_tiers, given_tiers
+
+        return (
+            configured_tiers(self.checked, self.config)
+            if self._models is None
+            else given_tiers(self._models, self.config)
+        )
+
+    def ground_of(self, header: RunHeader, *limits: Limits | None) -> Ground:
+        """Return what the program of a kept run is checked and bounded by here; `limits` are those around its own."""
+        from masdsl.rectify.checks import Ground
+        from masdsl.rectify.durable import checked_limits
+        from masdsl.rectify.host import configured_pricing, given_pricing
+        from masdsl.rectify.sources import reader_of
+
+        return Ground(
+            config=self.config,
+            read_module=reader_of(header.sources),
+            priced=self._models is None,
+            pricing=configured_pricing(self.config) if self._models is None else given_pricing(self._models),
+            limits=tuple(checked_limits(one) for one in limits),
+        )
+
+    def _durable(
+        self,
+        run: OpenRun,
+        models: Models,
+        rectifier: Rectifier | bool | None,
+        on_event: Observer | None,
+        on_intervention: Callable[[Intervention, Program], None] | None,
+        budget: Limits | None,
+        ceiling: Limits | None,
+    ) -> DurableRun:
+        from masdsl.rectify import RuleRectifier
+        from masdsl.rectify.durable import DurableRun, Host
+        from masdsl.rectify.stored import StoredFaulty
+
+        host = Host(models, self._granted_for, self._tiers(), budget, ceiling, on_event, on_intervention)
+        ground = self.ground_of(run.header, budget, ceiling)
+        try:
+            durable = DurableRun(run, ground, host, None)
+        except StoredFaulty as faulty:
+            raise ProgramError(faulty.findings) from faulty
+        if rectifier is not False and (rectifier or durable.program.rectify is not None):
+            durable.rectify_by(RuleRectifier() if rectifier is None or rectifier is True else rectifier)
+        return durable
+
+    def _granted_for(self, compiled: CompiledProgram) -> Mapping[str, ToolFunction]:
+        """Return the host's functions for a program that may be another one than this: a stored or patched one."""
+        if self._given_tools is not None:
+            return self._given_tools
+        from masdsl.runtime.granted import configured_tools
+
+        return configured_tools(compiled.tools.values(), self.config)
 
     def _granted(self) -> Mapping[str, ToolFunction]:
         if self._tools is None:
@@ -381,6 +550,25 @@ class LoadedProgram:
 
             self._tools = configured_tools(self.compiled.tools.values(), self.config)
         return self._tools
+
+
+def _journal(journal: JournalPlace, resume: str | None) -> Journal:
+    """Open a journal. For a run that is only to be rectified it is one in memory."""
+    from masdsl.journal import MemoryJournal, open_journal
+
+    if journal is None or journal is False:
+        return open_journal() if resume is not None else MemoryJournal()
+    if journal is True:
+        return open_journal()
+    if isinstance(journal, str | os.PathLike):
+        return open_journal(os.fspath(journal))
+    return journal
+
+
+def _input_error(text: str) -> Exception:
+    from masdsl.runtime import InputError
+
+    return InputError(text)
 
 
 def load(

@@ -1,6 +1,7 @@
 """What a program may do beyond computing: which tools, models and modules it uses, and how much it may spend.
 
-A patch may only narrow that. What counts is what a run of the entry flow can reach; what is only declared does nothing.
+A patch may only narrow that. Of tools that do not change the world, those that the program declares count, used or not:
+one may be there to take another's place. Otherwise what counts is what a run of the entry flow can reach.
 """
 
 from __future__ import annotations
@@ -26,10 +27,10 @@ class Capabilities(NamedTuple):
 
 
 def capabilities(program: Program, entry: str, config: Config) -> Capabilities:
-    """Return what a run of the flow `entry` (a key) can reach."""
+    """Return what a run of the flow `entry` (a key) may do."""
     callees = program_callees(program)
     tools = {tool.key: tool for tool in program.tools}
-    granted: set[str] = set()
+    granted = {tool.granted_as for tool in program.tools}
     effects: set[tuple[str, str]] = set()
     models: set[str] = set()
     for key in reached(program, entry):
@@ -41,7 +42,6 @@ def capabilities(program: Program, entry: str, config: Config) -> Capabilities:
             used = list(callee.tools)
             models.add(model_name(callee, config))
         for name in used:
-            granted.add(tools[name].granted_as)
             if tools[name].effect:
                 who = callee.name if isinstance(callee, Flow) else callee.key
                 effects.add((who, tools[name].granted_as))

@@ -1,4 +1,4 @@
-"""A literal of a type, for a step that gives no value: the empty text, 0, false, `none`, the first word, an empty list."""
+"""A literal of a type, where a step gives no value: the empty text, 0, false, `none`, the first word, an empty list."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a patch may change in a run: which steps may get other inputs, run another number of times, or give other values.
+"""What a patch may change in a run: which steps get other inputs, run another number of times, or give other values.
 
 Two programs are compared, statement by statement, by address. What differs is where the influence begins; it goes along
 data (names, parameters, values of flows) and control (branches, loops, early returns), and never ends early: everything
@@ -10,7 +10,7 @@ finished steps are surely still steps of the patched program, with the same inpu
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal, NamedTuple
 
 from masdsl.check.program import (
@@ -33,6 +33,7 @@ from masdsl.check.program import (
 )
 from masdsl.check.uses import blocks_of, invokes, program_callees, reads, statements_of
 from masdsl.rectify.capabilities import reached
+from masdsl.rectify.locate import steps
 
 Declarations = Literal["nothing", "content", "anything"]
 """Which changes of an agent or a tool count: none; what it says and sees (not which model it is on, how long its
@@ -86,6 +87,8 @@ class _Analysis:
         self._declarations = declarations
         live = reached(after, entry)
         self._flows = [flow for flow in after.flows if flow.key in live]
+        self._before = before
+        self._entry = next((flow for flow in after.flows if flow.key == entry), None)
         self._old_flows = {_identity(flow): flow for flow in before.flows}
         self._known = {flow.key: _Known() for flow in self._flows}
         self.steps: set[tuple[str, str]] = set()
@@ -97,7 +100,22 @@ class _Analysis:
             for flow in self._flows:
                 _FlowWalk(self, flow, self._known[flow.key], self._old_flows.get(_identity(flow))).run()
             if sizes == [known.size() for known in self._known.values()]:
-                return
+                break
+        self.effects |= self._gone()
+
+    def _gone(self) -> set[str]:
+        """Return the steps that might have changed the world and are no longer there."""
+        entry = None if self._entry is None else self._old_flows.get(_identity(self._entry))
+        live = reached(self._before, entry.key) if entry is not None else frozenset()
+        kept = {(_identity(place.flow), place.step.path) for flow in self._flows for place in steps(flow)}
+        gone = set()
+        for flow in self._before.flows:
+            if flow.key in live:
+                for place in steps(flow):
+                    callee = self._old_callees[place.step.callee]
+                    if _acts(callee, self._old_tools) and (_identity(flow), place.step.path) not in kept:
+                        gone.add(place.step.path)
+        return gone
 
     def gives_other_values(self, key: str) -> bool:
         """Whether a callee may give other values for the same inputs."""
@@ -118,10 +136,7 @@ class _Analysis:
 
     def acts(self, step: Invoke) -> bool:
         """Whether a step may change the world by itself."""
-        callee = self._callees[step.callee]
-        if isinstance(callee, Agent):
-            return any(self._tools[name].effect for name in callee.tools)
-        return isinstance(callee, Tool) and callee.effect
+        return _acts(self._callees[step.callee], self._tools)
 
     def called(self, flow: Flow, step: Invoke, *, controlled: bool, names: set[str]) -> None:
         """Take note of a call: whether it happens, or with which inputs, may be influenced."""
@@ -135,6 +150,12 @@ class _Analysis:
             known.names.update(arguments)
         elif self.acts(step) and (controlled or arguments or self.is_changed(callee)):
             self.effects.add(step.path)
+
+
+def _acts(callee: Agent | Tool | Flow, tools: Mapping[str, Tool]) -> bool:
+    if isinstance(callee, Agent):
+        return any(tools[name].effect for name in callee.tools)
+    return isinstance(callee, Tool) and callee.effect
 
 
 def _identity(flow: Flow) -> tuple[Any, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 from masdsl.check.program import Bind, Flow, Invoke, Program, Return, Statement
@@ -57,3 +58,35 @@ def step_statements(flow: Flow) -> Iterator[tuple[str, Statement]]:
         path = getattr(statement, "path", None)
         if path is not None:
             yield path, statement
+
+
+class Sites:
+    """The paths of all steps that a run of a flow can come to, asked one by one: `path in Sites(program, flow)`."""
+
+    def __init__(self, program: Program, flow: Flow) -> None:
+        self._program = program
+        self._flow = flow
+        self._agents = {agent.key: agent for agent in program.agents}
+        self._tools = {tool.key: tool.name for tool in program.tools}
+
+    def __contains__(self, path: object) -> bool:
+        """Whether there is a step at that path; uses of tools by agents are steps."""
+        if not isinstance(path, str):
+            return False
+        places = trail(self._program, self._flow, path)
+        if not places:
+            return False
+        step = places[-1].step
+        whole = self._rest(places, path)
+        if whole == step.path:
+            return True
+        agent = self._agents.get(step.callee) if step.kind == "agent" else None
+        used = whole[len(step.path) + 1 :]
+        return agent is not None and used in [self._tools[key] for key in agent.tools]
+
+    def _rest(self, places: tuple[Place, ...], path: str) -> str:
+        """Return a path as the innermost flow on the way sees it."""
+        rest = f"{self._flow.name}.{path.partition('.')[2]}"
+        for place, inner in pairwise(places):
+            rest = inner.flow.name + rest[len(place.step.path) :]
+        return rest

@@ -55,13 +55,17 @@ def finished_steps(rows: Iterable[Row]) -> tuple[StepCost, ...]:
     """
     paid: dict[tuple[str, tuple[int, ...]], dict[int, Row]] = {}
     done: dict[tuple[str, tuple[int, ...]], object] = {}
+    values: dict[int, object] = {}
     for row in rows:
         key = row.path, row.indices
         if row.kind in ("reply", "fault"):
             paid.setdefault(key, {})[row.part] = row
-        elif row.kind == "done":
+        elif row.kind == "done" or (row.kind == "tool" and "failed" not in row.body):
             done.pop(key, None)
-            done[key] = row.body.get("value")
+            done[key] = values[row.seq] = row.body.get("value")
+        elif row.kind == "claim":
+            done.pop(key, None)
+            done[key] = values.get(row.body.get("seq", 0))
     return tuple(_cost(key, tuple(paid.get(key, {}).values()), value) for key, value in done.items())
 
 
@@ -90,7 +94,7 @@ class Rest(NamedTuple):
 
 
 class Version(NamedTuple):
-    """A program that a run went by: the first one, or one that a patch made. `entry` is the key of its flow that runs."""
+    """A program that a run goes by: the first one, or one made by a patch. `entry` is the key of the flow that runs."""
 
     program: Program
     entry: str
@@ -134,7 +138,7 @@ def _still_paid(
     if agent is None or not all(old is not None and _may_cost_as_much(agent, old) for old, _ in olds):
         return NOTHING
     count = now.rates.counts.get(key)
-    if any(rates.counts.get(key) is not count for _, rates in olds):
+    if any(rates.counts.get(key) != count for _, rates in olds):
         return Amounts(step.calls, 0, 0, 0, 0)
     price = now.rates.prices.get(key)
     usd = 0
