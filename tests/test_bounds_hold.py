@@ -17,9 +17,10 @@ from masdsl.bounds.flows import bound
 from masdsl.bounds.result import FlowBound
 from masdsl.check.uses import statements_of
 from masdsl.runtime import Limits
+from tests.bench import tightness
 from tests.harness import battery, dearest, slowest
 from tests.harness.adversary import Adversary, Honest
-from tests.harness.bounding import MEASURES, Case, exceeded, largest_inputs, most, play, prepared
+from tests.harness.bounding import MEASURES, Case, checked, exceeded, largest_inputs, most, play, prepared
 from tests.harness.generate_dear import program as generated
 
 
@@ -78,6 +79,17 @@ def test_a_step_without_a_timeout_reaches_its_time_by_answers_at_the_last_moment
     assert not exceeded(took, found)
     assert found.seconds == seconds * 1_000_000
     assert found.seconds - 20 <= took.seconds
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in tightness.EXAMPLES.iterdir() if path.is_dir()))
+def test_the_examples_reach_their_bounds(name: str) -> None:
+    case = dict(tightness.examples())[name]
+    for key, found in bound(case.program, case.prices).flows.items():
+        dear, late, honest = (took for _, took in tightness.runs(case, key))
+        assert not exceeded(dear, found) and not exceeded(late, found) and not exceeded(honest, found)
+        assert (dear.calls, dear.tokens_out) == (found.most.calls, found.most.tokens_out)
+        assert dear.tokens_in >= 0.9 * found.most.tokens_in and late.seconds >= 0.9 * found.seconds
+        assert honest.gives and honest.tokens <= found.most.tokens / 2
 
 
 # ---------------------------------------------------------------- generated programs
@@ -176,11 +188,11 @@ class Counted(flows._Walk):
 
 def looked_at(text: str, monkeypatch: pytest.MonkeyPatch) -> tuple[FlowBound, int, int]:
     """Return the bound, how many statements were looked at for it, and how many there are."""
-    case = prepared(dearest.HEAD + text)
+    program = checked(dearest.HEAD + text)
     monkeypatch.setattr(flows, "_Walk", Counted)
     Counted.looked = 0
-    found = bound_of(case)
-    return found, Counted.looked, sum(len(list(statements_of(flow.body))) for flow in case.program.flows)
+    found = bound(program, {}).flows["main"]
+    return found, Counted.looked, sum(len(list(statements_of(flow.body))) for flow in program.flows)
 
 
 MAIN = "flow main(x: text(30), xs: text(30)[10000]+, ok: bool) -> text(32000)"

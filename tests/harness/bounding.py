@@ -78,11 +78,21 @@ CONFIG: Config = DEFAULT._replace(
 
 def prepared(text: str) -> Case:
     """Check and compile a program; its budgets are not judged."""
+    return case_of(checked(text), text)
+
+
+def checked(text: str) -> Checked:
+    """Check a program; its budgets are not judged."""
     findings = Findings()
     parsed = parse_program(Source("case.mas", text), findings)
     program = check_parsed(parsed, config=CONFIG, read_module=lambda *_: "no modules here", findings=findings)
     errors = [finding for finding in findings.sorted() if finding.diagnostic.severity == ERROR]
     assert program is not None, f"{render_short(errors)}\n{text}"
+    return program
+
+
+def case_of(program: Checked, text: str = "") -> Case:
+    """Return a checked program with what it compiles to and what its agents cost."""
     rates = rates_of(program, CONFIG)
     prices = {key: rate.price for key, rate in rates.items() if rate.price is not None}
     return Case(text, program, pipeline.load(program), prices)
