@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from masdsl.bounds.flows import bound
+from masdsl.bounds.rates import prices_of
 from masdsl.cli import fix as command
 from masdsl.cli import main
 from masdsl.config import find_config, load_config
@@ -21,7 +22,6 @@ from masdsl.diagnostics.render import render_short
 from masdsl.fixes import Mended, State, apply_fixes, mend
 from masdsl.node import Span
 from masdsl.pipeline import check_source
-from masdsl.bounds.rates import prices_of
 from masdsl.source import Source
 
 CODES = all_codes()

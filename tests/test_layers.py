@@ -56,7 +56,20 @@ ALLOWED: dict[str, set[str]] = {
     "project": set(),
     "api": COMPILER | {"journal", "patch", "pipeline", "pricing", "rectify", "runtime", "testing"},
     "cli": COMPILER
-    | {"", "api", "cache", "fixes", "journal", "patch", "pipeline", "pricing", "project", "rectify", "runtime", "testing"},
+    | {
+        "",
+        "api",
+        "cache",
+        "fixes",
+        "journal",
+        "patch",
+        "pipeline",
+        "pricing",
+        "project",
+        "rectify",
+        "runtime",
+        "testing",
+    },
     "": FRONT | {"api", "config"},
     "__main__": {"cli"},
 }

@@ -100,7 +100,8 @@ def test_bounds_are_those_that_the_page_shows(example: Example, tmp_path: Path) 
             most = at_line[promise.line]
             shown = {"calls": most.calls, "input": most.tokens_in, "output": most.tokens_out}
             words = promise.what.split()
-            assert {name: int(number) for name, number in zip(words[::2], words[1::2], strict=True)}.items() <= shown.items()
+            promised = {name: int(number) for name, number in zip(words[::2], words[1::2], strict=True)}
+            assert promised.items() <= shown.items()
 
 
 @pytest.mark.parametrize("example", [one for one in PROGRAMS if one not in _promising("error")], ids=_name)

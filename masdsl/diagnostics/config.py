@@ -378,8 +378,8 @@ class DamagedLock(Diagnostic):
 class UnusableTokenizer(Diagnostic):
     """The tokenizer that the configuration names for a model cannot be used.
 
-    Why: a bound that counts with the model's own tokenizer is lower than one by the rule. Without the file it would rise
-    unseen, and differ from machine to machine.
+    Why: a bound that counts with the model's own tokenizer is lower than one by the rule. Without the file it would
+    rise unseen, and differ from machine to machine.
 
     Bad:
         mas 1
