@@ -45,7 +45,7 @@ ALLOWED: dict[str, set[str]] = {
     "emit": BASE | {"check", "lower", "verify"},
     "verify": {"limits"},
     "journal": {"node", "limits", "sizes", "version", "types"},
-    "runtime": FRONT | {"config", "pricing", "tokenizers", "verify"},
+    "runtime": FRONT | {"config", "journal", "pricing", "tokenizers", "verify"},
     "patch": FRONT | {"syntax"},
     "suppressions": FRONT | {"config", "syntax"},
     "fixes": BASE | {"diagnostics"},
@@ -54,7 +54,8 @@ ALLOWED: dict[str, set[str]] = {
     "testing": COMPILER | {"pipeline", "runtime"},
     "rectify": COMPILER | {"journal", "patch", "pipeline", "pricing", "runtime"},
     "project": set(),
-    "api": COMPILER | {"journal", "patch", "pipeline", "pricing", "rectify", "runtime", "testing"},
+    "loaded": COMPILER | {"journal", "pipeline", "pricing", "rectify", "runtime"},
+    "api": COMPILER | {"loaded", "patch", "pipeline", "pricing", "runtime", "testing"},
     "cli": COMPILER
     | {
         "",
@@ -70,7 +71,7 @@ ALLOWED: dict[str, set[str]] = {
         "runtime",
         "testing",
     },
-    "": FRONT | {"api", "config"},
+    "": FRONT | {"api", "config", "loaded"},
     "__main__": {"cli"},
 }
 

@@ -7,6 +7,9 @@ A run goes through these modules, from the outside in:
     session     what all steps of a run share; scopes in which failures stop and nothing paid for is cancelled
     asking      how an agent is asked (`turns`: attempts, faults shown to the model, deadlines; `acting`: tools)
     using       how a tool is used
+    stepping    one step: its value from the journal, or from doing it
+    recording   what a run keeps in its journal (`past`: what it finds there; `hashes`: what makes a row worth keeping)
+    state       where a run stands, for whoever stops or repairs it
     meter       budgets: reserve, call, settle (`accounts`: what a request and a reply count)
     prompt      templates filled in with plain data
     replies     a model's words as a typed value (`loose`: JSON as models write it; `mend`, `words`)
@@ -60,13 +63,23 @@ from masdsl.runtime.builtins import (
     upper,
 )
 from masdsl.runtime.events import Event
-from masdsl.runtime.failures import BudgetExceeded, BudgetRefused, InputError, RunFailed, ShapeError, StepFailed
-from masdsl.runtime.meter import Limits
+from masdsl.runtime.failures import (
+    BudgetExceeded,
+    BudgetRefused,
+    InputError,
+    NotInJournal,
+    RunFailed,
+    RunStopped,
+    ShapeError,
+    StepFailed,
+)
+from masdsl.runtime.meter import Limits, Measures
 from masdsl.runtime.program import Program
 from masdsl.runtime.result import Result
 from masdsl.runtime.run import Run, flow
 from masdsl.runtime.session import RawReply, Started
 from masdsl.runtime.shapes import Alias, Enum, Items, Record, Tokens
+from masdsl.runtime.state import Failure, FinishedStep, State
 from masdsl.runtime.tool import Tool
 
 __all__ = [
@@ -76,18 +89,24 @@ __all__ = [
     "BudgetRefused",
     "Enum",
     "Event",
+    "Failure",
+    "FinishedStep",
     "InputError",
     "Items",
     "Limits",
+    "Measures",
     "Model",
+    "NotInJournal",
     "Program",
     "RawReply",
     "Record",
     "Result",
     "Run",
     "RunFailed",
+    "RunStopped",
     "ShapeError",
     "Started",
+    "State",
     "StepFailed",
     "Tokens",
     "Tool",

@@ -57,6 +57,8 @@ async def act(talk: Conversation, prompt: str) -> Any:
         )
         if not isinstance(outcome, Use):
             return outcome.value if isinstance(outcome, Answer) else outcome
+        if talk.step.entry is not None:
+            await talk.step.entry.recording.durable()
         told = await _use(talk, tools, outcome, turn)
         said = json.dumps({"tool": outcome.tool, "arguments": as_json(outcome.arguments)}, ensure_ascii=False)
         messages = (*messages, echo(said, agent), Message("user", result_text(told, agent.steps - turn - 1)))

@@ -168,6 +168,7 @@ class Agent(Generic[T_co]):
             tool_instructions(map(form_of, self.tools), kind, self.steps) if self.steps else output_contract(kind)
         )
         self.schema = None if is_free_text(kind) else schema(kind)
+        self.hashes: dict[str, bytes] = {}  # of this declaration, by the name of the model (`hashes.agent_hash`)
 
     def _longest_reply(self) -> int:
         """Return the size of the largest reply that the type, or the use of a tool, may need."""

@@ -17,13 +17,12 @@ from masdsl.runtime.session import Step
 from masdsl.runtime.shapes import plain
 from masdsl.runtime.stand_in import StandInModel
 from masdsl.runtime.turns import Conversation, messages_of, take_turn
-from masdsl.runtime.using import fit_inputs, tool_seconds
+from masdsl.runtime.using import tool_seconds
 from masdsl.sizes import agent_seconds
 
 
-async def ask(step: Step, agent: Agent[Any], inputs: Mapping[str, object]) -> Any:
-    """Ask an agent with complete inputs and return its typed value; raise StepFailed (the default is not used here)."""
-    values = fit_inputs(step, agent.parameters.shapes, inputs)
+async def ask(step: Step, values: Mapping[str, object], agent: Agent[Any]) -> Any:
+    """Ask an agent with fitted inputs and return its typed value; raise StepFailed (the default is not used here)."""
     try:
         prompt = agent.prompt.render({name: plain(value) for name, value in values.items()})
     except PromptFailed as error:

@@ -11,8 +11,17 @@
     failed     the step gives no value (after `refused`, `retried`, ...); its declared default may still follow
     finished   the step has a value; `detail` says `default` where it is the declared one
 
-A step begins with `started` and ends with `finished`, or with `failed` alone. Calls that an agent with tools makes are
-steps of their own, below it: `main.answer.search[0]`.
+In a run that goes on from its journal:
+
+    reused     the step has its value from the journal; nothing was called
+    claimed    the same, from a step that stood elsewhere before a patch; `detail` says where
+    replayed   a reply or a fault of an unfinished step was taken from the journal; nothing was called
+    repeated   a call is made that was under way when the run was broken off: it may be paid for twice
+    rerun      the step was finished but cannot be reused; `detail` is why
+
+A step begins with `started` and ends with `finished`, or with `failed` alone. One that is taken from the journal has
+`reused` or `claimed` alone, or `failed` alone where the run had gone past its failure. Calls that an agent with tools
+makes are steps of their own, below it: `main.answer.search[0]`.
 """
 
 from __future__ import annotations
@@ -22,9 +31,14 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, TypeAlias
 
 EventKind: TypeAlias = Literal[
-    "started", "called", "miscounted", "retried", "repaired", "clipped", "refused", "failed", "finished"
-]
+    "started", "called", "miscounted", "retried", "repaired", "clipped", "refused", "failed", "finished",
+    "reused", "claimed", "replayed", "repeated", "rerun",
+]  # fmt: skip
 StepKind: TypeAlias = Literal["agent", "tool", "flow"]
+
+
+VALUED: frozenset[EventKind] = frozenset({"finished", "reused", "claimed"})
+"""The kinds of events that have a value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +48,8 @@ class Event:
     `path` and `indices` are the step's address (`main.refine.code` and the numbers of its iterations and samples,
     outermost first); `name` is what it calls, `what` is agent, tool or flow. `number` counts the events of a run from
     0, `at` is in seconds from its start. On `called`, `attempt` (from 0), `model`, tokens, `usd` and `seconds` are
-    those of that one call; on `finished` and `failed`, `seconds` is the time of the whole step, and `value` is its
-    value as JSON data.
+    those of that one call; on `finished` and `failed`, `seconds` is the time of the whole step. On `finished`, `reused`
+    and `claimed`, `value` is its value as JSON data.
     """
 
     number: int
@@ -65,12 +79,18 @@ class Event:
         data["indices"] = list(self.indices)
         kept = ("number", "kind", "path", "what", "name", "at")
         data = {name: value for name, value in data.items() if name in kept or value not in ("", 0, None, [])}
-        if self.kind == "finished":
+        if self.kind in VALUED:
             data["value"] = self.value
         return data
 
 
 Observer: TypeAlias = Callable[[Event], None]
+
+
+def read_address(text: str) -> tuple[str, tuple[int, ...]]:
+    """Return the path and the indices of an address."""
+    path, _, indices = text.partition("[")
+    return path, tuple(map(int, indices.removesuffix("]").split(","))) if indices else ()
 
 
 def address(path: str, indices: tuple[int, ...]) -> str:

@@ -6,6 +6,8 @@
     |   +-- Stopped           another step failed for good, so this one was not started
     +-- RunFailed             the run ended without a value; carries what it did until then
     |   +-- BudgetExceeded    ... because the budget refused a call
+    |   +-- RunStopped        ... because `should_stop` said so
+    +-- NotInJournal          a run that is only replayed needs what its journal does not have
     +-- ShapeError            a value does not have the declared type (a ValueError)
     +-- InputError            an input of a run is missing, unknown or of another type (a ValueError)
 
@@ -18,6 +20,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from masdsl.runtime.result import Result
+    from masdsl.runtime.state import State
 
 
 class StepFailed(Exception):
@@ -30,6 +33,19 @@ class StepFailed(Exception):
         super().__init__(f"{step}: {reason}")
         self.step = step
         self.reason = reason
+        self.beside: tuple[StepFailed, ...] = ()
+        """Failures of other steps that went the same way, of which this one was the first."""
+
+    def all(self) -> list[StepFailed]:
+        """Return this failure and all beside it, whichever way they came."""
+        found: dict[int, StepFailed] = {}
+        pending: list[StepFailed] = [self]
+        while pending:
+            failure = pending.pop()
+            if id(failure) not in found:
+                found[id(failure)] = failure
+                pending.extend(failure.beside)
+        return list(found.values())
 
 
 class BudgetRefused(StepFailed):
@@ -48,18 +64,40 @@ class RunFailed(Exception):
     """The run gave no value.
 
     `step` is the address of the step that failed for good, `reason` says why. `result` is what the run did until then:
-    its value is None, its counts and events are complete, with every call that was under way at that time.
+    its value is None, its counts and events are complete, with every call that was under way at that time. `state` is
+    where the run stands, for whoever repairs it.
     """
 
-    def __init__(self, step: str, reason: str, result: Result) -> None:
+    def __init__(self, step: str, reason: str, result: Result, state: State | None = None) -> None:
         super().__init__(f"{step}: {reason}")
         self.step = step
         self.reason = reason
         self.result = result
+        self.state = state
 
 
 class BudgetExceeded(RunFailed):
     """The run gave no value because a call that it needed did not fit the budget."""
+
+
+class RunStopped(RunFailed):
+    """The run was stopped softly: `should_stop` gave `reason`, and `step` is one that was not begun for that.
+
+    What was under way has ended and was paid for, and is in the journal if the run has one.
+    """
+
+
+class NotInJournal(Exception):
+    """A run that is only replayed needs something that its journal does not have; nothing was called.
+
+    `step` is the address of the step, `reason` says what is missing. `result` is what the run did until then.
+    """
+
+    def __init__(self, step: str, reason: str) -> None:
+        super().__init__(f"{step}: {reason}")
+        self.step = step
+        self.reason = reason
+        self.result: Result | None = None
 
 
 class ShapeError(ValueError):

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import asyncio
 from bisect import insort
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import isfinite
 from typing import Final, NamedTuple
@@ -100,6 +101,19 @@ class Cost(NamedTuple):
         return usd_of(self.picodollars or 0)
 
 
+class Measures(NamedTuple):
+    """An amount in each measure of a budget; in what is left, None is no limit."""
+
+    calls: int | None = 0
+    tokens: int | None = 0
+    usd: float | None = 0.0
+    seconds: float | None = 0.0
+
+
+def _least(one: float | None, other: float) -> float:
+    return other if one is None else min(one, other)
+
+
 def cost_of(tokens_in: int, tokens_out: int, price: TokenPrice | None) -> Cost:
     """Return the cost of a call at a price."""
     return Cost(tokens_in, tokens_out, None if price is None else price.of(tokens_in, tokens_out))
@@ -145,7 +159,8 @@ def _since(ticket: _Ticket) -> int:
 class Meter:
     """Counts what is spent below it, and what is reserved. `name` says in messages whose limits these are."""
 
-    def __init__(self, limits: Limits, name: str, parent: Meter | None = None) -> None:
+    def __init__(self, limits: Limits, name: str, parent: Meter | None = None, *, elapsed: float = 0.0) -> None:
+        """`elapsed` is how many of its seconds are gone already, in an earlier part of a run that goes on."""
         self.limits = limits
         self.name = name
         self.calls = 0
@@ -154,7 +169,7 @@ class Meter:
         self.picodollars = 0
         self.held_tokens = 0
         self.held_picodollars = 0
-        self.began = asyncio.get_running_loop().time()
+        self.began = asyncio.get_running_loop().time() - elapsed
         self._most_picodollars = None if limits.usd is None else limit_of(limits.usd)
         self._chain: tuple[Meter, ...] = (self, *(parent._chain if parent else ()))
         self._queue: list[_Ticket] = []  # in the order of asking
@@ -174,6 +189,47 @@ class Meter:
         """What to say when the deadline has come: whose seconds are used up."""
         meter = self if self._first_to_end is None else self._first_to_end[1]
         return f"the {meter.limits.seconds or 0:g} seconds of {meter.name} are used up"
+
+    def used_share(self) -> float:
+        """Return which share of its limits is used up, of the one of which most is: calls, tokens, usd or seconds.
+
+        It is 0.0 without limits, and at most 1.0 but for seconds, which pass by themselves. Limits above count as well.
+        """
+        return max((used / most for used, most in self._uses() if used), default=0.0)
+
+    def spent(self) -> Measures:
+        """Return what was spent below this meter."""
+        seconds = asyncio.get_running_loop().time() - self.began
+        return Measures(self.calls, self.tokens_in + self.tokens_out, usd_of(self.picodollars), round(seconds, 6))
+
+    def remaining(self) -> Measures:
+        """Return what is left, by this meter's limits and all above it; None where there is no limit."""
+        left: list[float | None] = [None] * 4
+        for meter in self._chain:
+            limits, spent = meter.limits, meter.spent()
+            for at, (most, used) in enumerate(
+                zip((limits.calls, limits.tokens, None, limits.seconds), spent, strict=True)
+            ):
+                if most is not None:
+                    left[at] = _least(left[at], max(most - (used or 0), 0))
+            if meter._most_picodollars is not None:
+                left[2] = _least(left[2], usd_of(max(meter._most_picodollars - meter.picodollars, 0)))
+        calls, tokens, usd, seconds = left
+        return Measures(None if calls is None else int(calls), None if tokens is None else int(tokens), usd, seconds)
+
+    def charge(self, cost: Cost, calls: int, above: tuple[Meter, ...] = ()) -> None:
+        """Count what was spent before, in an earlier part of a run that goes on; not in the meters `above`."""
+        for meter in self._chain:
+            if meter not in above:
+                meter.calls += calls
+                meter.tokens_in += cost.tokens_in
+                meter.tokens_out += cost.tokens_out
+                meter.picodollars += cost.picodollars or 0
+
+    @property
+    def chain(self) -> tuple[Meter, ...]:
+        """This meter and all above it, from the inside out."""
+        return self._chain
 
     async def reserve(self, claim: Claim, until: float | None = None) -> Reservation:
         """Make room for a call, counting its calls already.
@@ -226,6 +282,21 @@ class Meter:
             meter.picodollars += cost.picodollars or 0
         for meter in self._chain:
             meter._call_next()
+
+    # ------------------------------------------------------------ shares
+
+    def _uses(self) -> Iterator[tuple[float, float]]:
+        """Yield what is used and how much of it there is, for every limit."""
+        for meter in self._chain:
+            limits = meter.limits
+            if limits.calls:
+                yield meter.calls, limits.calls
+            if limits.tokens:
+                yield meter.tokens_in + meter.tokens_out, limits.tokens
+            if meter._most_picodollars:
+                yield meter.picodollars, meter._most_picodollars
+            if limits.seconds:
+                yield asyncio.get_running_loop().time() - meter.began, limits.seconds
 
     # ------------------------------------------------------------ room
 

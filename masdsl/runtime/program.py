@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, TypeAlias
 
+from masdsl.journal.base import OpenRun
 from masdsl.runtime.agent import Agent
 from masdsl.runtime.events import Observer
-from masdsl.runtime.failures import BudgetExceeded, BudgetRefused, InputError, RunFailed, ShapeError, StepFailed
-from masdsl.runtime.meter import Limits, Meter, tightest
+from masdsl.runtime.failures import (
+    BudgetExceeded,
+    BudgetRefused,
+    InputError,
+    NotInJournal,
+    RunFailed,
+    RunStopped,
+    ShapeError,
+    StepFailed,
+    Stopped,
+)
+from masdsl.runtime.meter import Limits, tightest
 from masdsl.runtime.models.base import ChatModel, ModelError, ModelResolver
+from masdsl.runtime.past import Past
+from masdsl.runtime.recording import Recording, silent_models
 from masdsl.runtime.result import Result
 from masdsl.runtime.run import FlowFunction, FlowShape, Run, flow_name, flow_shape, run_flow
-from masdsl.runtime.session import Scope, Session, StandIn
-from masdsl.runtime.shapes import fit
+from masdsl.runtime.session import Scope, Session, ShouldStop, StandIn
+from masdsl.runtime.shapes import fit, plain
 from masdsl.runtime.tool import Tool, ToolFunction
 
 Models: TypeAlias = "ModelResolver | Mapping[str, ChatModel] | ChatModel"
@@ -59,6 +72,13 @@ class Program:
         ceiling: Limits | None = None,
         stand_ins: Mapping[str, StandIn] | None = None,
         seed: int = 0,
+        run: OpenRun | None = None,
+        policy: str = "frozen",
+        redo: Collection[str] = (),
+        aliases: Mapping[str, str] | None = None,
+        sites: Container[str] | None = None,
+        replay_only: bool = False,
+        should_stop: ShouldStop | None = None,
     ) -> Result:
         """Run a flow and return its value and what it took.
 
@@ -72,13 +92,36 @@ class Program:
             ceiling: the host's own limits, around all others, which messages call the ceiling in `mas.toml`. Where
                 `models` is left out, those of the configuration hold besides.
             stand_ins: answers of agents by name, for tests.
-            seed: the seed of every model's sampling follows from it.
+            seed: the seed of every model's sampling follows from it; that of `run` where there is one.
+            run: the run's place in a journal. What is paid is kept there before it is used, and what is there already
+                is not done again: flow, inputs (those of `run` when left out), seed and models should be the same.
+                Whoever opened it closes it.
+            policy: whether a finished step stays whose declaration has changed (`frozen`) or not (`strict`).
+            redo: paths of steps that are to be done again, with all below them, although they are finished.
+            aliases: where steps stood before, by their paths now (or by those of blocks around them).
+            sites: the paths of all steps that the program has. A finished step elsewhere was moved: what asks the
+                same, and has no row of its own, takes its value.
+            replay_only: call no model and no tool, and add nothing to the journal.
+            should_stop: is asked before a step begins and after each call of a model. With a reason, no further step
+                begins; what is under way ends and counts.
 
         Raises:
             InputError: there is no such flow, or the inputs do not fit it. Nothing was called.
-            RunFailed: the run gave no value (BudgetExceeded: for lack of budget). It carries what was done until then.
+            RunFailed: the run gave no value (BudgetExceeded: for lack of budget; RunStopped: it was stopped). It
+                carries what was done until then.
+            NotInJournal: a run that is only replayed needs something that is not in its journal.
+            ValueError: there is no such policy.
+            JournalError: the journal cannot be written. What was acknowledged is there: resume the run.
         """
         function = self._flow(flow)
+        past = None
+        if run is not None:
+            inputs, seed = run.header.inputs if inputs is None else inputs, run.header.seed
+            past = Past(run.rows(), policy=policy, redo=redo, aliases=aliases, sites=sites, replay_only=replay_only)
+            if replay_only:
+                models = silent_models(run.header.tiers)
+        elif replay_only:
+            raise InputError("there is nothing to replay: give the run that is to be replayed")
         values = _inputs(flow, flow_shape(function), inputs or {})
         session = Session(
             limits=self.budget,
@@ -88,23 +131,34 @@ class Program:
             stand_ins=stand_ins or {},
             observer=on_event,
             seed=seed,
+            budget=budget,
+            elapsed=0.0 if past is None else past.elapsed,
+            should_stop=should_stop,
         )
-        meter = session.meter if budget is None else Meter(budget, "the budget of this run", session.meter)
+        if run is not None and past is not None:
+            session.go_on(Recording(run, past, session.innermost.chain))
         scope = Scope()
-        root = Run(session, meter, scope, flow, ())
+        root = Run(session, session.innermost, scope, flow, ())
+        value: Any = None
+        failure: StepFailed | None = None
         try:
-            if tools is None:
-                session.tools = self._configured_tools()
-            self._check_grants(session.tools)
+            if session.recording is not None:
+                await session.recording.begin()
+            if not replay_only:
+                if tools is None:
+                    session.tools = self._configured_tools()
+                self._check_grants(session.tools)
             value = await scope.run(run_flow(root, flow, function, values))
-        except BudgetRefused as failure:
-            raise BudgetExceeded(failure.step, failure.reason, _result(session, None)) from failure
-        except StepFailed as failure:
-            raise RunFailed(failure.step, failure.reason, _result(session, None)) from failure
+        except StepFailed as failed:
+            failure = failed
+        except NotInJournal as missing:
+            missing.result = _result(session, None)
+            raise
         finally:
             for model in session.opened_models():
                 with suppress(ModelError, OSError):
                     await model.close()
+        await _settle(session, value, failure)
         return _result(session, value)
 
     def run_sync(self, flow: str = "main", inputs: Mapping[str, object] | None = None, **options: Any) -> Result:
@@ -170,6 +224,29 @@ def _inputs(flow: str, shape: FlowShape, given: Mapping[str, object]) -> dict[st
     if missing:
         raise InputError(f"flow `{flow}` needs the input `{missing[0].rstrip('_')}`; its inputs are: {names}")
     return values
+
+
+async def _settle(session: Session, value: Any, failure: StepFailed | None) -> None:
+    """Say in the journal how the run ended; raise how it failed, if it did."""
+    recording = session.recording
+    is_stopped = bool(session.prevented) and (failure is None or isinstance(failure, Stopped))
+    state = session.state.end(None if is_stopped else failure)
+    if is_stopped:
+        if recording is not None:
+            await recording.end("stopped", {"stopped": session.halted, "step": session.prevented})
+        raise RunStopped(session.prevented, session.halted, _result(session, None), state) from failure
+    if failure is None:
+        if recording is not None:
+            await recording.end("ended", {"value": plain(value)})
+        return
+    if recording is not None:
+        body: dict[str, Any] = {"step": failure.step, "reason": failure.reason}
+        body["open"] = [one.step for one in failure.all() if not isinstance(one, Stopped)]
+        if isinstance(failure, BudgetRefused):
+            body["limit"] = failure.limit
+        await recording.end("failed", body)
+    kind = BudgetExceeded if isinstance(failure, BudgetRefused) else RunFailed
+    raise kind(failure.step, failure.reason, _result(session, None), state) from failure
 
 
 def _result(session: Session, value: Any) -> Result:

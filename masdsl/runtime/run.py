@@ -12,6 +12,7 @@ import inspect
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeAlias, TypeVar, get_type_hints, overload
 from weakref import WeakKeyDictionary
 
@@ -20,10 +21,11 @@ from masdsl.runtime.asking import ask
 from masdsl.runtime.events import StepKind, address
 from masdsl.runtime.failures import ShapeError, StepFailed, Stopped
 from masdsl.runtime.meter import Limits, Meter
-from masdsl.runtime.session import Scope, Session, Started, Step
+from masdsl.runtime.session import Scope, Session, Started, Step, put_beside
 from masdsl.runtime.shapes import Shape, fit, plain, shape_of
+from masdsl.runtime.stepping import fit_inputs, take_step
 from masdsl.runtime.tool import Tool
-from masdsl.runtime.using import fit_inputs, use_tool
+from masdsl.runtime.using import use_tool
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -71,7 +73,8 @@ class Run:
         await self._session.let_started_begin()
         path = f"{self.path}.{step}"
         if isinstance(callee, Agent):
-            return await self._agent(self._step(path, "agent", callee.name), callee, inputs)
+            complete = callee.parameters.complete(inputs)
+            return await take_step(self._step(path, "agent", callee.name), callee, complete, partial(ask, agent=callee))
         if isinstance(callee, Tool):
             return await use_tool(self._step(path, "tool", callee.name), callee, callee.parameters.complete(inputs))
         return await run_flow(self, path, callee, dict(zip(flow_shape(callee).inputs, args, strict=False)) | inputs)
@@ -161,13 +164,21 @@ class Run:
     ) -> AsyncIterator[Run]:
         """Give a frame whose steps share a slice of the budget."""
         path = f"{self.path}.{name}"
-        meter = Meter(Limits(calls=calls, tokens=tokens, usd=usd, seconds=seconds), f"`within` at {path}", self._meter)
+        limits = Limits(calls=calls, tokens=tokens, usd=usd, seconds=seconds)
+        meter = self._slice(limits, f"`within` at {path}", path)
         yield Run(self._session, meter, self._scope, path, self.indices)
 
     # ------------------------------------------------------------ inside
 
     def _at(self, path: str, indices: tuple[int, ...]) -> Run:
         return Run(self._session, self._meter, self._scope, path, indices)
+
+    def _slice(self, limits: Limits, name: str, path: str) -> Meter:
+        """Return a meter below this frame's; what its time was before the run was broken off counts."""
+        recording, elapsed = self._session.recording, 0.0
+        if limits.seconds is not None and recording is not None:
+            elapsed = recording.past.elapsed_in(path, self.indices)
+        return Meter(limits, name, self._meter, elapsed=elapsed)
 
     def _step(self, path: str, what: StepKind, name: str) -> Step:
         session = self._session
@@ -186,7 +197,9 @@ class Run:
             raise
         failures = [failure for task in tasks if (failure := task.failure) is not None]
         if failures:
-            raise next((failure for failure in failures if not isinstance(failure, Stopped)), failures[0])
+            first = next((failure for failure in failures if not isinstance(failure, Stopped)), failures[0])
+            put_beside(first, failures)
+            raise first
         return [await task for task in tasks]
 
     async def _in_order(self, functions: Sequence[Callable[[Run], Coroutine[Any, Any, T]]]) -> list[T]:
@@ -199,23 +212,10 @@ class Run:
                 values.append(await function(frame))
             except StepFailed as failed:
                 failure = failure or failed
+                put_beside(failure, (failed,))
         if failure is not None:
             raise failure
         return values
-
-    async def _agent(self, step: Step, agent: Agent[Any], inputs: Mapping[str, object]) -> Any:
-        complete = agent.parameters.complete(inputs)
-        step.begin()
-        try:
-            value = await ask(step, agent, complete)
-        except StepFailed as failure:
-            step.emit_failure(failure)
-            if not agent.has_default or isinstance(failure, Stopped):
-                raise
-            step.emit("finished", detail="default", seconds=step.seconds, value=plain(agent.default))
-            return agent.default
-        step.emit("finished", seconds=step.seconds, value=plain(value))
-        return value
 
 
 # ---------------------------------------------------------------- flows
@@ -294,7 +294,7 @@ async def run_flow(frame: Run, path: str, function: FlowFunction, inputs: Mappin
     shape = flow_shape(function)
     meter = frame._meter
     if options.limits is not None:
-        meter = Meter(options.limits, f"the budget of flow {path}", meter)
+        meter = frame._slice(options.limits, f"the budget of flow {path}", path)
     scope = Scope(frame._scope)
     child = Run(frame._session, meter, scope, path, frame.indices)
     step = Step(frame._session, meter, scope, path, frame.indices, "flow", flow_name(function), frame._session.now)

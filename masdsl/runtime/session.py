@@ -9,17 +9,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Generator, Mapping
+import os
+from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any, Final, Generic, Literal, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NamedTuple, TypeAlias, TypeVar
 
 from masdsl.runtime.agent import Agent
 from masdsl.runtime.events import Event, EventKind, Observer, StepKind, address
 from masdsl.runtime.failures import BudgetRefused, StepFailed, Stopped
 from masdsl.runtime.meter import Limits, Meter
-from masdsl.runtime.models.base import ChatModel, ModelResolver
+from masdsl.runtime.models.base import ChatModel, ModelError, ModelResolver
+from masdsl.runtime.state import State
 from masdsl.runtime.tool import ToolFunction
+
+if TYPE_CHECKING:
+    from masdsl.runtime.recording import Entry, Recording
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -29,6 +34,13 @@ StandIn: TypeAlias = Callable[[Mapping[str, Any]], Any]
 
 It returns the value, or `RawReply`, or raises `StepFailed`, which fails the step.
 """
+
+
+ShouldStop: TypeAlias = Callable[[State], str | None]
+"""Is asked before a step of an agent or a tool begins, and after each call of a model; gives a reason to stop."""
+
+STAND_IN: Final = "stand-in"
+"""The name of the model of an agent that has a stand-in."""
 
 
 class RawReply(NamedTuple):
@@ -56,9 +68,16 @@ class Session:
         stand_ins: Mapping[str, StandIn],
         observer: Observer | None,
         seed: int,
+        budget: Limits | None = None,
+        elapsed: float = 0.0,
+        should_stop: ShouldStop | None = None,
     ) -> None:
-        above = None if ceiling is None else Meter(ceiling, CEILING)
-        self.meter = Meter(limits, "the budget", above)
+        above = None if ceiling is None else Meter(ceiling, CEILING, elapsed=elapsed)
+        self.meter = Meter(limits, "the budget", above, elapsed=elapsed)
+        self.innermost = self.meter
+        """The meter of the run as a whole, below the caller's own budget."""
+        if budget is not None:
+            self.innermost = Meter(budget, "the budget of this run", self.meter, elapsed=elapsed)
         self.tools = tools
         self.stand_ins = stand_ins
         self.seed = seed
@@ -68,7 +87,15 @@ class Session:
         self._without_counts: set[str] = set()
         self._resolve = models
         self._models: dict[tuple[str, bool], ChatModel] = {}
+        self._key = ""
         self._observer = observer
+        self.recording: Recording | None = None
+        self.state = State(self.events, self.innermost)
+        self._should_stop = should_stop
+        self.halted = ""
+        """Why no further step may begin in the whole run; empty while they may."""
+        self.prevented = ""
+        """The address of the first step that did not begin for that reason."""
 
     @property
     def now(self) -> float:
@@ -93,6 +120,36 @@ class Session:
             self._models[key] = self._resolve(agent.model, tier=agent.is_tier)
         return self._models[key]
 
+    def model_name(self, agent: Agent[Any]) -> str:
+        """Return the name of the model that an agent is assigned to; where there is none, what is asked for."""
+        if agent.name in self.stand_ins:
+            return STAND_IN
+        try:
+            return self.model_of(agent).name
+        except ModelError:
+            return agent.model
+
+    def consider_stop(self) -> None:
+        """Ask whether the run is to stop."""
+        if self._should_stop is not None and not self.halted:
+            self.halted = self._should_stop(self.state) or ""
+
+    @property
+    def key(self) -> str:
+        """Names this run and no other."""
+        if self.recording is not None:
+            return self.recording.id
+        if not self._key:
+            self._key = os.urandom(8).hex()
+        return self._key
+
+    def go_on(self, recording: Recording) -> None:
+        """Keep a journal from here on, and count everything that it says was spent."""
+        self.recording = recording
+        spent = recording.past.spent
+        self.innermost.charge(spent.cost, spent.calls)
+        self.unpriced_calls += spent.unpriced
+
     def opened_models(self) -> list[ChatModel]:
         """Return the models that this run has used, each once."""
         return list({id(model): model for model in self._models.values()}.values())
@@ -112,9 +169,14 @@ class Session:
             except Exception:
                 _log.exception("on_event failed for event %d (%s %s)", event.number, event.kind, event.address)
 
-    def draw(self, path: str, indices: tuple[int, ...], attempt: int) -> int:
-        """Return the seed of one model call: the same in every run with this run's seed, different for every call."""
+    def draw(self, path: str, indices: tuple[int, ...], attempt: int, generation: int = 0) -> int:
+        """Return the seed of one model call: the same in every run with this run's seed, different for every call.
+
+        `generation` is how often the step had ended before, in a run that goes on from its journal.
+        """
         text = f"{self.seed}\0{path}\0{indices}\0{attempt}"
+        if generation:
+            text = f"{text}\0{generation}"
         return int.from_bytes(blake2b(text.encode(), digest_size=4).digest(), "big") >> 1
 
 
@@ -180,12 +242,29 @@ class Scope:
             self.stop(error)
             await self.drain()
             if self.failure is not None and self.failure is not error:
+                self._gather(error)
                 raise self.failure from None
+            self._gather()
             raise
         await self.drain()
         if self.failure is not None:
+            self._gather()
             raise self.failure
         return value
+
+    def _gather(self, *more: BaseException) -> None:
+        """Put all failures that ended the scope beside the first."""
+        ended = [task.exception() for task in self.tasks if not task.cancelled()]
+        put_beside(self.failure, (*ended, *more))
+
+
+def put_beside(failure: BaseException | None, others: Iterable[BaseException | None]) -> None:
+    """Remember, with the failure that goes on, those that went the same way."""
+    if isinstance(failure, StepFailed):
+        more = {id(one): one for one in others if isinstance(one, StepFailed) and not isinstance(one, Stopped)}
+        more.pop(id(failure), None)
+        if more:
+            failure.beside = (*failure.beside, *more.values())
 
 
 class Started(Generic[T_co]):
@@ -215,6 +294,8 @@ class Step:
     what: StepKind
     name: str
     began: float
+    entry: Entry | None = None
+    """The step's place in the journal, if the run has one."""
 
     @property
     def address(self) -> str:
@@ -252,8 +333,17 @@ class Step:
         path, indices = f"{self.path}.{name}", (*self.indices, index)
         return Step(self.session, self.meter, self.scope, path, indices, what, name, self.session.now)
 
+    @property
+    def is_stopped(self) -> bool:
+        """Whether neither a step may begin nor a call be made."""
+        return bool(self.session.halted) or self.scope.is_stopped
+
     def check_not_stopped(self) -> None:
         """Raise Stopped where neither a step may begin nor a call be made."""
+        session = self.session
+        if session.halted:
+            session.prevented = session.prevented or self.address
+            raise Stopped(self.address, f"not started, because the run was stopped: {session.halted}")
         if self.scope.is_stopped:
             raise Stopped(self.address, "not started, because another step has failed")
 

@@ -10,7 +10,7 @@ from masdsl.runtime.agent import Agent
 from masdsl.runtime.failures import ShapeError, StepFailed
 from masdsl.runtime.models.base import ModelError, Price, Reply, Request
 from masdsl.runtime.replies import Fault, Parsed
-from masdsl.runtime.session import RawReply, StandIn
+from masdsl.runtime.session import STAND_IN, RawReply, StandIn
 from masdsl.runtime.shapes import fit, plain
 
 
@@ -24,7 +24,7 @@ class GivenReply(Reply):
 class StandInModel:
     """The model of an agent that has a stand-in."""
 
-    name = "stand-in"
+    name = STAND_IN
     price: Price | None = Price(0.0, 0.0)
 
     def __init__(self, stand_in: StandIn, inputs: Mapping[str, Any]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, Generic, TypeAlias, TypeVar, overload
+from typing import Any, Final, Generic, TypeAlias, TypeVar, overload
 
 from masdsl.runtime.agent import MISSING, Parameters
 from masdsl.runtime.shapes import Shape, fit, plain, shape_of
@@ -16,12 +16,16 @@ ToolFunction: TypeAlias = Callable[..., Any]
 """A host's function: gets the inputs by name as JSON data, returns (or resolves to) what fits the declared type."""
 
 
+IDEMPOTENCY_KEY: Final = "idempotency_key"
+"""The parameter by which a host's function gets a text that is the same whenever the same use is meant."""
+
+
 class Tool(Generic[T_co]):
     """A function of the host with typed inputs and a typed output.
 
     `granted_as` is the name under which a host grants it (`from "sandbox.python"`). `effect` marks one that changes the
-    world. `timeout` is in seconds (`sizes.TOOL_SECONDS` without one), `default` the value when the tool fails; without
-    one, the step fails. A tool is never tried twice.
+    world: its function may have a parameter `idempotency_key`. `timeout` is in seconds (`sizes.TOOL_SECONDS` without
+    one), `default` the value when the tool fails; without one, the step fails. A tool is never tried twice.
     """
 
     @overload
@@ -75,6 +79,7 @@ class Tool(Generic[T_co]):
         self.parameters = Parameters(f"tool {name}", inputs or {}, optional or {})
         self.returns: Shape = shape_of(returns)
         self.default = default if default is MISSING else fit(default, self.returns).value
+        self.hash: bytes | None = None  # of this declaration (`hashes.tool_hash`)
 
     @property
     def has_default(self) -> bool:
@@ -85,10 +90,23 @@ class Tool(Generic[T_co]):
         return f"<tool {self.name}>"
 
 
-async def call_function(function: ToolFunction, inputs: Mapping[str, object]) -> Any:
-    """Call a host's function with plain data: a coroutine function here, any other in a thread of its own."""
+async def call_function(function: ToolFunction, inputs: Mapping[str, object], key: str | None = None) -> Any:
+    """Call a host's function with plain data: a coroutine function here, any other in a thread of its own.
+
+    `key` is passed to a function that has a parameter `idempotency_key`, unless that is an input of the tool.
+    """
     arguments = {name: plain(value) for name, value in inputs.items()}
+    if key is not None and IDEMPOTENCY_KEY not in arguments and _takes_key(function):
+        arguments[IDEMPOTENCY_KEY] = key
     if inspect.iscoroutinefunction(function):
         return await function(**arguments)
     value = await in_thread(lambda: function(**arguments))
     return await value if inspect.isawaitable(value) else value
+
+
+def _takes_key(function: ToolFunction) -> bool:
+    try:
+        parameter = inspect.signature(function).parameters.get(IDEMPOTENCY_KEY)
+    except (TypeError, ValueError):  # a function of C need not say what it takes
+        return False
+    return parameter is not None and parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)

@@ -15,13 +15,16 @@ from typing import Any, Final, TypeAlias
 
 from masdsl import sizes
 from masdsl.formats import EMPTY_PROMPT, schema_tokens
+from masdsl.journal.base import Row
 from masdsl.runtime.accounts import Usage, request_tokens, token_price, usage
 from masdsl.runtime.agent import Agent
 from masdsl.runtime.meter import LEAST_SECONDS, Claim, cost_of
 from masdsl.runtime.models.base import ChatModel, Message, ModelError, Reply, Request
+from masdsl.runtime.past import spent_by
+from masdsl.runtime.recording import TURN
 from masdsl.runtime.replies import Fault, Parsed
 from masdsl.runtime.session import Step
-from masdsl.runtime.shapes import describe
+from masdsl.runtime.shapes import describe, plain
 from masdsl.runtime.stand_in import GivenReply, StandInModel, given_value
 from masdsl.runtime.text import brief, clean
 from masdsl.runtime.threads import bounded
@@ -79,7 +82,9 @@ async def take_turn(
     step, agent = talk.step, talk.agent
     for_schema = schema_tokens(schema)
     asked, reason = messages, ""
+    generation = 0 if step.entry is None else step.entry.standing.generation
     for attempt in range(agent.retries + 1):
+        part = turn * TURN + attempt
         if attempt:
             step.emit("retried", attempt=attempt, detail=reason)
         request = Request(
@@ -87,19 +92,20 @@ async def take_turn(
             schema=schema,
             max_tokens=agent.max_tokens,
             temperature=agent.temperature,
-            seed=step.session.draw(step.path, step.indices, turn * 1000 + attempt),
+            seed=step.session.draw(step.path, step.indices, part, generation),
             agent=agent.name,
             step=step.address,
             attempt=attempt,
         )
         try:
-            outcome = await _call(talk, request, request_tokens(asked, for_schema) - talk.saved, parse)
+            outcome = await _ask(talk, request, part, for_schema, parse)
         except ModelError as error:
             reason = f"{error.kind.replace('_', ' ')}: {error.detail}" if error.detail else error.kind
             if not error.retried:
                 break
             last = attempt == agent.retries
-            in_vain = talk.time_is_up() if last else await _pause(talk, attempt, error)
+            goes_on = step.entry is not None and step.entry.has(part + 1)  # it had paused before it was broken off
+            in_vain = talk.time_is_up() if last else "" if goes_on else await _pause(talk, attempt, error)
             if in_vain and in_vain not in reason:
                 reason = f"{reason}; {in_vain}"
             if in_vain or last:
@@ -156,14 +162,66 @@ def _seconds(given: object) -> float | None:
 # ---------------------------------------------------------------- one call
 
 
-async def _call(talk: Conversation, request: Request, tokens_in: int, parse: Parser) -> Parsed | Fault:
+async def _ask(talk: Conversation, request: Request, part: int, for_schema: int, parse: Parser) -> Parsed | Fault:
+    """Make one call, or take what came of it from the journal. Raises ModelError, BudgetRefused, Stopped."""
+    step, entry = talk.step, talk.step.entry
+    step.check_not_stopped()
+    if entry is not None:
+        row = entry.outcome(part, request)
+        if row is not None:
+            return _replay(talk, request, row, parse)
+        entry.check_may_call(step.address, f"attempt {request.attempt + 1} of asking the model")
+        if entry.was_under_way(part):
+            step.emit("repeated", attempt=request.attempt, model=talk.model.name, detail=_REPEATED)
+    tokens_in = request_tokens(request.messages, for_schema) - talk.saved
+    try:
+        outcome = await _call(talk, request, part, tokens_in, parse)
+    except ModelError:
+        step.session.consider_stop()
+        raise
+    step.session.consider_stop()
+    return outcome
+
+
+_REPEATED: Final = "this call was under way when the run was broken off: it may have been paid for already"
+
+
+def _replay(talk: Conversation, request: Request, row: Row, parse: Parser) -> Parsed | Fault:
+    """Return what came of a call that was made before the run was broken off."""
+    step, body = talk.step, row.body
+    assert step.entry is not None
+    spent = spent_by([row])
+    step.meter.charge(spent.cost, spent.calls, step.entry.recording.above)
+    if row.kind == "fault":
+        step.emit("replayed", attempt=request.attempt, detail=f"{body['kind']}: {body['detail']}")
+        raise ModelError(body["kind"], body["detail"], retry_after=body.get("retry_after"))
+    text = str(body.get("text", ""))
+    if "given" in body:
+        outcome: Parsed | Fault = given_value(GivenReply(text, value=body["given"]), talk.agent)
+    else:
+        outcome = Fault(str(body["unfit"]), text) if "unfit" in body else parse(text)
+    if isinstance(outcome, Fault) and body.get("finish") == "length":
+        outcome = outcome._replace(text=f"{outcome.text}{_cut_off(request)}")
+    step.emit(
+        "replayed",
+        attempt=request.attempt,
+        model=str(body.get("model", "")),
+        detail=outcome.text if isinstance(outcome, Fault) else "",
+    )
+    return outcome
+
+
+def _cut_off(request: Request) -> str:
+    return f" (it was cut off at {request.max_tokens} tokens)"
+
+
+async def _call(talk: Conversation, request: Request, part: int, tokens_in: int, parse: Parser) -> Parsed | Fault:
     """Make one call within the budget and the time, account for it, and read the reply.
 
     `tokens_in` is what the request counts. Raises ModelError, BudgetRefused, Stopped.
     """
-    step, model = talk.step, talk.model
+    step, model, entry = talk.step, talk.model, talk.step.entry
     loop = asyncio.get_running_loop()
-    step.check_not_stopped()
     if talk.deadline - loop.time() < LEAST_SECONDS:
         raise ModelError("timeout", talk.time_is_up())
     price = token_price(model.price)
@@ -172,25 +230,30 @@ async def _call(talk: Conversation, request: Request, tokens_in: int, parse: Par
     began, seconds = loop.time(), talk.time_left()
     if talk.agent.timeout is None:
         seconds = min(seconds, sizes.MODEL_SECONDS)
-    if step.scope.is_stopped or not seconds:
+    if step.is_stopped or not seconds:
         step.meter.release(reservation)
         step.check_not_stopped()
         raise ModelError("timeout", talk.time_is_up())
     cost, answered_by, detail = worst, model.name, ""
     try:
+        if entry is not None:
+            await entry.intend_call(part, worst, request)
         reply = await _complete(model, replace(request, timeout=seconds), seconds)
         counts = usage(reply, tokens_in, request.max_tokens)
         cost = cost_of(counts.tokens_in, counts.tokens_out, price)
         answered_by = reply.model or model.name
         outcome = given_value(reply, talk.agent) if isinstance(reply, GivenReply) else parse(reply.text)
         if isinstance(outcome, Fault):
-            cut = f" (it was cut off at {request.max_tokens} tokens)" if reply.finish == "length" else ""
-            outcome = outcome._replace(text=f"{outcome.text}{cut}")
+            outcome = outcome._replace(text=f"{outcome.text}{_cut_off(request) if reply.finish == 'length' else ''}")
             detail = outcome.text
+        if entry is not None:
+            entry.reply(part, reply, cost, round(loop.time() - began, 6), _given(reply, outcome))
     except ModelError as error:
         detail = f"{error.kind}: {error.detail}"
         if error.kind != "timeout":  # after a timeout nobody knows what was spent: all that was reserved counts
             cost = cost_of(tokens_in if error.billed else 0, 0, price)
+        if entry is not None:
+            entry.fault(part, error, cost, round(loop.time() - began, 6))
         raise
     finally:
         step.meter.settle(reservation, cost)
@@ -215,6 +278,13 @@ async def _call(talk: Conversation, request: Request, tokens_in: int, parse: Par
         if reply.finish == "length" and not outcome.clips:
             step.emit("clipped", attempt=request.attempt, detail=f"reply: cut off at {request.max_tokens} tokens")
     return outcome
+
+
+def _given(reply: Reply, outcome: Parsed | Fault) -> dict[str, Any]:
+    """Return what the journal keeps of a stand-in's value besides its text."""
+    if not isinstance(reply, GivenReply):
+        return {}
+    return {"unfit": outcome.text} if isinstance(outcome, Fault) else {"given": plain(outcome.value)}
 
 
 async def _complete(model: ChatModel, request: Request, seconds: float) -> Reply:

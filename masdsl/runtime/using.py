@@ -4,30 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from masdsl import sizes
-from masdsl.runtime.failures import ShapeError, StepFailed, Stopped
+from masdsl.runtime.failures import ShapeError, StepFailed
+from masdsl.runtime.hashes import idempotency_key
 from masdsl.runtime.meter import LEAST_SECONDS, Claim, Cost
 from masdsl.runtime.session import Step
-from masdsl.runtime.shapes import Shape, fit, plain
+from masdsl.runtime.shapes import fit
+from masdsl.runtime.stepping import take_step
 from masdsl.runtime.text import brief
 from masdsl.runtime.threads import bounded
 from masdsl.runtime.tool import Tool, call_function
-
-
-def fit_inputs(step: Step, shapes: Mapping[str, Shape], inputs: Mapping[str, object]) -> dict[str, Any]:
-    """Return typed inputs within their caps, with an event for each part that was clipped."""
-    values = {}
-    for name, value in inputs.items():
-        try:
-            values[name], clips = fit(value, shapes[name])
-        except ShapeError as error:
-            raise step.failed(f"the input `{name}` does not fit: {error}") from None
-        for clip in clips:
-            where = f"{name}.{clip.where}" if clip.where and clip.where[0] != "[" else f"{name}{clip.where}"
-            step.emit("clipped", detail=f"input {clip._replace(where=where)}")
-    return values
 
 
 async def use_tool(step: Step, tool: Tool[Any], inputs: Mapping[str, object], until: float | None = None) -> Any:
@@ -35,20 +24,19 @@ async def use_tool(step: Step, tool: Tool[Any], inputs: Mapping[str, object], un
 
     `until` is a time of the loop by which whoever uses it must be done.
     """
-    step.begin()
-    try:
-        value = await _call(step, tool, fit_inputs(step, tool.parameters.shapes, inputs), until)
-    except StepFailed as failure:
-        step.emit_failure(failure)
-        if not tool.has_default or isinstance(failure, Stopped):
-            raise
-        step.emit("finished", detail="default", seconds=step.seconds, value=plain(tool.default))
-        return tool.default
-    step.emit("finished", seconds=step.seconds, value=plain(value))
-    return value
+    return await take_step(step, tool, inputs, partial(_call, tool=tool, until=until))
 
 
-async def _call(step: Step, tool: Tool[Any], inputs: Mapping[str, object], until: float | None) -> Any:
+async def _call(step: Step, inputs: Mapping[str, object], tool: Tool[Any], until: float | None) -> Any:
+    entry = step.entry
+    if entry is not None:
+        row = entry.outcome(0)
+        if row is not None:
+            step.emit("replayed", detail=str(row.body["failed"]))
+            raise step.failed(str(row.body["failed"]))
+        if entry.standing.doubt is not None:
+            raise step.failed("its effect may have happened already: the run was broken off while it was under way")
+        entry.check_may_call(step.address, f"a use of the tool `{tool.name}`")
     function = step.session.tools.get(tool.granted_as)
     if function is None:
         raise step.failed(f'the host does not grant "{tool.granted_as}"')
@@ -56,14 +44,18 @@ async def _call(step: Step, tool: Tool[Any], inputs: Mapping[str, object], until
     reservation = await step.meter.reserve(Claim(step.address, Cost(), "", 0), until)
     began = loop.time()
     seconds, used_up = _time_for(step, tool, until)
-    if step.scope.is_stopped or seconds < LEAST_SECONDS:
+    if step.is_stopped or seconds < LEAST_SECONDS:
         step.meter.release(reservation)
         step.check_not_stopped()
         raise step.failed(used_up)
-    detail = ""
+    detail, key = "", None
+    if tool.effect:
+        key = entry.key() if entry is not None else idempotency_key(step.session.key, step.path, step.indices, 0)
     try:
+        if entry is not None and key is not None:
+            await entry.intend_use(key)
         try:
-            result = await bounded(call_function(function, inputs), seconds)
+            result = await bounded(call_function(function, inputs, key), seconds)
         except TimeoutError:
             detail = f"no result within {seconds:g} s{used_up and f': {used_up}'}"
         except StepFailed as failure:
@@ -79,7 +71,10 @@ async def _call(step: Step, tool: Tool[Any], inputs: Mapping[str, object], until
             raise step.failed(detail) from None
     finally:
         step.meter.settle(reservation, Cost())
-        step.emit("called", seconds=round(loop.time() - began, 6), detail=detail)
+        took = round(loop.time() - began, 6)
+        if entry is not None and detail:
+            entry.misuse(detail, took)
+        step.emit("called", seconds=took, detail=detail)
     for clip in clips:
         step.emit("clipped", detail=f"result: {clip}")
     return value

@@ -1,0 +1,235 @@
+"""How a run keeps its journal: intents before what is paid, outcomes after, values before they are used.
+
+A row is appended in the order in which things happen; whoever must not go on before it is durable awaits it, and all
+rows before it are durable then too. So a step waits for its intents and for its value, and not for the rows of others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Mapping
+from typing import Any, Final
+
+from masdsl.journal.base import OpenRun, Row, Written
+from masdsl.runtime.agent import Agent
+from masdsl.runtime.failures import BudgetRefused, NotInJournal, StepFailed
+from masdsl.runtime.hashes import agent_hash, args_hash, idempotency_key, request_hash, tool_hash
+from masdsl.runtime.meter import Cost, Meter
+from masdsl.runtime.models.base import ChatModel, ModelError, Price, Reply, Request
+from masdsl.runtime.past import Epoch, Past, Standing
+from masdsl.runtime.shapes import plain
+from masdsl.runtime.tool import Tool
+
+TURN: Final = 1000
+"""The wire calls of an agent's step are numbered by its turns and attempts: `turn * TURN + attempt`."""
+NOT_WRITTEN: Final = Written(0)
+
+
+class Recording:
+    """The journal of one run: what it has, and where more is added.
+
+    `above` are the meters of the run as a whole, in which everything that the journal has is counted from the start.
+    """
+
+    def __init__(self, run: OpenRun, past: Past, above: tuple[Meter, ...]) -> None:
+        self.run = run
+        self.past = past
+        self.above = above
+        self.id = run.header.id
+        self.replay_only = past.replay_only
+        self._began = above[0].began
+        self._loop = asyncio.get_running_loop()
+        self._last: Awaitable[int] = NOT_WRITTEN
+
+    def entry(
+        self, path: str, indices: tuple[int, ...], callee: Agent[Any] | Tool[Any], model: str, values: Mapping[str, Any]
+    ) -> Entry:
+        """Return the place in the journal of a step with these fitted inputs."""
+        args = args_hash(values)
+        if isinstance(callee, Tool):
+            decl, effect = tool_hash(callee), callee.effect
+        else:
+            decl, effect = agent_hash(callee, model), False
+        return Entry(self, path, indices, args, decl, self.past.standing(path, indices, args, decl, effect=effect))
+
+    def post(
+        self,
+        kind: str,
+        path: str = "",
+        indices: tuple[int, ...] = (),
+        part: int = 0,
+        args: bytes = b"",
+        decl: bytes = b"",
+        body: dict[str, Any] | None = None,
+    ) -> Awaitable[int]:
+        """Add a row. It need not be awaited: what keeps it from being written keeps the next one as well."""
+        if self.replay_only:
+            return NOT_WRITTEN
+        body = {} if body is None else body
+        body["t"] = round(self._loop.time() - self._began, 6)
+        waiting = self.run.append(kind, path, indices, part, args, decl, body)
+        if isinstance(waiting, asyncio.Future):
+            waiting.add_done_callback(_look_at)
+        self._last = waiting
+        return waiting
+
+    async def durable(self) -> None:
+        """Wait until everything that was added so far is durable."""
+        waiting, self._last = self._last, NOT_WRITTEN
+        await waiting
+
+    async def begin(self) -> None:
+        """Say that the run goes on, and by which new rules."""
+        if self.replay_only:
+            return
+        if self.past.news:
+            await self.post("patch", body=dict(self.past.news))
+        if self.run.header.status != "running":
+            await self.run.set_status("running")
+
+    async def end(self, status: str, body: dict[str, Any]) -> None:
+        """Say how the run ended."""
+        if not self.replay_only:
+            self.run.set_status(status)
+        await self.post("end", body=body)
+
+
+def _look_at(waiting: asyncio.Future[int]) -> None:
+    """Take note of an error that nobody waits for."""
+    if not waiting.cancelled():
+        waiting.exception()
+
+
+class Entry:
+    """The place of one step in its run's journal."""
+
+    __slots__ = ("args", "decl", "indices", "path", "recording", "standing")
+
+    def __init__(
+        self, recording: Recording, path: str, indices: tuple[int, ...], args: bytes, decl: bytes, standing: Standing
+    ) -> None:
+        self.recording = recording
+        self.path = path
+        self.indices = indices
+        self.args = args
+        self.decl = decl
+        self.standing = standing
+
+    # ------------------------------------------------------------ what there is
+
+    @property
+    def _unfinished(self) -> Epoch | None:
+        return self.standing.unfinished
+
+    def outcome(self, part: int, request: Request | None = None) -> Row | None:
+        """Return how a call ended that was made before, if it asked the same."""
+        epoch = self._unfinished
+        row = None if epoch is None else epoch.outcome(part)
+        if row is None or epoch is None or request is None:
+            return row
+        asked = epoch.request(part)
+        return row if asked is None or asked == request_hash(request) else None
+
+    def has(self, part: int) -> bool:
+        """Whether a call was begun."""
+        epoch = self._unfinished
+        return epoch is not None and any(row.part == part for row in epoch.rows)
+
+    def was_under_way(self, part: int) -> bool:
+        """Whether a call was under way when the run was broken off."""
+        epoch = self._unfinished
+        return epoch is not None and part in epoch.open_intents()
+
+    def check_may_call(self, step: str, what: str) -> None:
+        """Raise NotInJournal in a run that is only replayed."""
+        if self.recording.replay_only:
+            raise NotInJournal(step, f"{what} is not in the journal of run {self.recording.id}")
+
+    def key(self) -> str:
+        """Return the idempotency key of this use of a tool."""
+        return idempotency_key(self.recording.id, self.path, self.indices, self.standing.uses)
+
+    # ------------------------------------------------------------ what is added
+
+    def _post(self, kind: str, body: dict[str, Any], part: int = 0) -> Awaitable[int]:
+        return self.recording.post(kind, self.path, self.indices, part, self.args, self.decl, body)
+
+    async def intend_call(self, part: int, worst: Cost, request: Request) -> None:
+        """Say what a wire call may cost, before it is made."""
+        await self._post("intent", {**worst._asdict(), "request": request_hash(request)}, part)
+
+    async def intend_use(self, key: str) -> None:
+        """Say that a tool with an effect is about to be used."""
+        await self._post("intent", {"effect": True, "key": key})
+
+    def reply(self, part: int, reply: Reply, cost: Cost, seconds: float, given: dict[str, Any]) -> Awaitable[int]:
+        """Keep a reply."""
+        body = {
+            **cost._asdict(),
+            "text": reply.text,
+            "finish": str(reply.finish),
+            "model": str(reply.model),
+            "seconds": seconds,
+            **given,
+        }
+        return self._post("reply", body, part)
+
+    def fault(self, part: int, error: ModelError, cost: Cost, seconds: float) -> Awaitable[int]:
+        """Keep that a wire call failed."""
+        body: dict[str, Any] = {**cost._asdict(), "kind": error.kind, "detail": error.detail, "seconds": seconds}
+        after = error.retry_after
+        if isinstance(after, int | float) and abs(after) < float("inf"):
+            body["retry_after"] = after
+        if error.billed:
+            body["billed"] = True
+        return self._post("fault", body, part)
+
+    def misuse(self, reason: str, seconds: float) -> Awaitable[int]:
+        """Keep that a use of a tool failed."""
+        return self._post("tool", {"failed": reason, "seconds": seconds})
+
+    def value(self, kind: str, value: Any, *, is_default: bool = False) -> Awaitable[int]:
+        """Keep the step's value: a row `done`, or `tool` for what a tool gave."""
+        body = {"value": plain(value)}
+        if is_default:
+            body["default"] = True
+        return self._post(kind, body)
+
+    def failed(self, failure: StepFailed, own_address: str) -> Awaitable[int]:
+        """Keep that the step failed for good."""
+        body: dict[str, Any] = {"reason": failure.reason}
+        if failure.step != own_address:
+            body["step"] = failure.step
+        if isinstance(failure, BudgetRefused):
+            body["limit"] = failure.limit
+        return self._post("failed", body)
+
+    def claim(self, epoch: Epoch, moved_from: str) -> Awaitable[int]:
+        """Keep that the step took the value of one that stood elsewhere."""
+        assert epoch.end is not None
+        return self._post("claim", {"seq": epoch.end.seq, "from": moved_from})
+
+
+class SilentModel:
+    """Stands for the model of a run that is only replayed: it has a name, and is never asked."""
+
+    price: Price | None = None
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    async def complete(self, request: Request) -> Reply:
+        """Refuse."""
+        raise ModelError("unavailable", "a run that is only replayed asks no model")
+
+    async def close(self) -> None:
+        """Do nothing."""
+
+
+def silent_models(tiers: Mapping[str, str]) -> Any:
+    """Return a resolver for a run that is only replayed, with the names of models that the run began with."""
+
+    def resolve(name: str, *, tier: bool) -> ChatModel:
+        return SilentModel(tiers.get(name, name) if tier else name)
+
+    return resolve

@@ -1,0 +1,120 @@
+"""One step of an agent or a tool, from its inputs to its value: from the journal if it is there, else by doing it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+from masdsl.runtime.agent import Agent
+from masdsl.runtime.failures import BudgetRefused, ShapeError, StepFailed, Stopped
+from masdsl.runtime.past import Epoch
+from masdsl.runtime.recording import Entry
+from masdsl.runtime.session import Step
+from masdsl.runtime.shapes import Shape, fit, plain
+from masdsl.runtime.tool import Tool
+
+Work: TypeAlias = Callable[[Step, dict[str, Any]], Awaitable[Any]]
+
+
+async def take_step(step: Step, callee: Agent[Any] | Tool[Any], inputs: Mapping[str, object], work: Work) -> Any:
+    """Return the value of a step, or the declared default; raise StepFailed.
+
+    `work` does what the step is about, with fitted inputs, where the journal does not have its value.
+    """
+    values, clips, unfit = _fitted(callee.parameters.shapes, inputs)
+    recording = step.session.recording
+    entry: Entry | None = None
+    if recording is not None and not unfit:
+        step.check_not_stopped()
+        model = step.session.model_name(callee) if isinstance(callee, Agent) else ""
+        entry = recording.entry(step.path, step.indices, callee, model, values)
+        lost = entry.standing.lost
+        if entry.standing.value is not None:
+            try:
+                return await _reuse(step, callee, entry, entry.standing.value)
+            except ShapeError as error:
+                recording.past.refuse(entry.standing.value)
+                lost = f"its value in the journal does not fit its type: {error}"
+        elif entry.standing.failure is not None:
+            await _fail_again(step, entry)
+        step = replace(step, entry=entry)
+        if lost:
+            step.emit("rerun", detail=lost)
+    step.session.consider_stop()
+    step.begin()
+    for clip in clips:
+        step.emit("clipped", detail=clip)
+    try:
+        if unfit:
+            raise step.failed(unfit)
+        value = await work(step, values)
+        if entry is not None:
+            await entry.value("done" if isinstance(callee, Agent) else "tool", value)
+    except StepFailed as failure:
+        takes_default = callee.has_default and not isinstance(failure, Stopped)
+        if entry is not None and not isinstance(failure, Stopped):
+            if takes_default:
+                await entry.value("done", callee.default, is_default=True)
+            else:
+                await entry.failed(failure, step.address)
+        step.emit_failure(failure)
+        if not takes_default:
+            raise
+        step.emit("finished", detail="default", seconds=step.seconds, value=plain(callee.default))
+        return callee.default
+    step.emit("finished", seconds=step.seconds, value=plain(value))
+    return value
+
+
+async def _reuse(step: Step, callee: Agent[Any] | Tool[Any], entry: Entry, epoch: Epoch) -> Any:
+    """Return the value that the journal has. Raises ShapeError where it does not fit any more."""
+    assert epoch.end is not None
+    value = fit(epoch.end.body.get("value"), callee.returns).value
+    spent = epoch.spent()
+    step.meter.charge(spent.cost, spent.calls, entry.recording.above)
+    detail = "default" if epoch.end.body.get("default") else ""
+    moved_from = entry.standing.moved_from
+    if moved_from:
+        await entry.claim(epoch, moved_from)
+        step.emit("claimed", detail=f"{detail}{detail and ', '}from {moved_from}", value=plain(value))
+    else:
+        step.emit("reused", detail=detail, value=plain(value))
+    return value
+
+
+async def _fail_again(step: Step, entry: Entry) -> None:
+    """Fail as the journal says that the step did."""
+    epoch = entry.standing.failure
+    assert epoch is not None and epoch.end is not None
+    row, body = epoch.end, epoch.end.body
+    spent = epoch.spent()
+    step.meter.charge(spent.cost, spent.calls, entry.recording.above)
+    where, reason, limit = body.get("step", step.address), str(body.get("reason", "")), body.get("limit")
+    step.emit("failed", detail=f"{reason} (as row {row.seq} of the journal says)")
+    raise StepFailed(where, reason) if limit is None else BudgetRefused(where, reason, limit=limit)
+
+
+def fit_inputs(step: Step, shapes: Mapping[str, Shape], inputs: Mapping[str, object]) -> dict[str, Any]:
+    """Return typed inputs within their caps, with an event for each part that was clipped."""
+    values, clips, unfit = _fitted(shapes, inputs)
+    for clip in clips:
+        step.emit("clipped", detail=clip)
+    if unfit:
+        raise step.failed(unfit)
+    return values
+
+
+def _fitted(shapes: Mapping[str, Shape], inputs: Mapping[str, object]) -> tuple[dict[str, Any], list[str], str]:
+    """Return typed inputs, what was clipped, and which one does not fit, if one does not."""
+    values: dict[str, Any] = {}
+    clipped: list[str] = []
+    for name, value in inputs.items():
+        try:
+            values[name], clips = fit(value, shapes[name])
+        except ShapeError as error:
+            return values, clipped, f"the input `{name}` does not fit: {error}"
+        for clip in clips:
+            where = f"{name}.{clip.where}" if clip.where and clip.where[0] != "[" else f"{name}{clip.where}"
+            clipped.append(f"input {clip._replace(where=where)}")
+    return values, clipped, ""
