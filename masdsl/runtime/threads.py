@@ -41,7 +41,7 @@ async def in_thread(function: Callable[[], T]) -> T:
         except Exception as raised:
             error = raised
         except BaseException as raised:  # must not end the program, nor its loop
-            error = RuntimeError(f"{type(raised).__name__}: {raised}")
+            error = RuntimeError(f"{type(raised).__name__}: {raised}" if _has_text(raised) else type(raised).__name__)
         if isinstance(error, StopIteration):  # a future refuses it
             error = RuntimeError(f"the function raised StopIteration({error.value!r})")
         try:
@@ -56,7 +56,9 @@ async def in_thread(function: Callable[[], T]) -> T:
 async def bounded(coroutine: Coroutine[Any, Any, T], seconds: float) -> T:
     """Return what the coroutine returns, or raise TimeoutError at that time, whatever the coroutine does about it.
 
-    Unlike `asyncio.timeout`, this does not wait for a coroutine that is slow to react to its cancellation.
+    Unlike `asyncio.timeout`, this does not wait for a coroutine that is slow to react to its cancellation. One that ends
+    as cancelled although nobody cancelled it, or with an exception that has no text, fails with RuntimeError: whoever
+    called it goes on.
     """
     task = asyncio.get_running_loop().create_task(coroutine)
     try:
@@ -66,11 +68,24 @@ async def bounded(coroutine: Coroutine[Any, Any, T], seconds: float) -> T:
         await asyncio.gather(task, return_exceptions=True)
         raise
     if done:
+        if task.cancelled():
+            raise RuntimeError("it cancelled itself")
+        error = task.exception()
+        if error is not None and not _has_text(error):
+            raise RuntimeError(f"{type(error).__name__}, which cannot be shown as text") from error
         return task.result()
     task.add_done_callback(_forget)
     task.cancel()
     await asyncio.sleep(0)
     raise TimeoutError
+
+
+def _has_text(error: BaseException) -> bool:
+    """Whether an exception can be shown: what strangers raise may fail at that too."""
+    try:
+        return isinstance(str(error), str)
+    except Exception:
+        return False
 
 
 def _forget(task: asyncio.Task[Any]) -> None:
