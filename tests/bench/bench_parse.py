@@ -1,4 +1,4 @@
-"""A warm check beside Lark's bare parse of the same text, and what `import masdsl` costs.
+"""A warm check beside Lark's bare parse of the same text, bounds beside parsing, and what `import masdsl` costs.
 
     python -m tests.bench.bench_parse [--rounds 30]
 
@@ -16,6 +16,11 @@ from pathlib import Path
 from lark import Lark
 
 from masdsl import Source, check, resources
+from masdsl.bounds.flows import bound
+from masdsl.config import DEFAULT
+from masdsl.diagnostics.base import Findings
+from masdsl.pipeline import check_source
+from masdsl.syntax.parse import parse_program
 from tests.bench.measure import in_turns, milliseconds, plain_environment, run, table, timed
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,6 +56,30 @@ def warm(rounds: int) -> list[str]:
     ]
 
 
+def bounds(rounds: int) -> list[str]:
+    """Return the row of the bounds of a program, beside parsing its text by our own parser."""
+    text = PROGRAM.read_text(encoding="utf-8")
+    program = check_source(Source("<text>", text), DEFAULT, Findings())
+    assert program is not None
+    checked = program
+
+    def parse_all() -> None:
+        for _ in range(TEXTS_A_ROUND):
+            parse_program(Source("<text>", text), Findings())
+
+    def bound_all() -> None:
+        for _ in range(TEXTS_A_ROUND):
+            bound(checked, {})
+
+    ours, theirs = in_turns(rounds, timed(bound_all), timed(parse_all))
+    return [
+        "bounds of one file, beside parsing it",
+        f"{ours.cpu / TEXTS_A_ROUND * 1000:.2f} ms",
+        f"{theirs.cpu / TEXTS_A_ROUND * 1000:.2f} ms",
+        f"{ours.cpu / theirs.cpu:.2f}",
+    ]
+
+
 def imports(rounds: int) -> list[str]:
     """Return the row of `import masdsl`, beside a bare interpreter."""
     with tempfile.TemporaryDirectory() as name:
@@ -73,7 +102,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="a warm check beside a bare parse; the cost of importing masdsl")
     parser.add_argument("--rounds", type=int, default=30)
     rounds = parser.parse_args().rounds
-    print(table(["", "masdsl", "yardstick", "ratio"], [warm(rounds), imports(rounds)]))
+    print(table(["", "masdsl", "yardstick", "ratio"], [warm(rounds), bounds(rounds), imports(rounds)]))
 
 
 if __name__ == "__main__":
