@@ -16,7 +16,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from masdsl.bounds.prompts import LARGEST_PROMPT, LOWER, MOST_COUNTED_PER_BYTE, UPPER, prompt_extent
-from masdsl.bounds.runs import Extent, constant, whole_number
+from masdsl.bounds.runs import NO_REST, Extent, constant, whole_number
 from masdsl.bounds.shown import INDENTED, as_json, printed, shown
 from masdsl.check.program import Agent, Param
 from masdsl.check.prompts import check_prompt
@@ -297,6 +297,23 @@ def test_what_the_bounds_rest_on_holds_for_every_row_of_three_kinds_of_signs() -
         if row:
             greatest = max(greatest, Fraction(count(row.replace("\n", "\n  ")), count(row)))
     assert greatest == Fraction(*INDENTED)
+
+
+def test_joints_are_counted_exactly_whatever_blanks_stand_at_them() -> None:
+    blanks = ["", " ", "\n", "\u3000", "\n ", " \n"]
+    for first, after, before, second in itertools.product("a0.é", blanks, blanks, ["a", "0", ".", "é", ""]):
+        left, right = first + after, before + second
+        joined = constant(left).then(constant(right))
+        assert joined.rest.whole == joined.full.size == counted_thirds(left + right), (left, right)
+        twice = constant(right + after).repeated(2, 2)
+        assert twice.rest.whole == twice.full.size == counted_thirds((right + after) * 2), (right, after)
+
+
+def test_what_may_be_empty_has_no_known_ends() -> None:
+    word = constant("ab")
+    for run in (word.maybe(), word.repeated(0, 1), word.either(constant(""))):
+        assert run.full == (counted_thirds("ab"), 0, 0)
+        assert run.rest == NO_REST
 
 
 TEXTS = st.lists(st.sampled_from(SIGNS) | st.characters(codec="utf-8"), max_size=24).map("".join)
