@@ -15,9 +15,6 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from masdsl.api import LoadedFlow as LoadedFlow
-    from masdsl.api import LoadedProgram as LoadedProgram
-    from masdsl.api import ProgramError as ProgramError
     from masdsl.api import apply as apply
     from masdsl.api import bind as bind
     from masdsl.api import build as build
@@ -40,6 +37,9 @@ if TYPE_CHECKING:
     from masdsl.diagnostics.render import render_json as render_json
     from masdsl.diagnostics.render import render_short as render_short
     from masdsl.diagnostics.render import render_text as render_text
+    from masdsl.loaded import LoadedFlow as LoadedFlow
+    from masdsl.loaded import LoadedProgram as LoadedProgram
+    from masdsl.loaded import ProgramError as ProgramError
     from masdsl.node import Span as Span
     from masdsl.source import Source as Source
     from masdsl.version import __version__ as __version__
@@ -50,10 +50,10 @@ _HOMES = {
     "Finding": "diagnostics.base",
     "Fix": "diagnostics.base",
     "Label": "diagnostics.base",
-    "LoadedFlow": "api",
-    "LoadedProgram": "api",
+    "LoadedFlow": "loaded",
+    "LoadedProgram": "loaded",
     "ModelConfig": "config",
-    "ProgramError": "api",
+    "ProgramError": "loaded",
     "Source": "source",
     "Span": "node",
     "UnknownCode": "diagnostics.catalogue",

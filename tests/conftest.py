@@ -27,7 +27,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Give the session a cache folder of its own, in which only the weights are those of the user."""
+    """Give the session folders of its own for caches and kept runs, in which only the weights are those of the user."""
     if hasattr(config, "workerinput"):
         return  # a worker of xdist inherits the folder
     models = os.path.join(cache_directory() or os.devnull, "models")
@@ -35,6 +35,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if os.path.isdir(models):
         os.symlink(models, os.path.join(folder, "models"), target_is_directory=True)
     os.environ["MASDSL_CACHE"] = folder
+    os.environ["MASDSL_STATE"] = os.path.join(folder, "state")
     config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 

@@ -4,21 +4,33 @@ from __future__ import annotations
 
 import os
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, BooleanOptionalAction, Namespace
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from masdsl.api import LoadedProgram
-from masdsl.cli import FAILED, FINE, OVER_BUDGET
+from masdsl.cli import FAILED, FINE, INTERRUPTED, OVER_BUDGET
 from masdsl.cli.boundary import UsageError, guarded
 from masdsl.cli.inputs import describe, read_inputs, tier_change
+from masdsl.cli.keeping import (
+    Interruption,
+    add_journal_option,
+    changes_of,
+    folder_of_run,
+    opened,
+    show_intervention,
+    stored_program,
+    tell_how_to_resume,
+    told,
+)
 from masdsl.cli.terminal import exit_code, print_findings, write
 from masdsl.config import Config, load_config
 from masdsl.diagnostics.base import ERROR, Finding, Findings
 from masdsl.diagnostics.escape import escape
+from masdsl.loaded import LoadedProgram, ProgramError
 
 if TYPE_CHECKING:
     from masdsl.check.program import Flow, Program
+    from masdsl.journal import Journal
     from masdsl.runtime import Event, Result, RunFailed
     from masdsl.runtime.program import Models
 
@@ -26,23 +38,77 @@ if TYPE_CHECKING:
 def run(arguments: Sequence[str]) -> int:
     """Run a flow and print its value.
 
-    Returns 3 if the budget ran out, 4 if the run failed, 1 if the program has errors; UsageError for wrong inputs.
+    Returns 3 if the budget ran out, 4 if the run failed, 1 if the program has errors, 130 if it was interrupted;
+    UsageError for wrong inputs, and for what is wrong with the journal.
     """
     options = _parser().parse_intermixed_args(arguments)
+    if options.resume is not None:
+        return _resume(options)
+    if options.program is None:
+        raise UsageError("no program is given", "name one, as in `mas run hello.mas`, or a run: `mas run --resume ID`")
     findings = Findings()
     config = tier_change(options.model)(load_config(os.path.dirname(options.program), findings))
     loaded = guarded(options.program, findings, _load, options, config, findings)
     if loaded is None or not findings.ok:
-        print_findings([one for one in findings.sorted() if one.diagnostic.severity == ERROR], stream=sys.stderr)
-        return exit_code(findings.sorted())
+        return _errors(findings)
     flow = _chosen(loaded.checked, options.flow)
     inputs = read_inputs(options.inputs, flow)
-    return _run(loaded, flow, inputs, options)
+    journal = None
+    if not options.no_journal:
+        journal = _journal(options)
+    try:
+        return _run(loaded, flow, inputs, options, journal)
+    finally:
+        if journal is not None:
+            journal.close()
+
+
+def _resume(options: Namespace) -> int:
+    """Go on with a run, whose program, flow, inputs and seed are in the journal."""
+    given = [name for name in ("program", "flow") if getattr(options, name)] + ["inputs"] * bool(options.inputs)
+    if given:
+        raise UsageError(
+            f"a run that is resumed has its {given[0]} already", f"write: mas run --resume {options.resume}"
+        )
+    if options.no_journal:
+        raise UsageError("--resume needs a journal, and --no-journal says that there is none", "leave one of them out")
+    journal = opened(options.journal)
+    try:
+        with told():
+            header, _ = journal.read(options.resume)
+        findings = Findings()
+        config = tier_change(options.model)(load_config(folder_of_run(header), findings))
+        models = _script(options.script) if options.script else None
+        loaded = guarded(header.program, findings, stored_program, header, config, findings, models)
+        if loaded is None or not findings.ok:
+            return _errors(findings)
+        print_findings(changes_of(header), stream=sys.stderr)
+        if header.status == "ended" and not options.json:
+            write(f"run {header.id} has ended: this is its value, and nothing is paid again\n", sys.stderr)
+        return _run(loaded, _chosen(loaded.checked, header.flow), {}, options, journal)
+    finally:
+        journal.close()
+
+
+def _errors(findings: Findings) -> int:
+    print_findings([one for one in findings.sorted() if one.diagnostic.severity == ERROR], stream=sys.stderr)
+    return exit_code(findings.sorted())
+
+
+def _journal(options: Namespace) -> Journal | None:
+    """Return the journal of a new run. The user's own is no must: where it cannot be opened, the run is not kept."""
+    try:
+        return opened(options.journal)
+    except UsageError as error:
+        if options.journal is not None:
+            raise
+        write(f"this run is not kept: {error}\n", sys.stderr)
+        return None
 
 
 def _parser() -> ArgumentParser:
     parser = ArgumentParser(prog="mas run", description="Run a program.")
-    parser.add_argument("program", metavar="PROGRAM", help="the program, such as hello.mas")
+    parser.add_argument("program", metavar="PROGRAM", nargs="?", help="the program, such as hello.mas")
     parser.add_argument(
         "inputs",
         nargs="*",
@@ -58,6 +124,20 @@ def _parser() -> ArgumentParser:
     )
     parser.add_argument(
         "--seed", type=int, default=0, metavar="N", help="another seed gives other samples (default: 0)"
+    )
+    add_journal_option(parser)
+    parser.add_argument("--no-journal", action="store_true", help="keep nothing: a run that is broken off is lost")
+    parser.add_argument("--resume", metavar="ID", help="go on with a run that was broken off (`mas runs` lists them)")
+    parser.add_argument(
+        "--rectify",
+        action=BooleanOptionalAction,
+        help="let the built-in rules patch a run that goes wrong (default: if the program says `rectify`)",
+    )
+    parser.add_argument(
+        "--policy",
+        choices=("frozen", "strict"),
+        default="frozen",
+        help="whether a patch lets finished steps be (frozen) or those of changed agents are done again (strict)",
     )
     parser.add_argument("--events", action="store_true", help="print every event as a line of JSON on standard error")
     parser.add_argument("--json", action="store_true", help="print the value and what it took as JSON")
@@ -103,29 +183,59 @@ def _chosen(program: Program, name: str | None) -> Flow:
     raise UsageError("the program has no flow that can be run", "add one: flow main(...) -> text { ... }")
 
 
-def _run(loaded: LoadedProgram, flow: Flow, inputs: dict[str, Any], options: Namespace) -> int:
+def _run(loaded: LoadedProgram, flow: Flow, inputs: dict[str, Any], options: Namespace, journal: Journal | None) -> int:
+    from masdsl.journal import new_id
     from masdsl.runtime import BudgetExceeded, InputError, RunFailed, StepFailed
+    from masdsl.runtime.failures import RunStopped
     from masdsl.runtime.program import run_coroutine
 
-    observers = [_print_event] if options.events else [_Progress()] if sys.stderr.isatty() else []
+    observers = [print_event] if options.events else [Progress()] if sys.stderr.isatty() else []
     key, observer = _key(loaded, flow), observers[0] if observers else None
+    run = options.resume or new_id()
+    interruption = Interruption()
     try:
-        result = run_coroutine(lambda: loaded.start(key, inputs, seed=options.seed, on_event=observer))
+        with told(), interruption.watched():
+            result = run_coroutine(
+                lambda: loaded.start(
+                    key,
+                    inputs,
+                    journal=journal,
+                    resume=options.resume,
+                    run_id=None if options.resume else run,
+                    rectifier=options.rectify,
+                    policy=options.policy,
+                    seed=options.seed,
+                    on_event=observer,
+                    on_intervention=None if options.json else show_intervention,
+                    should_stop=interruption.reason,
+                )
+            )
+    except ProgramError as error:
+        print_findings([one for one in error.findings if one.diagnostic.severity == ERROR], stream=sys.stderr)
+        return exit_code(error.findings)
     except StepFailed as failure:
         raise UsageError(str(failure), "mend the module that [tools] of the configuration names") from failure
     except InputError as error:
         raise UsageError(str(error), f"it is {describe(flow)}") from error
+    except KeyboardInterrupt:
+        if journal is not None:
+            tell_how_to_resume(run, options.journal)
+        raise
     except RunFailed as failure:
+        stopped = isinstance(failure, RunStopped)
         over = isinstance(failure, BudgetExceeded)
-        print_findings([_finding(loaded.checked, flow, failure, over)], stream=sys.stderr)
+        if not stopped:
+            print_findings([_finding(loaded.checked, flow, failure, over)], stream=sys.stderr)
         _tell_cost(loaded, flow, failure.result, options)
+        if journal is not None and not options.json:
+            tell_how_to_resume(run, options.journal, failed=not stopped)
         if options.json:
-            _print_json(failure.result, failed=failure)
-        return OVER_BUDGET if over else FAILED
+            print_json(failure.result, run if journal is not None else None, failed=failure)
+        return INTERRUPTED if stopped else OVER_BUDGET if over else FAILED
     if options.json:
-        _print_json(result)
+        print_json(result, run if journal is not None else None)
     else:
-        _print_value(result)
+        print_value(result)
     _tell_cost(loaded, flow, result, options)
     return FINE
 
@@ -153,7 +263,8 @@ def _finding(program: Program, flow: Flow, failure: RunFailed, over: bool) -> Fi
 # ---------------------------------------------------------------- output
 
 
-def _print_value(result: Result) -> None:
+def print_value(result: Result) -> None:
+    """Print the value of a run: a text as it is, anything else as JSON."""
     from json import dumps
 
     from masdsl.runtime.shapes import plain
@@ -163,23 +274,27 @@ def _print_value(result: Result) -> None:
     write((escape(text, keep="\n\t") if sys.stdout.isatty() else text) + "\n")
 
 
-def _print_json(result: Result, failed: RunFailed | None = None) -> None:
+def print_json(result: Result, run: str | None, failed: RunFailed | None = None) -> None:
+    """Print the value of a run and what it took as JSON, with its id where it is kept."""
     from json import dumps
 
     document = result.to_json()
+    if run is not None:
+        document["run"] = run
     if failed is not None:
         document["failed"] = {"step": failed.step, "reason": failed.reason}
     write(dumps(document, indent=2) + "\n")
 
 
-def _print_event(event: Event) -> None:
+def print_event(event: Event) -> None:
+    """Print an event as a line of JSON on standard error."""
     from json import dumps
 
     write(dumps(event.to_json()) + "\n", sys.stderr)
     sys.stderr.flush()
 
 
-class _Progress:
+class Progress:
     """A line on the terminal for each step that ends, and for what delays one."""
 
     def __call__(self, event: Event) -> None:
@@ -187,6 +302,10 @@ class _Progress:
             detail = f"asks again: {event.detail}"
         elif event.kind in ("failed", "refused"):
             detail = f"{event.kind}: {event.detail}"
+        elif event.kind in ("reused", "claimed"):
+            detail = "from the journal"
+        elif event.kind == "repeated":
+            detail = "asked again: it was under way when the run was broken off, so it may be paid for twice"
         elif event.kind == "finished" and event.what != "flow":
             detail = f"{event.seconds:.1f} s{' (default)' if event.detail == 'default' else ''}"
         else:

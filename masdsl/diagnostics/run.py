@@ -338,9 +338,11 @@ class StoredDiffers(Diagnostic):
     severity = WARNING
     run: str
     module: str
+    gone: bool
 
     def title(self) -> str:
-        return f"run {self.run} goes on with the program as it was stored, which is not what this file says now"
+        what = "is gone" if self.gone else "is not what it was"
+        return f"{self.module} {what} since run {self.run} began; the run goes on with the text that was stored"
 
     def label(self) -> str:
         return "changed since the run began"

@@ -39,6 +39,8 @@ from masdsl.runtime import Program as CompiledProgram
 from masdsl.runtime.events import Event, Observer
 from masdsl.runtime.failures import BudgetRefused, RunStopped
 from masdsl.runtime.program import Models
+from masdsl.runtime.session import ShouldStop
+from masdsl.runtime.state import State as RunState
 from masdsl.runtime.tool import ToolFunction
 from masdsl.syntax import ast
 from masdsl.syntax.parse import parse_program
@@ -60,6 +62,7 @@ class Host(NamedTuple):
     ceiling: Limits | None
     on_event: Observer | None
     on_intervention: Callable[[Intervention, Program], None] | None
+    should_stop: ShouldStop | None = None
 
 
 def checked_limits(limits: Limits | None) -> CheckedLimits | None:
@@ -89,6 +92,7 @@ class DurableRun:
         if rectifier is not None:
             self.rectify_by(rectifier)
         self._events: list[Event] = []
+        self._is_over = False
 
     def rectify_by(self, rectifier: Rectifier) -> None:
         """Let somebody repair the run from now on, as often as the program says, or once where it says nothing."""
@@ -121,6 +125,9 @@ class DurableRun:
             try:
                 result = await self._attempt()
             except RunStopped as stopped:
+                if self._is_over:
+                    stopped.result = self._whole(stopped.result)
+                    raise
                 trigger = Trigger("threshold", "budget", stopped.step, stopped.reason, self._watch.measure)
                 await self._ask(trigger)  # without a patch it goes on as it was, up to the next threshold
             except RunFailed as failure:
@@ -157,8 +164,16 @@ class DurableRun:
             run=self._run,
             policy="strict" if self._strict else "frozen",
             sites=Sites(program, program.flow(self._now.entry)),
-            should_stop=self._watch.stop_reason,
+            should_stop=self._stop_reason,
         )
+
+    def _stop_reason(self, state: RunState) -> str:
+        """Return why the run should stop: because its caller says so, which is the end, or to ask the rectifier."""
+        reason = self._host.should_stop(state) if self._host.should_stop is not None else None
+        if reason:
+            self._is_over = True
+            return reason
+        return self._watch.stop_reason(state)
 
     def _whole(self, result: Result) -> Result:
         return replace(result, events=tuple(self._events), interventions=tuple(self._interventions))

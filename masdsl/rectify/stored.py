@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from masdsl.diagnostics.base import Finding, Findings
 from masdsl.journal.base import Row, RunHeader
@@ -48,10 +48,9 @@ def stored(header: RunHeader, rows: Sequence[Row], ground: Ground) -> Stored:
     versions = [_version(source, header.flow, ground)]
     interventions = []
     for row in rows:
-        if row.kind not in (PATCH, ASKED):
-            continue
-        if "intervention" in row.body:
-            interventions.append(_intervention(row.body["intervention"]))
+        asked = intervention_of(row)
+        if asked is not None:
+            interventions.append(asked)
         if row.kind == PATCH and "patch" in row.body:
             source = _patched(header.id, row, source)
             versions.append(_version(source, header.flow, ground))
@@ -80,7 +79,11 @@ def _patched(run: str, row: Row, source: Source) -> Source:
     return done.source
 
 
-def _intervention(data: dict[str, Any]) -> Intervention:
+def intervention_of(row: Row) -> Intervention | None:
+    """Return what a row says about a rectifier; None where it says nothing."""
+    if row.kind not in (PATCH, ASKED) or "intervention" not in row.body:
+        return None
+    data = row.body["intervention"]
     known = {name: value for name, value in data.items() if name in Intervention._fields}
     known["trigger"] = Trigger(**data["trigger"])
     known["diagnostics"] = tuple(data.get("diagnostics", ()))

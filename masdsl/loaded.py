@@ -1,0 +1,371 @@
+"""A loaded program and its flows, as functions that can be called; the runs of them, kept or not."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from masdsl.config import Config
+from masdsl.diagnostics.base import Finding
+
+if TYPE_CHECKING:
+    from masdsl.check.program import Program
+    from masdsl.journal import Journal, OpenRun, RunHeader
+    from masdsl.rectify import Intervention, Rectifier
+    from masdsl.rectify.checks import Ground
+    from masdsl.rectify.durable import DurableRun, Host
+    from masdsl.rectify.state import Tier
+    from masdsl.runtime import Limits, Result
+    from masdsl.runtime import Program as CompiledProgram
+    from masdsl.runtime.events import Observer
+    from masdsl.runtime.models.base import ChatModel
+    from masdsl.runtime.program import Models
+    from masdsl.runtime.session import ShouldStop
+    from masdsl.runtime.tool import ToolFunction
+
+
+class ProgramError(Exception):
+    """A program has errors. `findings` are all of them, and its warnings; the text shows them as `mas check` does."""
+
+    def __init__(self, findings: tuple[Finding, ...]) -> None:
+        super().__init__(findings)
+        self.findings = findings
+
+    def __str__(self) -> str:
+        from masdsl.diagnostics.render import render_text
+
+        return "\n" + render_text(self.findings).rstrip("\n")
+
+
+JournalPlace: TypeAlias = "Journal | str | os.PathLike[str] | bool | None"
+"""Where runs are kept: an open journal, a path or URL, or True for the user's own."""
+
+OPTIONS = (
+    "journal",
+    "resume",
+    "rectifier",
+    "policy",
+    "run_id",
+    "on_event",
+    "on_intervention",
+    "budget",
+    "seed",
+    "should_stop",
+)
+"""What a flow takes besides its inputs, where it has no input of that name."""
+
+
+class LoadedFlow:
+    """A flow of a loaded program, as a function of its inputs.
+
+    Call it with the inputs by position or by name and await the value, which has the declared type (a record is an
+    object with its fields as attributes, a word of an enum compares equal to its text). `sync` does the same from code
+    that is not asynchronous; `run` and `run_sync` return a `Result`, which also says what it cost. `inspect.signature`
+    shows the inputs.
+
+    Every form raises `masdsl.runtime.InputError` for wrong inputs, before anything is called, and
+    `masdsl.runtime.RunFailed` (`BudgetExceeded` for lack of budget) for a run without a value.
+    """
+
+    def __init__(self, program: LoadedProgram, name: str, key: str, function: Callable[..., Any]) -> None:
+        from inspect import signature
+
+        self._program = program
+        self._key = key
+        self.__name__ = name
+        self.__doc__ = function.__doc__ or f"The flow `{name}`."
+        declared = signature(function)
+        inputs = list(declared.parameters.values())[1:]  # the first one is the frame
+        self.__signature__ = declared.replace(parameters=inputs)
+        self.__annotations__ = {**{one.name: one.annotation for one in inputs}, "return": declared.return_annotation}
+
+    def __repr__(self) -> str:
+        return f"<flow {self.__name__}{self.__signature__}>"
+
+    async def __call__(self, *args: Any, **inputs: Any) -> Any:
+        """Run the flow and return its value."""
+        return (await self.run(*args, **inputs)).value
+
+    def sync(self, *args: Any, **inputs: Any) -> Any:
+        """Run the flow and return its value, from code that is not asynchronous."""
+        return self.run_sync(*args, **inputs).value
+
+    async def run(self, *args: Any, **inputs: Any) -> Result:
+        """Run the flow and return its value together with what it took.
+
+        Besides inputs it takes the options `journal`, `resume`, `rectifier`, `policy`, `on_event`, `on_intervention`,
+        `budget` and `seed` of `LoadedProgram.start`, by name, where the flow has no input of that name.
+        """
+        own = self.__signature__.parameters
+        options = {name: inputs.pop(name) for name in OPTIONS if name in inputs and name not in own}
+        return await self._program.start(self._key, self._bound(args, inputs), **options)
+
+    def run_sync(self, *args: Any, **inputs: Any) -> Result:
+        """Do what `run` does, from code that is not asynchronous."""
+        from masdsl.runtime.program import run_coroutine
+
+        return run_coroutine(lambda: self.run(*args, **inputs))
+
+    def _bound(self, args: tuple[Any, ...], inputs: dict[str, Any]) -> dict[str, Any]:
+        from masdsl.runtime import InputError
+
+        names = list(self.__signature__.parameters)
+        if len(args) > len(names):
+            raise InputError(f"flow `{self.__name__}` takes {len(names)} inputs, not {len(args)}")
+        by_position = dict(zip(names, args, strict=False))
+        twice = [name for name in inputs if name in by_position]
+        if twice:
+            raise InputError(f"flow `{self.__name__}` got the input `{twice[0]}` twice")
+        return {**by_position, **inputs}
+
+
+class LoadedProgram:
+    """A program that is ready to run. Each of its flows is an attribute, and an entry of `flows`.
+
+    `checked` is the program as the checker sees it, `compiled` as the runtime does, `config` the configuration in
+    force.
+    """
+
+    def __init__(
+        self, checked: Program, config: Config, models: Models | None, tools: Mapping[str, ToolFunction] | None
+    ) -> None:
+        from masdsl.pipeline import load as load_checked
+
+        self.checked = checked
+        self.config = config
+        self.compiled: CompiledProgram = load_checked(checked)
+        self._models = models
+        self._tools = tools
+        self._given_tools = tools
+        self.flows: dict[str, LoadedFlow] = {
+            flow.name: LoadedFlow(self, flow.name, key, function)
+            for flow, (key, function) in zip(checked.flows, self.compiled.flows.items(), strict=True)
+            if not flow.module and not flow.statics
+        }
+
+    def __repr__(self) -> str:
+        return f"<program {self.compiled.name}: {', '.join(self.flows)}>"
+
+    def __getattr__(self, name: str) -> LoadedFlow:
+        flows: dict[str, LoadedFlow] = self.__dict__.get("flows", {})
+        if name not in flows:
+            raise AttributeError(f"the program has no flow {name!r}; it has {', '.join(flows) or 'none'}")
+        return flows[name]
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *self.flows})
+
+    async def start(
+        self,
+        flow: str,
+        inputs: Mapping[str, Any],
+        *,
+        journal: JournalPlace = None,
+        resume: str | None = None,
+        rectifier: Rectifier | bool | None = None,
+        policy: str = "frozen",
+        run_id: str | None = None,
+        on_event: Observer | None = None,
+        on_intervention: Callable[[Intervention, Program], None] | None = None,
+        budget: Limits | None = None,
+        ceiling: Limits | None = None,
+        seed: int = 0,
+        should_stop: ShouldStop | None = None,
+    ) -> Result:
+        """Run a flow of `compiled` by its name there, with the models and tools of this program.
+
+        The configuration's ceiling holds around the budgets of the program and of the caller.
+
+        Args:
+            flow: its name.
+            inputs: by the names of its parameters; none for a run that is resumed.
+            journal: where the run is kept, so that it can be resumed: a path, a URL, a `masdsl.journal.Journal`, or
+                True for the user's own. None keeps nothing.
+            resume: the id of a run in the journal (the user's own where none is given) that goes on from where it
+                stood. It goes on with the program that it began with, whatever this one is.
+            rectifier: who repairs the run when it goes wrong. By default the built-in rules, where the program says
+                `rectify`; True for them in any case, False for nobody.
+            policy: whether finished steps stay whose declaration a patch has changed (`frozen`) or not (`strict`).
+            run_id: the id of a new run; made up where it is left out.
+            on_event: called for every event, in order, while the program runs.
+            on_intervention: called for every intervention of the rectifier, with the program as it was before.
+            budget: a further budget, besides the program's own.
+            ceiling: further limits around all others.
+            seed: the seed of every model's sampling follows from it.
+            should_stop: asked before each step and after each call; with a reason the run stops, keeping what is paid.
+
+        Raises what `masdsl.runtime.Program.run` raises, `masdsl.journal.JournalError` for what is wrong with a journal,
+        `masdsl.runtime.StepFailed` for a tool of the configuration that cannot be imported, and ProgramError where the
+        program of a resumed run has errors under the present configuration.
+        """
+        from masdsl.runtime.granted import ceiling_of
+        from masdsl.runtime.meter import tightest
+
+        ceiling = tightest(ceiling, ceiling_of(self.config))
+        rectifies = rectifier is not False and (bool(rectifier) or self.checked.rectify is not None)
+        async with self._models_of_run() as models:
+            if not (journal or resume or rectifies):
+                return await self.compiled.run(
+                    flow,
+                    inputs,
+                    models=models,
+                    tools=self._granted(),
+                    on_event=on_event,
+                    budget=budget,
+                    ceiling=ceiling,
+                    seed=seed,
+                    should_stop=should_stop,
+                )
+            opened = _journal(journal, resume)
+            try:
+                if resume is not None:
+                    if inputs:
+                        raise _input_error("a run that is resumed has its inputs already; give none")
+                    run = opened.resume(resume)
+                else:
+                    run = opened.create(self._header(flow, inputs, seed, policy, run_id))
+                try:
+                    host = self._host(models, on_event, on_intervention, budget, ceiling, should_stop)
+                    durable = self._durable(run, host, rectifier)
+                    return await durable.run()
+                finally:
+                    await run.close()
+            finally:
+                if opened is not journal:
+                    opened.close()
+
+    @asynccontextmanager
+    async def _models_of_run(self) -> AsyncIterator[Models]:
+        """Give the models for one run, and close those that were opened for it."""
+        if self._models is not None:
+            yield self._models
+            return
+        from masdsl.pricing import folder_of
+        from masdsl.runtime.models.registry import resolver
+
+        find = resolver(self.config, folder=folder_of(self.checked.modules[0].source.name))
+        opened: list[ChatModel] = []
+
+        def resolve(name: str, *, tier: bool) -> ChatModel:
+            opened.append(find(name, tier=tier))
+            return opened[-1]
+
+        try:
+            yield resolve
+        finally:
+            for model in opened:
+                with suppress(Exception):  # the run is over; what a connection says on leaving changes nothing
+                    await model.close()
+
+    def _header(self, flow: str, inputs: Mapping[str, Any], seed: int, policy: str, run_id: str | None) -> RunHeader:
+        """Return what the journal keeps of a run from the start. Raises InputError for a policy that is none."""
+        import time
+
+        from masdsl.journal import RunHeader, new_id
+        from masdsl.rectify.sources import key_of, sources_of
+        from masdsl.runtime.shapes import plain
+        from masdsl.version import __version__
+
+        if policy not in ("frozen", "strict"):
+            raise _input_error(f"`{policy}` is no policy: it is frozen or strict")
+        keys = list(self.compiled.flows)
+        name = self.checked.flows[keys.index(flow)].name if flow in keys else flow
+        return RunHeader(
+            id=run_id or new_id(),
+            program=key_of(self.checked.modules[0].source.name),
+            sources=sources_of(self.checked),
+            flow=name,
+            inputs={key: plain(value) for key, value in inputs.items()},
+            seed=seed,
+            policy=policy,
+            created=time.time(),
+            masdsl=__version__,
+            tiers={tier.name: tier.model for tier in self._tiers()},
+        )
+
+    def _tiers(self) -> tuple[Tier, ...]:
+        from masdsl.rectify.host import configured_tiers, given_tiers
+
+        return (
+            configured_tiers(self.checked, self.config)
+            if self._models is None
+            else given_tiers(self._models, self.config)
+        )
+
+    def ground_of(self, header: RunHeader, *limits: Limits | None) -> Ground:
+        """Return what the program of a kept run is checked and bounded by here; `limits` are those around its own."""
+        from masdsl.rectify.checks import Ground
+        from masdsl.rectify.durable import checked_limits
+        from masdsl.rectify.host import configured_pricing, given_pricing
+        from masdsl.rectify.sources import reader_of
+
+        return Ground(
+            config=self.config,
+            read_module=reader_of(header.sources),
+            priced=self._models is None,
+            pricing=configured_pricing(self.config) if self._models is None else given_pricing(self._models),
+            limits=tuple(checked_limits(one) for one in limits),
+        )
+
+    def _host(
+        self,
+        models: Models,
+        on_event: Observer | None,
+        on_intervention: Callable[[Intervention, Program], None] | None,
+        budget: Limits | None,
+        ceiling: Limits | None,
+        should_stop: ShouldStop | None,
+    ) -> Host:
+        from masdsl.rectify.durable import Host
+
+        return Host(models, self._granted_for, self._tiers(), budget, ceiling, on_event, on_intervention, should_stop)
+
+    def _durable(self, run: OpenRun, host: Host, rectifier: Rectifier | bool | None) -> DurableRun:
+        from masdsl.rectify import RuleRectifier
+        from masdsl.rectify.durable import DurableRun
+        from masdsl.rectify.stored import StoredFaulty
+
+        ground = self.ground_of(run.header, host.budget, host.ceiling)
+        try:
+            durable = DurableRun(run, ground, host, None)
+        except StoredFaulty as faulty:
+            raise ProgramError(faulty.findings) from faulty
+        if rectifier is not False and (rectifier or durable.program.rectify is not None):
+            durable.rectify_by(RuleRectifier() if rectifier is None or rectifier is True else rectifier)
+        return durable
+
+    def _granted_for(self, compiled: CompiledProgram) -> Mapping[str, ToolFunction]:
+        """Return the host's functions for a program that may be another one than this: a stored or patched one."""
+        if self._given_tools is not None:
+            return self._given_tools
+        from masdsl.runtime.granted import configured_tools
+
+        return configured_tools(compiled.tools.values(), self.config)
+
+    def _granted(self) -> Mapping[str, ToolFunction]:
+        if self._tools is None:
+            from masdsl.runtime.granted import configured_tools
+
+            self._tools = configured_tools(self.compiled.tools.values(), self.config)
+        return self._tools
+
+
+def _journal(journal: JournalPlace, resume: str | None) -> Journal:
+    """Open a journal. For a run that is only to be rectified it is one in memory."""
+    from masdsl.journal import MemoryJournal, open_journal
+
+    if journal is None or journal is False:
+        return open_journal() if resume is not None else MemoryJournal()
+    if journal is True:
+        return open_journal()
+    if isinstance(journal, str | os.PathLike):
+        return open_journal(os.fspath(journal))
+    return journal
+
+
+def _input_error(text: str) -> Exception:
+    from masdsl.runtime import InputError
+
+    return InputError(text)

@@ -1,0 +1,63 @@
+"""A kept run once more, from its journal alone."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Sequence
+from typing import Any
+
+from masdsl.journal.base import Row, RunHeader, Written
+from masdsl.pipeline import load
+from masdsl.rectify.checks import Ground
+from masdsl.rectify.locate import Sites
+from masdsl.rectify.stored import stored
+from masdsl.runtime import Result
+from masdsl.runtime.events import Observer
+
+
+class ReadRun:
+    """A run that was read, not opened: nothing can be added to it, and whoever owns it is not disturbed."""
+
+    def __init__(self, header: RunHeader, rows: Sequence[Row]) -> None:
+        self._header = header
+        self._rows = rows
+
+    @property
+    def header(self) -> RunHeader:
+        """What the run began with."""
+        return self._header
+
+    def rows(self) -> Sequence[Row]:
+        """Return all rows."""
+        return self._rows
+
+    def append(self, *args: Any, **more: Any) -> Awaitable[int]:
+        """Refuse: a replay adds nothing. Raises TypeError."""
+        raise TypeError("a run that is only read has no more rows")
+
+    def set_status(self, status: str) -> Awaitable[int]:
+        """Leave the status as it is."""
+        return Written(0)
+
+    async def close(self) -> None:
+        """Do nothing: nothing is open."""
+
+
+async def replay(header: RunHeader, rows: Sequence[Row], ground: Ground, observer: Observer | None = None) -> Result:
+    """Return what a run gave, calling no model and no tool.
+
+    Raises RunFailed where it failed, `NotInJournal` where it was broken off before it ended, JournalDamaged and
+    StoredFaulty as `stored` does.
+    """
+    kept = stored(header, rows, ground)
+    version = kept.versions[-1]
+    compiled = load(version.program)
+    key = list(compiled.flows)[[flow.key for flow in version.program.flows].index(version.entry)]
+    return await compiled.run(
+        key,
+        header.inputs,
+        run=ReadRun(header, rows),
+        policy="strict" if header.policy == "strict" else "frozen",
+        sites=Sites(version.program, version.program.flow(version.entry)),
+        replay_only=True,
+        on_event=observer,
+    )
