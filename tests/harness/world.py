@@ -20,12 +20,12 @@ def hashed_world(seed: int, failures: int = 12) -> World:
         ).digest()
         if failures and digest[0] % failures == 0:
             raise StepFailure(name)
-        return _value(name.removeprefix("ask_"), digest)
+        return value_of(name.removeprefix("ask_"), digest)
 
     return answer
 
 
-def _value(kind: str, digest: bytes) -> Any:
+def value_of(kind: str, digest: bytes) -> Any:
     word = digest[1:4].hex()
     match kind:
         case "text" | "look":
