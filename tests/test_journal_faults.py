@@ -101,6 +101,7 @@ def _closed_journal(folder: Path, rows: int = 20) -> Path:
         ("UPDATE entry SET hash = zeroblob(16) WHERE seq = 20", 20),
         ("UPDATE run SET status = 'ended'", 0),
         ("UPDATE run SET header = zeroblob(9)", 0),
+        ("UPDATE run SET owner = zeroblob(9), status = 7", 0),
     ],
 )
 def test_damage_names_the_first_wrong_row(tmp_path: Path, statement: str, seq: int) -> None:
@@ -114,6 +115,10 @@ def test_damage_names_the_first_wrong_row(tmp_path: Path, statement: str, seq: i
                 look("a")
             assert (caught.value.run, caught.value.seq) == ("a", seq)
             assert "backup" in str(caught.value)
+        if seq == 0:
+            assert [line.status for line in journal.list()] == ["damaged" if "status" in statement else "running"]
+            journal.delete("a")
+            assert list(journal.list()) == []
         if seq > 1:
             rescued = journal.fork("a", seq - 1, header("rescued"))
             assert all(is_right(row, "a", number) for number, row in enumerate(rescued.rows(), 1))

@@ -55,7 +55,7 @@ class RunHeader(NamedTuple):
 
 
 class RunSummary(NamedTuple):
-    """A line of the list of runs. `status` is `damaged` where what is stored of the run cannot be trusted.
+    """A line of the list of runs. `status` is `damaged` where what is stored of the run cannot be trusted, or shown.
 
     `rows` counts the parent's rows that the run reads as its own; `changed` is when its status or owner last changed,
     in seconds since 1970; `owned` says whether a living process has it.

@@ -52,11 +52,11 @@ class Owner:
             os.close(self._file)  # another process, cleaning up, was faster than the lock
         _owners.add(self)
 
-    def is_alive(self, token: str) -> bool:
-        """Say whether the owner of this name is alive."""
+    def is_alive(self, token: object) -> bool:
+        """Say whether the owner of this name is alive; a damaged file may hold anything for a name."""
         if token == self.token:
             return self._file >= 0
-        if not token.isalnum():
+        if not isinstance(token, str) or not token.isalnum():
             return False
         try:
             file = os.open(os.path.join(self._folder, token), _FLAGS)

@@ -107,7 +107,7 @@ class StoredJournal(GroupCommit):
         """Forget a run. Raises UnknownRun, JournalBusy, RunHasChildren."""
         with self._using:
             self.flush()
-            self._write_alone(lambda: self._remove(self._find(run)))
+            self._write_alone(lambda: self._remove(self._look_up(run) or self._find(run)))  # a damaged one may go
             self._shrink()
 
     def prune(self, before: float) -> int:
@@ -294,8 +294,8 @@ class StoredJournal(GroupCommit):
     def _summary(self, record: Record, last: int | None, alive: dict[str, bool]) -> RunSummary:
         try:
             status = record.checked().status
-        except JournalDamaged:
-            status = "damaged"
+        except JournalDamaged:  # what it says of itself may be of any type
+            return RunSummary(str(record.id), "", "", "damaged", 0.0, 0.0, 0, None, False)
         if record.owner not in alive:
             alive[record.owner] = self._is_alive(record.owner)
         count = record.parent_seq if last is None else last
