@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from masdsl.journal import MemoryJournal, RunHeader, open_journal
+from masdsl.journal import MemoryJournal, RunHeader, commit, open_journal
 from masdsl.journal.base import Journal
 from masdsl.journal.codec import pack_row
 from tests.bench.measure import Cost, in_turns, table
@@ -72,7 +72,9 @@ def _bare(rows: int, at_once: int, durability: str = "NORMAL") -> Callable[[str]
     return work
 
 
-def _journal(rows: int, wide: int, durability: str = "normal", where: str = "") -> Callable[[str], None]:
+def _journal(
+    rows: int, wide: int, durability: str = "normal", where: str = "", *, chain: bool = True
+) -> Callable[[str], None]:
     async def one(journal: Journal, name: str, count: int) -> None:
         run = journal.create(header(name))
         for _ in range(count):
@@ -84,8 +86,13 @@ def _journal(rows: int, wide: int, durability: str = "normal", where: str = "") 
 
     def work(path: str) -> None:
         journal = MemoryJournal() if where == ":memory:" else open_journal(path, durability)  # type: ignore[arg-type]
-        asyncio.run(run(journal))
-        journal.close()
+        link = commit.link
+        commit.link = link if chain else lambda head, seq, record: head
+        try:
+            asyncio.run(run(journal))
+            journal.close()
+        finally:
+            commit.link = link
 
     return work
 
@@ -96,8 +103,10 @@ def main(rows: int = 10_000) -> None:
         ("bare sqlite3, executemany, one transaction", rows, _bare(rows, rows)),
         ("bare sqlite3, one transaction each 100 rows", rows, _bare(rows, WIDE)),
         ("journal, 100 runs at once", rows, _journal(rows, WIDE)),
+        ("the same without the chain", rows, _journal(rows, WIDE, chain=False)),
         ("bare sqlite3, one transaction each row", rows, _bare(rows, 1)),
         ("journal, one run", rows, _journal(rows, 1)),
+        ("the same without the chain", rows, _journal(rows, 1, chain=False)),
         ("bare sqlite3, synchronous=FULL, each row", few, _bare(few, 1, "FULL")),
         ("journal, full, one run", few, _journal(few, 1, "full")),
         ("journal, full, 100 runs at once", few, _journal(few, WIDE, "full")),
