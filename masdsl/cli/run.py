@@ -298,6 +298,7 @@ class Progress:
     """A line on the terminal for each step that ends, and for what delays one."""
 
     def __call__(self, event: Event) -> None:
+        """Tell an event, if it is one of those."""
         if event.kind == "retried":
             detail = f"asks again: {event.detail}"
         elif event.kind in ("failed", "refused"):

@@ -140,7 +140,7 @@ def _lines(header: RunHeader, rows: Sequence[Row], journal: str | None) -> Itera
     yield f"spent    {spent['calls']} calls, {spent['tokens']:,} tokens, {show_usd(spent['usd'])}"
     for step in finished_steps(rows):
         cost = f"{step.calls} calls, {step.tokens_in + step.tokens_out:,} tokens"
-        yield f"  {step.address}  {cost}  {_clipped(step.value)}"
+        yield f"  {step.address}  {cost}  {'failed' if step.failed else _clipped(step.value)}"
     for row in rows:
         asked = intervention_of(row)
         if asked is not None:

@@ -61,6 +61,8 @@ class Ground(NamedTuple):
 class Standing(NamedTuple):
     """Where a run stands: the version of the program that it goes by, the earlier ones, what is finished and spent.
 
+    `finished` are the steps that it has come past since it last began at the top, by `now`.
+
     `spent` are amounts by measure (picodollars, microseconds).
     """
 
@@ -73,7 +75,7 @@ class Standing(NamedTuple):
 
     def rest(self) -> Rest:
         """Return the worst case of what is left of the program as it is."""
-        return rest(self.now, (*self.earlier, self.now), self.finished, strict=self.strict)
+        return rest(self.now, (*self.earlier, self.now), self.finished)
 
 
 class Verdict(NamedTuple):
@@ -138,7 +140,7 @@ def judge(ground: Ground, standing: Standing, proposal: Proposal, *, trusted: bo
     for fault in _faults(ground, standing, version, whole, trusted=trusted and not proposal.invents):
         findings.add(origin, fault)
     history = (*standing.earlier, now)
-    after = rest(version, history, standing.finished, redo=redone(patch), strict=standing.strict)
+    after = rest(version, history, standing.finished, before=now, redo=redone(patch), strict=standing.strict)
     left = left_of((program.budget, now.program.budget, *ground.limits), standing.spent)
     fits = _fits(before, after, left, trusted)
     over = [measure for measure, how in fits.items() if how == "over"]

@@ -36,7 +36,7 @@ from masdsl.rectify.stored import ASKED, PATCH, Stored, stored
 from masdsl.rectify.watch import Watch, spent_of
 from masdsl.runtime import Limits, Result, RunFailed
 from masdsl.runtime import Program as CompiledProgram
-from masdsl.runtime.events import Event, Observer
+from masdsl.runtime.events import VALUED, Event, Observer, read_address
 from masdsl.runtime.failures import BudgetRefused, RunStopped
 from masdsl.runtime.program import Models
 from masdsl.runtime.session import ShouldStop
@@ -92,6 +92,7 @@ class DurableRun:
         if rectifier is not None:
             self.rectify_by(rectifier)
         self._events: list[Event] = []
+        self._attempt_began = 0
         self._is_over = False
 
     def rectify_by(self, rectifier: Rectifier) -> None:
@@ -143,7 +144,7 @@ class DurableRun:
         around = (program.budget, *self._ground.limits)
         self._watch.begin(around if self.tries_left else (), self._interventions)
         header = self._run.header
-        offset = len(self._events)
+        offset = self._attempt_began = len(self._events)
 
         def observe(event: Event) -> None:
             event = replace(event, number=offset + event.number) if offset else event
@@ -281,11 +282,15 @@ class DurableRun:
 
     def _standing(self) -> Standing:
         rows = self._run.rows()
+        ends = [row for row in rows if row.kind == "end"]
+        again = {read_address(where) for where in (ends[-1].body.get("open", ()) if ends else ())}
+        kinds = (*VALUED, "failed", "refused")
+        passed = {(one.path, one.indices) for one in self._events[self._attempt_began :] if one.kind in kinds} - again
         return Standing(
             source=self._source,
             now=self._now,
             earlier=tuple(self._versions[:-1]),
-            finished=finished_steps(rows),
+            finished=tuple(one for one in finished_steps(rows) if (one.path, one.indices) in passed),
             spent=spent_of(rows),
             strict=self._strict,
         )

@@ -18,6 +18,9 @@ from masdsl.check.program import (
     Append,
     Bind,
     Block,
+    Each,
+    Expr,
+    Fallback,
     Flow,
     For,
     If,
@@ -26,6 +29,8 @@ from masdsl.check.program import (
     Match,
     Program,
     Return,
+    Rhs,
+    Sample,
     Statement,
     Tool,
     Until,
@@ -43,17 +48,27 @@ _NOT_CONTENT = {"model": None, "is_model_name": False, "max_tokens": None, "retr
 
 
 class Influence(NamedTuple):
-    """`steps` are (key of the flow, address in it); `effects` the addresses of steps that may change the world."""
+    """`steps` are (key of the flow, address in it); `effects` the addresses of steps that may change the world.
+
+    `rounds` are the loops and samples of the entry flow that run another number of times, and how often they run now:
+    their steps are the same as far as they still happen. (Where the question is about effects there are none: their
+    steps are in `steps`.)
+    """
 
     steps: frozenset[tuple[str, str]]
     effects: tuple[str, ...]
+    rounds: tuple[tuple[str, int], ...] = ()
 
 
 def influence(before: Program, after: Program, entry: str, declarations: Declarations) -> Influence:
-    """Return what the difference between two programs may change in a run of the flow `entry` (a key of `after`)."""
+    """Return what the difference between two programs may change in a run of the flow `entry` (a key of `after`).
+
+    Where the question is about finished steps (`declarations` is not `content`), a further option that a step gets in
+    case it fails changes nothing for what has not failed.
+    """
     analysis = _Analysis(before, after, entry, declarations)
     analysis.run()
-    return Influence(frozenset(analysis.steps), tuple(sorted(analysis.effects)))
+    return Influence(frozenset(analysis.steps), tuple(sorted(analysis.effects)), tuple(sorted(analysis.rounds.items())))
 
 
 class _Known:
@@ -85,6 +100,9 @@ class _Analysis:
         self._tools = {tool.key: tool for tool in after.tools}
         self._old_tools = {tool.key: tool for tool in before.tools}
         self._declarations = declarations
+        self.entry = entry
+        self.is_about_steps = declarations != "content"
+        self.rounds: dict[str, int] = {}
         live = reached(after, entry)
         self._flows = [flow for flow in after.flows if flow.key in live]
         self._before = before
@@ -170,7 +188,10 @@ class _FlowWalk:
         self._flow = flow
         self._known = known
         self._names = known.names
+        self._later: set[str] = set()  # names that may have another value from here on
         self._old = old
+        self._depth = 0
+        self._is_precise = analysis.is_about_steps and flow.key == analysis.entry
 
     def run(self) -> None:
         flow, old = self._flow, self._old
@@ -204,18 +225,18 @@ class _FlowWalk:
             case Bind() | Return():
                 return self._side(node, old, controlled, is_end)
             case Append():
-                if controlled or node != old or reads(node.value) & self._names:
+                if controlled or node != old or self._is_touched(node.value):
                     self._names.add(node.name)
                 return _Exits()
             case Until():
-                return _Exits(loop=controlled or node != old or bool(reads(node.condition) & self._names))
+                return _Exits(loop=controlled or node != old or self._is_touched(node.condition))
             case Loop() | For() | Within():
                 return self._repeated(node, old, controlled)
             case If():
                 conditions = [branch.condition for branch in node.branches]
                 other = old if isinstance(old, If) and len(old.branches) == len(node.branches) else None
                 same = other is not None and conditions == [branch.condition for branch in other.branches]
-                under = controlled or not same or any(reads(condition) & self._names for condition in conditions)
+                under = controlled or not same or any(map(self._is_touched, conditions))
             case Match():
                 other_match = old if isinstance(old, Match) and len(old.arms) == len(node.arms) else None
                 same = (
@@ -223,7 +244,7 @@ class _FlowWalk:
                     and node.subject == other_match.subject
                     and [arm.words for arm in node.arms] == [arm.words for arm in other_match.arms]
                 )
-                under = controlled or not same or bool(reads(node.subject) & self._names)
+                under = controlled or not same or self._is_touched(node.subject)
         olds: Iterable[Block | None] = blocks_of(old) if same and old is not None else ()
         exits = _Exits()
         before = [*olds]
@@ -244,26 +265,46 @@ class _FlowWalk:
             case For(), For():
                 same = (node.var, node.items) == (partner.var, partner.items)
                 body = partner.body
-                if not same or reads(node.items) & self._names:
-                    same = False
+                same = same and not self._is_touched(node.items)
             case Within(), Within():
                 same, body = True, partner.body  # a slice only refuses; whether a step fails is not followed
             case _:
                 pass
         under = controlled or not same
+        if isinstance(node, Loop) and isinstance(partner, Loop) and not same and self._is_precise and not self._depth:
+            self._analysis.rounds[node.path] = node.times
+            self._later |= _bound((node, partner))
+            under = controlled
         if isinstance(node, For) and under:
             self._names.add(node.var)
+        self._depth += not isinstance(node, Within)
         # values are carried from one round to the next: a second look sees what the first one found
         exits = self._block(node.body, body, under)
         exits = exits.joined(self._block(node.body, body, under or exits.loop or exits.flow))
+        self._depth -= not isinstance(node, Within)
         return exits if isinstance(node, Within) else _Exits(flow=exits.flow)
+
+    def _is_touched(self, value: Expr | Rhs) -> bool:
+        """Whether something may have another value because of a name in it."""
+        read = reads(value)
+        return not (read.isdisjoint(self._names) and read.isdisjoint(self._later))
 
     def _side(self, node: Bind | Return, old: Statement | None, controlled: bool, is_end: bool) -> _Exits:
         analysis = self._analysis
+        names = self._names | self._later
         changed = controlled or node != old
-        other = changed or bool(reads(node.value) & self._names)
+        counted = _counted(node, names)
+        called = changed or counted
+        if self._is_precise and not controlled and isinstance(old, Bind | Return):
+            if _has_more_options(node.value, old.value):
+                changed = called = False
+            elif not self._depth and _has_other_count(node.value, old.value):
+                assert isinstance(node.value, Sample)
+                analysis.rounds[node.path] = node.value.count
+                called = False
+        other = changed or self._is_touched(node.value)
         for step in invokes(node.value):
-            analysis.called(self._flow, step, controlled=changed or _counted(node, self._names), names=self._names)
+            analysis.called(self._flow, step, controlled=called or counted, names=names)
             other = other or analysis.gives_other_values(step.callee)
         if isinstance(node, Bind):
             if other:
@@ -271,6 +312,24 @@ class _FlowWalk:
             return _Exits()
         self._known.returns = self._known.returns or other
         return _Exits(flow=changed and not is_end)
+
+
+def _has_more_options(new: Rhs, old: Rhs) -> bool:
+    """Whether a right-hand side is another one with further options behind its own."""
+    if isinstance(new, Sample) and isinstance(old, Sample) and new.count == old.count:
+        return _has_more_options(new.body, old.body)
+    if isinstance(new, Each) and isinstance(old, Each):
+        same = (new.var, new.items, new.condition) == (old.var, old.items, old.condition)
+        return same and _has_more_options(new.body, old.body)
+    if not isinstance(new, Fallback):
+        return False
+    options: tuple[object, ...] = old.options if isinstance(old, Fallback) else (old,)
+    return new.options[: len(options)] == options and not isinstance(old, Sample | Each)
+
+
+def _has_other_count(new: Rhs, old: Rhs) -> bool:
+    """Whether a right-hand side differs from another one in the number of its samples alone."""
+    return isinstance(new, Sample) and isinstance(old, Sample) and new.body == old.body and new.count != old.count
 
 
 def _counted(node: Bind | Return, names: set[str]) -> bool:

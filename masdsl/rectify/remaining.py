@@ -23,7 +23,7 @@ from masdsl.bounds.measures import MEASURES, lowest
 from masdsl.bounds.requests import Counts, Prices
 from masdsl.check.program import Agent, Limits, Program
 from masdsl.journal.base import Row
-from masdsl.rectify.influence import Declarations, influence
+from masdsl.rectify.influence import Declarations, Influence, influence
 from masdsl.rectify.locate import trail
 
 COUNTED: Final = ("calls", "tokens", "usd")
@@ -31,7 +31,7 @@ COUNTED: Final = ("calls", "tokens", "usd")
 
 
 class StepCost(NamedTuple):
-    """What a finished step cost; `value` is its value as JSON data."""
+    """What a finished step cost; `value` is its value as JSON data. One that `failed` has none, and the run went on."""
 
     path: str
     indices: tuple[int, ...]
@@ -40,6 +40,7 @@ class StepCost(NamedTuple):
     tokens_out: int
     picodollars: int
     value: object
+    failed: bool = False
 
     @property
     def address(self) -> str:
@@ -48,7 +49,7 @@ class StepCost(NamedTuple):
 
 
 def finished_steps(rows: Iterable[Row]) -> tuple[StepCost, ...]:
-    """Return the steps of a run that have a value, in the order in which they got it, and what each cost.
+    """Return the steps of a run that have a value, or have failed, in that order, and what each cost.
 
     Of a call that was made more than once, because a process died or a step was tried again, the last time counts: so
     the cost is one that a step can have in a single run.
@@ -66,12 +67,22 @@ def finished_steps(rows: Iterable[Row]) -> tuple[StepCost, ...]:
         elif row.kind == "claim":
             done.pop(key, None)
             done[key] = values.get(row.body.get("seq", 0))
+        elif row.kind == "failed":
+            done.pop(key, None)
+            done[key] = _FAILED
     return tuple(_cost(key, tuple(paid.get(key, {}).values()), value) for key, value in done.items())
+
+
+_FAILED: Final = object()
 
 
 def _cost(key: tuple[str, tuple[int, ...]], calls: tuple[Row, ...], value: object) -> StepCost:
     sums = [sum(row.body.get(name) or 0 for row in calls) for name in ("tokens_in", "tokens_out", "picodollars")]
-    return StepCost(*key, len(calls), sums[0], sums[1], sums[2], value)
+    failed = value is _FAILED
+    return StepCost(*key, len(calls), sums[0], sums[1], sums[2], None if failed else value, failed)
+
+
+NO_INFLUENCE: Final = Influence(frozenset(), ())
 
 
 class Rates(NamedTuple):
@@ -103,38 +114,45 @@ class Version(NamedTuple):
 
 def rest(
     now: Version,
-    earlier: Sequence[Version],
+    history: Sequence[Version],
     finished: Sequence[StepCost],
     *,
+    before: Version | None = None,
     redo: Sequence[str] = (),
     strict: bool = False,
 ) -> Rest:
-    """Return the worst case of what is left of a run that goes by `now`, having gone by the `earlier` versions.
+    """Return the worst case of what is left of a run that goes by `now`.
 
+    `finished` are the steps that a run by `before` (left out: by `now` itself) has come past since it last began at the
+    top, so that they surely are steps of that program; `history` are all versions by which they may have been paid.
     With addresses to `redo` nothing that is finished counts: what is done again may give another value, which may go
     anywhere. `strict` is the policy under which changed agents are asked again.
     """
     worst = bound(now.program, now.rates.prices, now.rates.counts).flows[now.entry].most
     paid = NOTHING
     if not redo:
-        counts: Declarations = "anything" if strict else "nothing"
-        steps = [influence(one.program, now.program, now.entry, counts).steps for one in earlier]
-        changed = frozenset().union(*steps)
+        changed = NO_INFLUENCE
+        if before is not None:
+            declarations: Declarations = "anything" if strict else "nothing"
+            changed = influence(before.program, now.program, now.entry, declarations)
         for step in finished:
-            paid = paid.plus(_still_paid(now, earlier, step, changed))
+            paid = paid.plus(_still_paid(now, history, step, changed))
     return Rest(max(worst.calls - paid.calls, 0), max(worst.tokens - paid.tokens, 0), max(worst.usd - paid.usd, 0))
 
 
-def _still_paid(
-    now: Version, earlier: Sequence[Version], step: StepCost, changed: frozenset[tuple[str, str]]
-) -> Amounts:
+def _still_paid(now: Version, history: Sequence[Version], step: StepCost, changed: Influence) -> Amounts:
     """Return what a finished step takes away from the worst case of the program as it is now."""
     places = trail(now.program, now.program.flow(now.entry), step.path)
-    if not places or any((place.flow.key, place.step.path) in changed for place in places):
+    if not places or any((place.flow.key, place.step.path) in changed.steps for place in places):
         return NOTHING
+    outermost = places[0].step.path
+    for path, times in changed.rounds:
+        is_there = outermost == path or outermost.startswith(f"{path}.")
+        if is_there and not (step.indices and step.indices[0] < times):
+            return NOTHING
     key = places[-1].step.callee
     agent = _agent(now.program, key)
-    olds = [(_agent(one.program, key), one.rates) for one in earlier]
+    olds = [(_agent(one.program, key), one.rates) for one in history]
     if agent is None or not all(old is not None and _may_cost_as_much(agent, old) for old, _ in olds):
         return NOTHING
     count = now.rates.counts.get(key)

@@ -195,7 +195,7 @@ def cheaper_tier(case: Case) -> Iterator[Proposal]:
 
 
 def fewer(case: Case) -> Iterator[Proposal]:
-    """Lower the count of a loop or of samples as little as will do, or all of them to 1."""
+    """Lower the count of a loop or of samples as little as will do, or all of them as far as it saves something."""
     counts = _counts(case)
     for address, name, count in counts:
         reason = f"`{address}` runs fewer times"
@@ -203,20 +203,46 @@ def fewer(case: Case) -> Iterator[Proposal]:
         def made(times: int, address: str = address, name: str = name, reason: str = reason) -> Proposal:
             return case.patch(f"set {address}.{name} = {times}", reason)
 
-        yield from _most_that_fits(case, made, count)
-    if len(counts) > 1:
-        edits = "\n".join(f"set {address}.{name} = 1" for address, name, _ in counts)
-        yield case.patch(edits, "all loops and samples run once")
+        yield from _most_that_fits(case, made, _done(case, address), count)
+    lowest = [(f"{address}.{name}", min(_done(case, address), count), count) for address, name, count in counts]
+    edits = [f"set {path} = {least}" for path, least, count in lowest if least < count]
+    if len(edits) > 1:
+        yield case.patch("\n".join(edits), "all loops and samples run no more often than they have, or once")
 
 
-def _most_that_fits(case: Case, made: Callable[[int], Proposal], count: int) -> Iterator[Proposal]:
-    """Yield the proposal with the greatest number below `count` that is enough, else the one with 1."""
+def _done(case: Case, address: str) -> int:
+    """Return how many rounds of a loop, or samples, are behind the run: with fewer nothing is saved.
+
+    It is known for those of the entry flow that are in no other loop, otherwise it is 1.
+    """
+    state = case.state
+    entry = state.program.flow(state.standing.now.entry).name
+    parts = address.split(".")
+    if parts[0] != entry or any(
+        isinstance(node, ast.Loop | ast.For) and address.startswith(f"{entry}.{inner}.")
+        for item in case.document.items
+        if isinstance(item, ast.Flow) and item.name.text == entry
+        for inner, node in statements_of(item)
+    ):
+        return 1
+    path, _, numbers = state.trigger.step.partition("[")
+    inside = {
+        one.indices[0] for one in state.standing.finished if one.indices and f"{one.path}.".startswith(f"{address}.")
+    }
+    done = max(inside, default=-1) + 1
+    if path.startswith(f"{address}.") and numbers:
+        done = int(numbers.rstrip("]").split(",")[0])  # the round of the trouble is not behind it
+    return max(done, 1)
+
+
+def _most_that_fits(case: Case, made: Callable[[int], Proposal], low: int, count: int) -> Iterator[Proposal]:
+    """Yield the proposal with the greatest number below `count` that is enough, else the one with `low`."""
 
     def enough(times: int) -> bool:
         verdict = case.state.judge(made(times))
         return verdict.accepted and _is_enough(verdict, case.state.trigger.measure)
 
-    low, high = 1, count - 1
+    high = count - 1
     if high < low:
         return
     if enough(low):

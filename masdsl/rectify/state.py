@@ -141,7 +141,7 @@ def _step(step: StepCost) -> dict[str, Any]:
         "calls": step.calls,
         "tokens": step.tokens_in + step.tokens_out,
         "usd": _amount("usd", step.picodollars),
-        "value": clipped(step.value),
+        **({"failed": True} if step.failed else {"value": clipped(step.value)}),
     }
 
 
