@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable
@@ -200,3 +201,10 @@ def bomb(connection: socket.socket, _: Received) -> None:
 def garbage(connection: socket.socket, _: Received) -> None:
     """Bytes that are no HTTP at all."""
     connection.sendall(b"\x00\xffno http here\r\n\r\n")
+
+
+def reset(connection: socket.socket, _: Received) -> None:
+    """A reset instead of an end, in the middle of the head."""
+    connection.sendall(b"HTTP/1.1 200")
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
