@@ -121,7 +121,7 @@ def test_runs_that_crash_again_and_again_get_there(seed: int) -> None:
     """Every part of the run writes a few rows more, and then the process is gone while calls are under way."""
     faults = {"pace": 9, "slips": 9}
     program = compiled(Random(seed), 6)
-    value, before = play(program, Host(seed, **faults), None, seed=FIRST.seed, inputs=FIRST.inputs)
+    value, _ = play(program, Host(seed, **faults), None, seed=FIRST.seed, inputs=FIRST.inputs)
     host = Host(seed, **faults)
     journal = MemoryJournal()
     journaled = journal.create(FIRST)
