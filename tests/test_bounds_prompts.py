@@ -18,9 +18,11 @@ from hypothesis import strategies as st
 from masdsl.bounds.prompts import LARGEST_PROMPT, LOWER, MOST_COUNTED_PER_BYTE, UPPER, prompt_extent
 from masdsl.bounds.runs import NO_REST, Extent, constant, whole_number
 from masdsl.bounds.shown import INDENTED, as_json, printed, shown
+from masdsl.check.literal_places import LiteralPlaces
 from masdsl.check.program import Agent, Param
-from masdsl.check.prompts import check_prompt
+from masdsl.check.prompts import _insertions_only, check_prompt
 from masdsl.check.template_parts import Choose, Insert, Repeat, Words
+from masdsl.check.template_types import check_template
 from masdsl.diagnostics.base import Diagnostic
 from masdsl.limits import RENDERED_BYTES
 from masdsl.node import Span
@@ -48,6 +50,7 @@ PARAMS: dict[str, Type] = {
     "kinds": List(KIND, 2, 3),
     "rows": List(FLAT, 1, 4),
     "grid": List(List(Int(), 1, 2), 0, 3),
+    "shares": List(Float(), 1, 2),
 }
 
 
@@ -124,6 +127,7 @@ HAND: list[tuple[str, Extent]] = [
     ("{{ flat.note }}", Extent(0, 6)),
     ("{{ items }}", tokens("[]", EMPTY_TEXTS, 10 * 48)),
     ("{{ some }}", tokens('["", ""]', EMPTY_TEXTS, 10 * 48)),
+    ("{{ shares }}", tokens("[0.0]", f"[{LONG_FLOAT}, {LONG_FLOAT}]")),
     ("{{ kinds }}", tokens('["math", "math"]', '["x1", "x1", "x1"]')),
     ("{{ kinds|join(' or ') }}", tokens("math or math", "x1 or x1 or x1")),
     ("{{ kinds|join }}", tokens("mathmath", "x1x1x1")),
@@ -139,6 +143,7 @@ HAND: list[tuple[str, Extent]] = [
     ("{% for x in some %}- {{ x }}\n{% endfor %}", tokens("- \n-", "- \n" * 10, 240)),
     ("{% for x in items %}- {{ x }}{% else %}Nothing.{% endfor %}", tokens("-", "- " * 10, 240)),
     ("{% for x in kinds %}{{ loop.index }}. {{ x }}\n{% endfor %}", tokens("1. math\n2. math", "3. x1\n" * 3)),
+    ("{% for x in items %}{{ loop.index }} {% endfor %}.", tokens(".", "10 " * 10 + ".")),
     ("{% for x in kinds %}a{% endfor %}b", tokens("aab", "aaab")),
     ("{% for x in kinds %}{{ loop.last }} {% endfor %}.", tokens("false false .", "true true true .")),
     ("{% for r in rows %}{% if r.ok %}{{ r.note }}!{% endif %}{% endfor %}", tokens("", "!!!!", 4 * 18)),
@@ -178,6 +183,10 @@ SECTIONS: list[tuple[str, Type, str, str, int]] = [
         '{\n "flat": {\n  "ok": true,\n  "note": ""\n },\n "tags": [\n  "",\n  "",\n  ""\n ]\n}',
         36 + 3 * 24,
     ),
+    (
+        *("maybe texts", Record("", "", (("a", Optional(List(Text(2), 1, 2))),)), "a: none"),
+        *('{\n "a": [\n  "",\n  ""\n ]\n}', 48),
+    ),
     ("maybe flats", List(Optional(FLAT), 1, 1), "- none", f"- {BRIGHT}", 36),
 ]  # fmt: skip
 
@@ -213,6 +222,7 @@ def test_no_more_than_what_can_be_rendered_is_counted() -> None:
     text = "{% for x in items %}{% for y in items %}{{ x }}{{ y }}{% endfor %}{% endfor %}"
     assert LARGEST_RENDERED == RENDERED_BYTES
     assert extent(text, params).most == LARGEST_PROMPT == 4 * RENDERED_BYTES
+    assert extent("{{ x }}" * 20, {"x": Text(32_000)}).most == LARGEST_PROMPT  # of 1,280,000
     long = "{% for x in more %}" + "word " * 100 + "{% endfor %}"
     assert extent(long, params) == (LARGEST_PROMPT, LARGEST_PROMPT)  # it fails whatever the values
     worst = "\x01" * RENDERED_BYTES
@@ -240,6 +250,16 @@ def test_parts_are_what_the_template_says() -> None:
     assert [type(part) for part in made.parts] == [Words, Insert, Repeat, Choose]
     assert made.parts[0] == Words("a ")
     assert made.parts[3] == Choose(((Words("b"),),), (Words("c"),))
+
+
+@pytest.mark.parametrize(
+    "text", ["{{ n }} b\n", "{{ n }}\n", "a\n\n{{ flat.ok }}\n\n", "{{ n }}{{ n }}", " {{\nn\t}} "]
+)
+def test_both_ways_of_reading_a_template_find_the_same_parts(text: str) -> None:
+    places = LiteralPlaces(Source("t", text), Span(0, len(text)), text)
+    reading = _insertions_only(text, PARAMS)
+    assert reading is not None
+    assert reading == check_template(text, PARAMS, places, lambda fault: pytest.fail(fault.title()))
 
 
 def test_a_prompt_of_insertions_is_bounded_without_jinja2() -> None:
