@@ -188,7 +188,7 @@ def test_no_patch_is_cheaper(seed: int) -> None:
     before = tree(f'mas 1\nagent f(q) -> text(20) "Go."\nflow main(q) -> text(20) {{\n{body}\nreturn q }}\n')
     after = mutated(before, random, random.randrange(1, 4))
     weight, _ = patch_weight(diff(before, after))
-    if weight <= 40:
+    if 0 < weight <= 40:
         assert cheapest(before, after, weight, 25) is None
 
 
