@@ -334,6 +334,12 @@ def _tell_cost(loaded: LoadedProgram, flow: Flow, result: Result, options: Names
         "seconds": round(result.seconds, 1),
     }
     units = {"calls": "calls", "tokens": "tokens", "picodollars": "USD", "seconds": "s"}
-    shown = (f"{cell(key, taken[key])} of at most {cell(key, most[key])} {unit}" for key, unit in units.items())
+    again = options.resume is not None or result.interventions  # what was done twice is in no bound
+    shown = (
+        f"{cell(key, taken[key])} {unit}"
+        if again
+        else f"{cell(key, taken[key])} of at most {cell(key, most[key])} {unit}"
+        for key, unit in units.items()
+    )
     sys.stdout.flush()
     write(f"{', '.join(shown)}\n", sys.stderr)

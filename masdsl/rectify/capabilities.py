@@ -1,7 +1,7 @@
 """What a program may do beyond computing: which tools, models and modules it uses, and how much it may spend.
 
-A patch may only narrow that. Of tools that do not change the world, those that the program declares count, used or not:
-one may be there to take another's place. Otherwise what counts is what a run of the entry flow can reach.
+A patch may only narrow that. What the program declares counts, used or not: a tool may be there to take another's
+place, and what a first patch brings in unused, a second one could use.
 """
 
 from __future__ import annotations
@@ -26,26 +26,16 @@ class Capabilities(NamedTuple):
     modules: frozenset[str]
 
 
-def capabilities(program: Program, entry: str, config: Config) -> Capabilities:
-    """Return what a run of the flow `entry` (a key) may do."""
-    callees = program_callees(program)
+def capabilities(program: Program, config: Config) -> Capabilities:
+    """Return what a program may do, whichever of its flows runs."""
     tools = {tool.key: tool for tool in program.tools}
-    granted = {tool.granted_as for tool in program.tools}
-    effects: set[tuple[str, str]] = set()
-    models: set[str] = set()
-    for key in reached(program, entry):
-        callee = callees[key]
-        used: list[str] = []
-        if isinstance(callee, Flow):
-            used = [place.step.callee for place in steps(callee) if place.step.kind == "tool"]
-        elif isinstance(callee, Agent):
-            used = list(callee.tools)
-            models.add(model_name(callee, config))
-        for name in used:
-            if tools[name].effect:
-                who = callee.name if isinstance(callee, Flow) else callee.key
-                effects.add((who, tools[name].granted_as))
+    uses = [(agent.key, key) for agent in program.agents for key in agent.tools]
+    for flow in program.flows:
+        uses += [(flow.name, place.step.callee) for place in steps(flow) if place.step.kind == "tool"]
+    effects = {(who, tools[key].granted_as) for who, key in uses if tools[key].effect}
+    models = {model_name(agent, config) for agent in program.agents}
     modules = {module.name for module in program.modules if module.name and not module.name.startswith("std.")}
+    granted = {tool.granted_as for tool in program.tools}
     return Capabilities(frozenset(granted), frozenset(effects), frozenset(models), frozenset(modules))
 
 
@@ -75,16 +65,14 @@ def model_name(agent: Agent, config: Config) -> str:
         return agent.model or "default"
 
 
-def more_than(
-    before: Program, after: Program, entry: tuple[str, str], config: Config, fixed_tools: Mapping[str, bool]
-) -> Iterator[str]:
+def more_than(before: Program, after: Program, config: Config, fixed_tools: Mapping[str, bool]) -> Iterator[str]:
     """Yield what a patched program may do that the program may not, each in a few words.
 
-    `entry` are the keys of the flow that runs, before and after. Models behind the configuration's tiers are no more
-    than the program has. `fixed_tools` says of granted names whether the first program of the run declares an effect.
+    Models behind the configuration's tiers are no more than the program has. `fixed_tools` says of granted names
+    whether the first program of the run declares an effect.
     """
-    old = capabilities(before, entry[0], config)
-    new = capabilities(after, entry[1], config)
+    old = capabilities(before, config)
+    new = capabilities(after, config)
     allowed = old.models | {_tier_model(config, tier) for tier in config.tiers}
     for name in sorted(new.tools - old.tools):
         yield f'the tool "{name}"'

@@ -168,8 +168,7 @@ def _faults(ground: Ground, standing: Standing, version: Version, span: Span, *,
     first = (standing.earlier or (now,))[0]
     found: list[Diagnostic] = []
     fixed = {tool.granted_as: tool.effect for tool in first.program.tools}
-    entries = now.entry, version.entry
-    more = tuple(dict.fromkeys(more_than(now.program, version.program, entries, ground.config, fixed)))
+    more = tuple(dict.fromkeys(more_than(now.program, version.program, ground.config, fixed)))
     if more:
         found.append(PatchAsksForMore(more, span=span))
     higher = tuple(dict.fromkeys(raised(now.program, version.program)))

@@ -273,7 +273,6 @@ class _FlowWalk:
         under = controlled or not same
         if isinstance(node, Loop) and isinstance(partner, Loop) and not same and self._is_precise and not self._depth:
             self._analysis.rounds[node.path] = node.times
-            self._later |= _bound((node, partner))
             under = controlled
         if isinstance(node, For) and under:
             self._names.add(node.var)
@@ -282,6 +281,8 @@ class _FlowWalk:
         exits = self._block(node.body, body, under)
         exits = exits.joined(self._block(node.body, body, under or exits.loop or exits.flow))
         self._depth -= not isinstance(node, Within)
+        if not same and under == controlled and isinstance(node, Loop) and partner is not None:
+            self._later |= _bound((node, partner))  # it ends in another round: not in it, but behind it
         return exits if isinstance(node, Within) else _Exits(flow=exits.flow)
 
     def _is_touched(self, value: Expr | Rhs) -> bool:
