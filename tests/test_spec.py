@@ -12,7 +12,7 @@ from masdsl import pipeline
 from masdsl.bounds.flows import bound
 from masdsl.check.program import Bind, Block, For, If, Loop, Match, Program, Within
 from masdsl.check.relations import show
-from masdsl.diagnostics.base import Findings
+from masdsl.diagnostics.base import Finding, Findings
 from masdsl.diagnostics.render import render_text
 from masdsl.source import Source
 from masdsl.syntax.parse import parse_binding, parse_patch
@@ -120,3 +120,20 @@ def test_bindings_and_patches_are_shown_as_they_are_printed(example: Example) ->
     parsed = parse(Source(example.name, example.text), findings)
     assert findings.ok, render_text(findings.sorted())
     assert format_document(parsed) == example.text
+
+
+@pytest.mark.parametrize("example", DOCUMENTS, ids=_name)
+def test_bindings_and_patches_do_to_the_program_beside_them_what_the_page_says(example: Example) -> None:
+    source = Source(example.name, example.text)
+    program = Source("<program.mas>", example.files["program.mas"])
+    found: tuple[Finding, ...] = ()
+    try:
+        if example.language == "bind":
+            masdsl.bind(source, program)
+        else:
+            masdsl.apply(source, program)
+    except masdsl.ProgramError as error:
+        found = error.findings
+    assert all(finding.source == source for finding in found), render_text(found)
+    shown = [(source.position(finding.diagnostic.span.start).line, finding.diagnostic.code) for finding in found]
+    assert sorted(shown) == sorted((promise.line, promise.what) for promise in example.promises), render_text(found)

@@ -46,16 +46,19 @@ def examples(page: Path) -> list[Example]:
     found: list[Example] = []
     section: tuple[str, ...] = ()
     files: dict[str, str] = {}
+    homes: dict[str, tuple[str, ...]] = {}  # the section that a file stands in: it counts there and in those below it
     config: str | None = None
     for block in blocks(page.read_text(encoding="utf-8")):
         if block.headings != section:
-            section, files, config = block.headings, {}, None
+            section, config = block.headings, None
+            files = {name: text for name, text in files.items() if section[: len(homes[name])] == homes[name]}
         if block.language == "toml":
             config = block.text
         elif block.language in ("mas", "bind", "patch"):
             found.append(_example(block, dict(files), config, sum(e.name.startswith(_title(block)) for e in found)))
             if block.label:
                 files[block.label] = found[-1].text
+                homes[block.label] = section
     return found
 
 
