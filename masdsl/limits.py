@@ -39,6 +39,10 @@ MAX_LIST_ITEMS: Final = 10_000
 # Programs.
 AGENTS: Final = 64
 """Agents of one program, imported ones included."""
+RECORD_FIELDS: Final = 1_000
+"""Fields of a record type, with those of the records in it."""
+RECORD_DEPTH: Final = 32
+"""Records inside records of a type."""
 CALLS: Final = 100_000
 """Calls that one run of a flow may make at worst; above that it needs a `budget`. A typo in a nested loop is caught, a
 map over the longest list is not."""

@@ -76,7 +76,8 @@ class _NodeType(type):
         defaults = {field: namespace.pop(field) for field in own if field in namespace}
         if "span" in own:
             defaults.pop("span", None)
-        namespace["__slots__"] = tuple(field for field in own if field not in inherited)
+        slots = tuple(field for field in own if field not in inherited)
+        namespace["__slots__"] = slots if any(isinstance(base, _NodeType) for base in bases) else (*slots, "_hash")
         namespace["_fields"] = fields
         namespace["__init__"] = _initialiser(fields, defaults)
         return super().__new__(mcs, name, bases, namespace, **kwargs)
@@ -94,12 +95,19 @@ class Node(metaclass=_NodeType):
     __delattr__ = __setattr__  # type: ignore[assignment]
 
     def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
         if type(self) is not type(other):
             return NotImplemented
         return all(getattr(self, field) == getattr(other, field) for field in self._fields)
 
     def __hash__(self) -> int:
-        return hash((type(self), *(getattr(self, field) for field in self._fields)))
+        try:
+            known: int = self._hash  # type: ignore[attr-defined]  # kept: types are keys, and large ones share their parts
+        except AttributeError:
+            known = hash((type(self), *(getattr(self, field) for field in self._fields)))
+            object.__setattr__(self, "_hash", known)
+        return known
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{field}={getattr(self, field)!r}' for field in self._fields)})"

@@ -12,6 +12,8 @@ from masdsl.check.program import Append, Bind, For, If, Loop, Match, Program, St
 from masdsl.check.relations import show
 from masdsl.config import DEFAULT
 from masdsl.diagnostics.base import ERROR, Findings
+from masdsl.limits import RECORD_DEPTH
+from masdsl.pipeline import check_source
 from masdsl.source import Source
 from masdsl.syntax.parse import parse_program
 
@@ -263,3 +265,28 @@ test "counts" {
 """
     )
     assert program is not None, codes
+
+
+def nested_records(levels: int, each: int) -> str:
+    """A type whose records hold `each` others, so many levels deep."""
+    lines = ["mas 1", "type A1 { x: text }"]
+    for level in range(2, levels + 1):
+        lines.append(f"type A{level} {{ {', '.join(f'f{number}: A{level - 1}' for number in range(each))} }}")
+    return "\n".join([*lines, f'agent a(t) -> A{levels} "Do."', f"flow main(t) -> A{levels} {{ return a(t) }}"]) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("levels", "each", "said"),
+    [
+        (RECORD_DEPTH, 1, None),
+        (RECORD_DEPTH + 1, 1, f"type `A{RECORD_DEPTH + 1}` has {RECORD_DEPTH + 1} levels, with the records in it"),
+        (9, 2, None),
+        (10, 2, "type `A10` has 1_534 fields, with the records in it"),
+        (18, 2, "type `A10` has 1_534 fields, with the records in it"),
+    ],
+)
+def test_records_inside_records_are_limited(levels: int, each: int, said: str | None) -> None:
+    findings = Findings()
+    check_source(Source("<a>", nested_records(levels, each)), DEFAULT, findings)
+    titles = [found.diagnostic.title() for found in findings.sorted() if found.diagnostic.code == "MAS009"]
+    assert [title.partition(";")[0] for title in titles] == ([] if said is None else [said])

@@ -53,6 +53,8 @@ class Context:
         self.loaded = loaded
         self.instantiate = instantiate
         self.types: dict[int, Enum | Record] = {}
+        self.records: dict[int, tuple[int, int]] = {}
+        """Fields and levels of record types, by their `id`."""
         self.tools: dict[int, Tool] = {}
         self.agents: dict[int, Agent] = {}
         self.flows: dict[object, Flow] = {}

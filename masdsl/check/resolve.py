@@ -7,11 +7,13 @@ from masdsl.check.relations import list_of, optional
 from masdsl.check.scope import Declared
 from masdsl.diagnostics.names import DeclaredBelow, DuplicateName, NotAValue, UndefinedType
 from masdsl.diagnostics.suggest import nearest
+from masdsl.diagnostics.syntax import LimitExceeded
 from masdsl.diagnostics.types import BadStatic, SizeMisplaced
+from masdsl.limits import RECORD_DEPTH, RECORD_FIELDS
 from masdsl.node import Span
 from masdsl.sizes import LARGEST_LIST, LARGEST_TEXT_TOKENS
 from masdsl.syntax import ast
-from masdsl.types import Bool, Enum, Float, Int, Record, Text, Type, Unknown
+from masdsl.types import Bool, Enum, Float, Int, List, Optional, Record, Text, Type, Unknown
 
 PRIMITIVES: dict[str, Type] = {"int": Int(), "float": Float(), "bool": Bool()}
 PRIMITIVE_NAMES = ("text", *PRIMITIVES)
@@ -106,9 +108,32 @@ def named_type(frame: Frame, declared: Declared, at: Span) -> Type:
         if isinstance(node, ast.EnumDecl):
             known = Enum(node.name.text, declared.home.name, _distinct(inner, node.words), span=node.span)
         else:
-            known = Record(node.name.text, declared.home.name, _fields(inner, node.fields), span=node.span)
+            known = _record(inner, node)
         frame.context.types[id(node)] = known
     return known
+
+
+def _record(frame: Frame, node: ast.RecordDecl) -> Record:
+    """Return a record type; one that is too large has no fields, so that nothing grows with it."""
+    fields = _fields(frame, node.fields)
+    extents = frame.context.records
+    inside = [extents.get(id(_innermost(kind)), (0, 0)) for _, kind in fields]
+    total, depth = sum(1 + count for count, _ in inside), 1 + max((depth for _, depth in inside), default=0)
+    for count, limit, what in ((total, RECORD_FIELDS, "fields"), (depth, RECORD_DEPTH, "levels")):
+        if count > limit:
+            said = f"type `{node.name.text}` has {count:_} {what}, with the records in it"
+            frame.report(LimitExceeded(said, limit, "put fewer records inside records", span=node.name.span))
+            fields, total, depth = (), 0, 0
+    record = Record(node.name.text, frame.scope.name, fields, span=node.span)
+    extents[id(record)] = (total, depth)
+    return record
+
+
+def _innermost(kind: Type) -> Type:
+    """Return the type without lists and `?` around it."""
+    while isinstance(kind, List | Optional):
+        kind = kind.element if isinstance(kind, List) else kind.inner
+    return kind
 
 
 def visible(frame: Frame, declared: Declared, at: Span) -> bool:
