@@ -18,7 +18,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from masdsl import cache, cache_key, pricing_table
+from masdsl import cache, cache_key
 from masdsl.cache import Store, clear, open_store
 from masdsl.cache_findings import from_json, to_json
 from masdsl.cli import checking, main
@@ -31,6 +31,7 @@ from masdsl.diagnostics.catalogue import all_codes, page
 from masdsl.diagnostics.internal import InternalError, OutOfResources, WorkerDied
 from masdsl.diagnostics.report import About
 from masdsl.pipeline import Checked
+from masdsl.pricing import table as pricing_table
 from masdsl.source import Source
 from tests.harness.casefile import Case
 from tests.harness.programs import write

@@ -493,6 +493,8 @@ import asyncio, os, signal, sys, threading
 from masdsl.runtime.models.base import Message, Request
 from masdsl.runtime.models.registry import embedded
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores interrupts
+
 async def main():
     request = Request((Message("user", "Tell me a long story."),), max_tokens=1500, timeout=60.0)
     task = asyncio.create_task(embedded().complete(request))
