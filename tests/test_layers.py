@@ -57,20 +57,8 @@ ALLOWED: dict[str, set[str]] = {
     "loaded": COMPILER | {"journal", "pipeline", "pricing", "rectify", "runtime"},
     "api": COMPILER | {"loaded", "patch", "pipeline", "pricing", "runtime", "testing"},
     "cli": COMPILER
-    | {
-        "",
-        "api",
-        "cache",
-        "fixes",
-        "journal",
-        "patch",
-        "pipeline",
-        "pricing",
-        "project",
-        "rectify",
-        "runtime",
-        "testing",
-    },
+    | {"", "api", "cache", "fixes", "journal", "loaded", "patch", "pipeline", "pricing"}
+    | {"project", "rectify", "runtime", "testing"},
     "": FRONT | {"api", "config", "loaded"},
     "__main__": {"cli"},
 }
