@@ -12,6 +12,7 @@ from masdsl.config import DEFAULT
 from masdsl.diagnostics.base import Findings
 from masdsl.patch.apply import apply_edits
 from masdsl.patch.identity import base_of
+from masdsl.patch.sites import moved, redone
 from masdsl.source import Source
 from masdsl.syntax import ast
 from masdsl.syntax.parse import parse_patch, parse_program
@@ -348,3 +349,36 @@ def test_an_edit_on_the_tree_leaves_the_program_it_was_made_for_as_it_is() -> No
     assert isinstance(parsed.document, ast.Patch)
     assert apply_edits(parsed.document, program) != program
     assert program == tree(PROGRAM)
+
+
+def test_steps_are_found_again_after_a_patch() -> None:
+    parsed = parse_patch(
+        Source(
+            "p",
+            "patch 1 rename main.refine = polish wrap main.if in again: loop 2 rename main.drafts = tries "
+            "before main.polish { loop 2 { n = coder(spec) } } redo main.polish.r drop main.again.if.code.else",
+        ),
+        Findings(),
+    )
+    assert isinstance(parsed.document, ast.Patch)
+    assert moved(parsed.document, tree(PROGRAM)) == {
+        "main.tries": "main.drafts",
+        "main.polish": "main.refine",
+        **{f"main.polish.{name}": f"main.refine.{name}" for name in ("ok", "ok.else", "until", "r", "code")},
+        "main.again.if": "main.if",
+        "main.again.if.code": "main.if.code",
+    }
+    assert redone(parsed.document) == ("main.polish.r",)
+
+
+def test_numbers_of_addresses_shift_with_what_is_before_them() -> None:
+    program = tree(
+        'mas 1 flow main(q) -> text { loop 2 { a = q } loop 3 { b = q } c = q else q + "!" else "" return c }'
+    )
+    parsed = parse_patch(Source("p", "patch 1 drop main.loop drop main.c.else"), Findings())
+    assert isinstance(parsed.document, ast.Patch)
+    assert moved(parsed.document, program) == {
+        "main.loop": "main.loop_2",
+        "main.loop.b": "main.loop_2.b",
+        "main.c.else": "main.c.else_2",
+    }

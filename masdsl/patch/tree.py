@@ -26,6 +26,8 @@ class Tree:
         self.notes = notes if notes is not None else Notes({}, {}, {}, {})
         self.foreign: dict[int, Span] = {}
         """Where in the text of the patch the nodes stand that come from there, by identity."""
+        self.sites: dict[int, str] = {}
+        """What `sites` wants to find again: addresses before the change, by the identity of what is there."""
         self._alive: list[object] = []  # an identity is that of one thing as long as the thing is kept
 
     def change(self, steps: Sequence[Step], make: Callable[[Any], Any]) -> None:
@@ -64,7 +66,7 @@ class Tree:
         if old is new or not (isinstance(old, Node | tuple) and isinstance(new, Node | tuple)):
             return
         self._alive += [old, new]
-        self._copy((*self.notes, self.foreign), old, new)
+        self._copy((*self.notes, self.foreign, self.sites), old, new)
 
     def keep_around(self, old: Node, new: Node) -> None:
         """Let a thing have the comments that stand above and behind another one, unless it has such comments."""
