@@ -236,8 +236,8 @@ def coder(calls: int = 12, tries: int = 2, at: str = "") -> Source:
     return Source("<input>", CODER.format(calls=calls, tries=tries, at=at))
 
 
-def scripted(replies: dict[str, Any], price: float = 1.0) -> ScriptedModel:
-    return ScriptedModel({"*": "text", **replies}, name="m", price=Price(price, price))
+def scripted(replies: dict[str, Any], price: float = 1.0, name: str = "m") -> ScriptedModel:
+    return ScriptedModel({"*": "text", **replies}, name=name, price=Price(price, price))
 
 
 def run(source: Source, models: dict[str, ScriptedModel], **options: Any) -> Result:
@@ -357,3 +357,50 @@ def test_a_program_that_does_not_ask_for_it_is_not_rectified() -> None:
         run(Source("<input>", text), models)
     assert run(Source("<input>", text), models, rectifier=True).interventions[0].accepted
     assert DEFAULT.tiers["smart"]
+
+
+class Says:
+    """Proposes one patch."""
+
+    name = "says"
+    trusted = True
+
+    def __init__(self, edits: str) -> None:
+        self._edits = edits
+
+    async def propose(self, state: State) -> Proposal:
+        """Return the patch."""
+        return Proposal(f"patch 1\n{self._edits}\n", "said so")
+
+
+@pytest.mark.parametrize(
+    ("edits", "policy", "again"),
+    [
+        ("bind coder = smart\nbind critic = smart", "frozen", 0),
+        ("bind coder = smart\nbind critic = smart", "strict", 5),  # three drafts and the first round
+        ("bind critic = smart\nredo main.drafts", "frozen", 3),
+        ("bind critic = smart\nrename main.drafts = several", "frozen", 0),
+        ("bind critic = smart\nwrap main.drafts in box: within calls 3", "frozen", 0),
+    ],
+)
+def test_which_finished_steps_a_patched_run_does_again(edits: str, policy: str, again: int) -> None:
+    fast = scripted({"main.refine.note[1]": Fails("refused")})
+    smart = scripted({}, name="another")
+    result = run(coder(calls=30), {"fast": fast, "smart": smart}, rectifier=Says(edits), policy=policy)
+    assert [one.accepted for one in result.interventions] == [True], result.interventions
+    asked = [request.step for model in (fast, smart) for request in model.requests]
+    assert len(asked) == 9 + 1 + again, asked  # the note that failed was asked twice
+    assert result.value == "text"
+
+
+def test_a_caller_may_stop_a_rectified_run_and_go_on() -> None:
+    from masdsl.runtime.failures import RunStopped
+
+    journal, fast = MemoryJournal(), scripted({})
+    loaded = masdsl.load(coder(), models=fast)
+    with pytest.raises(RunStopped):
+        loaded.main.run_sync(
+            spec="x", journal=journal, run_id="r", should_stop=lambda s: "enough" if len(s.finished) == 5 else None
+        )
+    assert loaded.main.run_sync(journal=journal, resume="r").value == "text"
+    assert len(fast.requests) == 9

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from masdsl.journal.base import Row, RunHeader, Written
@@ -52,7 +53,7 @@ async def replay(header: RunHeader, rows: Sequence[Row], ground: Ground, observe
     version = kept.versions[-1]
     compiled = load(version.program)
     key = list(compiled.flows)[[flow.key for flow in version.program.flows].index(version.entry)]
-    return await compiled.run(
+    result = await compiled.run(
         key,
         header.inputs,
         run=ReadRun(header, rows),
@@ -61,3 +62,4 @@ async def replay(header: RunHeader, rows: Sequence[Row], ground: Ground, observe
         replay_only=True,
         on_event=observer,
     )
+    return replace(result, interventions=kept.interventions)
