@@ -34,11 +34,8 @@ EDITION: Final = 1
 
 def digest(*parts: bytes) -> bytes:
     """Return 16 bytes that differ where the parts do, wherever one ends and the next begins."""
-    made = blake2b(digest_size=16)
-    for part in parts:
-        made.update(len(part).to_bytes(8, "big"))
-        made.update(part)
-    return made.digest()
+    whole = b"".join([piece for part in parts for piece in (len(part).to_bytes(8, "big"), part)])
+    return blake2b(whole, digest_size=16).digest()
 
 
 def args_hash(values: Mapping[str, Any]) -> bytes:
@@ -80,14 +77,9 @@ def tool_hash(tool: Tool[Any]) -> bytes:
 
 
 def request_hash(request: Request) -> str:
-    """Return the hash of what a model is asked, without who asks and the seed."""
-    asked = [
-        [[message.role, message.content] for message in request.messages],
-        request.schema,
-        request.max_tokens,
-        request.temperature,
-    ]
-    return digest(canonical(asked)).hex()
+    """Return the hash of the messages of a request; all else that a model is asked follows from the declaration."""
+    parts = (part.encode("utf-8", "surrogatepass") for message in request.messages for part in message)
+    return digest(*parts).hex()
 
 
 def idempotency_key(run: str, path: str, indices: tuple[int, ...], generation: int) -> str:

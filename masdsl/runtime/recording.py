@@ -62,19 +62,21 @@ class Recording:
         decl: bytes = b"",
         body: dict[str, Any] | None = None,
     ) -> Awaitable[int]:
-        """Add a row. It need not be awaited: what keeps it from being written keeps the next one as well."""
+        """Add a row; what is returned has to be awaited."""
         if self.replay_only:
             return NOT_WRITTEN
         body = {} if body is None else body
         body["t"] = round(self._loop.time() - self._began, 6)
-        waiting = self.run.append(kind, path, indices, part, args, decl, body)
+        return self.run.append(kind, path, indices, part, args, decl, body)
+
+    def leave(self, waiting: Awaitable[int]) -> None:
+        """Let a row be written without waiting for it: what keeps it from that keeps the next one as well."""
         if isinstance(waiting, asyncio.Future):
             waiting.add_done_callback(_look_at)
         self._last = waiting
-        return waiting
 
     async def durable(self) -> None:
-        """Wait until everything that was added so far is durable."""
+        """Wait until the rows that nobody waited for are durable."""
         waiting, self._last = self._last, NOT_WRITTEN
         await waiting
 
@@ -156,37 +158,38 @@ class Entry:
 
     async def intend_call(self, part: int, worst: Cost, request: Request) -> None:
         """Say what a wire call may cost, before it is made."""
-        await self._post("intent", {**worst._asdict(), "request": request_hash(request)}, part)
+        body = _of_cost(worst)
+        body["request"] = request_hash(request)
+        await self._post("intent", body, part)
 
     async def intend_use(self, key: str) -> None:
         """Say that a tool with an effect is about to be used."""
         await self._post("intent", {"effect": True, "key": key})
 
-    def reply(self, part: int, reply: Reply, cost: Cost, seconds: float, given: dict[str, Any]) -> Awaitable[int]:
+    def reply(self, part: int, reply: Reply, cost: Cost, seconds: float, given: dict[str, Any]) -> None:
         """Keep a reply."""
-        body = {
-            **cost._asdict(),
-            "text": reply.text,
-            "finish": str(reply.finish),
-            "model": str(reply.model),
-            "seconds": seconds,
-            **given,
-        }
-        return self._post("reply", body, part)
+        body = _of_cost(cost)
+        body["text"] = reply.text
+        body["finish"] = str(reply.finish)
+        body["model"] = str(reply.model)
+        body["seconds"] = seconds
+        body.update(given)
+        self.recording.leave(self._post("reply", body, part))
 
-    def fault(self, part: int, error: ModelError, cost: Cost, seconds: float) -> Awaitable[int]:
+    def fault(self, part: int, error: ModelError, cost: Cost, seconds: float) -> None:
         """Keep that a wire call failed."""
-        body: dict[str, Any] = {**cost._asdict(), "kind": error.kind, "detail": error.detail, "seconds": seconds}
+        body = _of_cost(cost)
+        body |= {"kind": error.kind, "detail": error.detail, "seconds": seconds}
         after = error.retry_after
         if isinstance(after, int | float) and abs(after) < float("inf"):
             body["retry_after"] = after
         if error.billed:
             body["billed"] = True
-        return self._post("fault", body, part)
+        self.recording.leave(self._post("fault", body, part))
 
-    def misuse(self, reason: str, seconds: float) -> Awaitable[int]:
+    def misuse(self, reason: str, seconds: float) -> None:
         """Keep that a use of a tool failed."""
-        return self._post("tool", {"failed": reason, "seconds": seconds})
+        self.recording.leave(self._post("tool", {"failed": reason, "seconds": seconds}))
 
     def value(self, kind: str, value: Any, *, is_default: bool = False) -> Awaitable[int]:
         """Keep the step's value: a row `done`, or `tool` for what a tool gave."""
@@ -208,6 +211,10 @@ class Entry:
         """Keep that the step took the value of one that stood elsewhere."""
         assert epoch.end is not None
         return self._post("claim", {"seq": epoch.end.seq, "from": moved_from})
+
+
+def _of_cost(cost: Cost) -> dict[str, Any]:
+    return {"tokens_in": cost.tokens_in, "tokens_out": cost.tokens_out, "picodollars": cost.picodollars}
 
 
 class SilentModel:

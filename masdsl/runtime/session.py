@@ -282,9 +282,12 @@ class Started(Generic[T_co]):
         return self._task.__await__()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, slots=True)
 class Step:
-    """One execution of a step: where it stands, what it calls, and what it belongs to."""
+    """One execution of a step: where it stands, what it calls, and what it belongs to.
+
+    Only `entry` is ever set later: once its inputs are known.
+    """
 
     session: Session
     meter: Meter

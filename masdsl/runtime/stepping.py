@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
 from typing import Any, TypeAlias
 
 from masdsl.runtime.agent import Agent
@@ -38,7 +37,7 @@ async def take_step(step: Step, callee: Agent[Any] | Tool[Any], inputs: Mapping[
                 lost = f"its value in the journal does not fit its type: {error}"
         elif entry.standing.failure is not None:
             await _fail_again(step, entry)
-        step = replace(step, entry=entry)
+        step.entry = entry
         if lost:
             step.emit("rerun", detail=lost)
     step.session.consider_stop()

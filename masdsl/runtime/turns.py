@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from masdsl import sizes
@@ -238,7 +238,7 @@ async def _call(talk: Conversation, request: Request, part: int, tokens_in: int,
     try:
         if entry is not None:
             await entry.intend_call(part, worst, request)
-        reply = await _complete(model, replace(request, timeout=seconds), seconds)
+        reply = await _complete(model, request, seconds)
         counts = usage(reply, tokens_in, request.max_tokens)
         cost = cost_of(counts.tokens_in, counts.tokens_out, price)
         answered_by = reply.model or model.name
@@ -290,7 +290,7 @@ def _given(reply: Reply, outcome: Parsed | Fault) -> dict[str, Any]:
 async def _complete(model: ChatModel, request: Request, seconds: float) -> Reply:
     """Let the model answer within so many seconds; whatever it raises becomes a ModelError."""
     try:
-        reply: object = await bounded(model.complete(request), seconds)
+        reply: object = await bounded(model.complete(_timed(request, seconds)), seconds)
     except TimeoutError:
         raise ModelError("timeout", f"no reply within {seconds:g} s", billed=True) from None
     except ModelError:
@@ -300,6 +300,21 @@ async def _complete(model: ChatModel, request: Request, seconds: float) -> Reply
     if not isinstance(reply, Reply) or not isinstance(reply.text, str):
         raise ModelError("bad_request", f"the model's adapter gave {describe(reply)} for a reply", billed=True)
     return reply
+
+
+def _timed(request: Request, seconds: float) -> Request:
+    """Return a request with its time; the dataclass's own `replace` takes three times as long."""
+    return Request(
+        request.messages,
+        request.schema,
+        request.max_tokens,
+        request.temperature,
+        seconds,
+        request.seed,
+        request.agent,
+        request.step,
+        request.attempt,
+    )
 
 
 def _emit_miscounts(talk: Conversation, request: Request, counts: Usage) -> None:

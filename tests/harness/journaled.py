@@ -98,7 +98,7 @@ def cut(rows: Sequence[Row], first: RunHeader, upto: int) -> MemoryRun:
 
 
 def open_intents(rows: Sequence[Row]) -> list[Row]:
-    """Return the intents of calls of models without an outcome, by counting, independent of the runtime."""
+    """Return the intents without an outcome, by counting, independent of the runtime."""
     waiting: dict[Any, list[Row]] = {}
     for row in rows:
         key = row.path, row.indices, row.part
@@ -106,4 +106,4 @@ def open_intents(rows: Sequence[Row]) -> list[Row]:
             waiting.setdefault(key, []).append(row)
         elif row.kind in ("reply", "fault", "tool") and waiting.get(key):
             waiting[key].pop()
-    return [row for intents in waiting.values() for row in intents if "tokens_in" in row.body]
+    return [row for intents in waiting.values() for row in intents]
