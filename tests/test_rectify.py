@@ -142,9 +142,9 @@ flow main(spec) -> text(200) {
     [
         ("rename main.c = cc", {"main.cc": "main.c"}),
         ("rename main.a = z\nwrap main.z in within calls 3", {"main.within.z": "main.a"}),
-        ("wrap main.a in loop 2", {"main.loop.a": "main.a", "main.loop_2.b": "main.loop.b",
-                                   "main.loop_3.d": "main.loop_2.d"}),
-        ("drop main.loop", {"main.loop.d": "main.loop_2.d"}),
+        ("wrap main.a in loop 2", {"main.loop.a": "main.a", "main.loop_2": "main.loop", "main.loop_3": "main.loop_2",
+                                   "main.loop_2.b": "main.loop.b", "main.loop_3.d": "main.loop_2.d"}),
+        ("drop main.loop", {"main.loop": "main.loop_2", "main.loop.d": "main.loop_2.d"}),
         ("bind coder = smart", {}),
     ],
 )  # fmt: skip
