@@ -3,8 +3,9 @@
 Each run is killed (`kill -9`) at random moments, just after a row was acknowledged or at any, and resumed in a new
 process until it ends. Shown is that no call of a model was made again whose reply was in the journal, that no row was
 lost that had been acknowledged, that no effect happened twice, and that every run gives the value of one that was left
-alone. "Possibly repeated" are calls that were under way at a kill: their reply was in no journal, so they are made
-again, and the ledger counts both. "In doubt" are effects that were under way: they are not made again, and the step fails.
+alone. "Possibly repeated" are calls that were under way at a kill: their reply was in no journal, so they are
+made again, and the ledger counts both. "In doubt" are effects that were under way: they are not made again, and the
+step fails.
 """
 
 import sys

@@ -312,14 +312,29 @@ def races(times: int, folder: Path, racers: int = 3, seed: int = 0) -> Counter[s
     """Let processes resume one run of the program at the same moment, so many times; one of them has it."""
     folder.mkdir(parents=True, exist_ok=True)
     value, calls = undisturbed(folder)
-    dice = random.Random(seed)
-    pipes = [os.pipe() for _ in range(racers)]
     reading, results = os.pipe()
-    children = [
-        fork(lambda start=start, late=late: _racer(folder, value, times, start, results, late))
-        for late, (start, _) in enumerate(pipes)
-    ]
+    pipes: list[tuple[int, int]] = []
+    children = []
+    for late in range(racers):
+        start, go = os.pipe()
+        others = [*(one for _, one in pipes), go, reading]
+        children.append(fork(lambda s=start, o=others, n=late: _start(folder, value, s, results, n, o)))
+        os.close(start)
+        pipes.append((start, go))
     os.close(results)
+    try:
+        return _race(folder, calls, times, random.Random(seed), pipes, reading)
+    finally:
+        for _, go in pipes:
+            os.close(go)
+        os.close(reading)
+        for child in children:  # without their pipe they end
+            os.waitpid(child, 0)
+
+
+def _race(
+    folder: Path, calls: int, times: int, dice: random.Random, pipes: Sequence[tuple[int, int]], reading: int
+) -> Counter[str]:
     counts: Counter[str] = Counter()
     for number in range(times):
         run = f"r{number}"
@@ -329,18 +344,15 @@ def races(times: int, folder: Path, racers: int = 3, seed: int = 0) -> Counter[s
         for _, go in pipes:
             os.write(go, b"g")
         outcome = b""
-        while len(outcome) < racers:
-            more = os.read(reading, racers)
-            assert more, "a racer failed; its traceback is above"
-            outcome += more
+        while len(outcome) < len(pipes):
+            outcome += os.read(reading, len(pipes))
+            assert b"x" not in outcome, "a racer failed; its traceback is above"
         assert outcome.count(b"w") == 1, f"{outcome.count(b'w')} processes ran {run} to its end"
         with SqliteJournal(path) as journal:
             found = check_rows(journal.read(run)[1], deeds(folder, run))
         assert (found["calls"], found["effects"]) == (calls, EFFECTS), f"{run} did something twice: {found}"
         counts.update(found)
         counts.update({"races": 1, "refused": outcome.count(b"b"), "too late": outcome.count(b"l")})
-    for child in children:
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     return counts
 
 
@@ -361,20 +373,34 @@ async def _begun(folder: Path, run: str, journal: SqliteJournal, rows: int) -> N
         await journaled.close()
 
 
-def _racer(folder: Path, value: str, rounds: int, start: int, results: int, late: int) -> None:
-    for number in range(rounds):
-        assert os.read(start, 1)
+def _start(folder: Path, value: str, start: int, results: int, late: int, others: Sequence[int]) -> None:
+    for other in others:
+        os.close(other)
+    _racer(folder, value, start, results, late)
+
+
+def _racer(folder: Path, value: str, start: int, results: int, late: int) -> None:
+    number = 0
+    while os.read(start, 1):
         if late > 1:  # the first two come at the same moment, others at any
             time.sleep(draw(number, "late", late) * 60 * PAUSE)
-        run = f"r{number}"
-        with SqliteJournal(folder / f"{run[:-2]}.db") as journal:
-            try:
-                journaled = journal.resume(run)
-            except JournalBusy:
-                os.write(results, b"b")
-                continue
-            came_late = journaled.header.status == "ended"
-            result = asyncio.run(played(Host(folder, run), journaled))
-            assert result.value == value
-            assert not came_late or result.steps_ran == 0
-        os.write(results, b"l" if came_late else b"w")
+        try:
+            outcome = _raced(folder, f"r{number}", value)
+        except BaseException:
+            os.write(results, b"x")
+            raise
+        os.write(results, outcome)
+        number += 1
+
+
+def _raced(folder: Path, run: str, value: str) -> bytes:
+    with SqliteJournal(folder / f"{run[:-2]}.db") as journal:
+        try:
+            journaled = journal.resume(run)
+        except JournalBusy:
+            return b"b"
+        came_late = journaled.header.status == "ended"
+        result = asyncio.run(played(Host(folder, run), journaled))
+        assert result.value == value
+        assert not came_late or result.steps_ran == 0
+        return b"l" if came_late else b"w"
