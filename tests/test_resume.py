@@ -232,6 +232,45 @@ def test_what_is_asked_after_a_break_is_what_would_have_been_asked() -> None:
     assert host.model.requests == whole.model.requests[2:]
 
 
+def test_a_pause_that_was_made_is_not_made_again() -> None:
+    async def main(run: Run) -> str:
+        return await run.call("x", b)
+
+    journaled = fresh()
+    before = play(main, Host({"b": [Fails("overloaded", retry_after=20.0), "good"]}), journaled)
+    assert before.seconds == 20.0
+    rows = journaled.rows()
+    assert play(main, Host(), cut(rows, FIRST, 2)).seconds == 20.0  # the pause was not over
+    assert play(main, Host(), cut(rows, FIRST, 3)).seconds == 20.0  # it was: the next call was under way
+
+
+def test_a_reply_to_another_question_is_not_taken() -> None:
+    journaled = fresh()
+    play(two, Host(), journaled)
+    rows = list(journaled.rows())[:2]
+    host = Host()
+    play(two, host, cut([rows[0]._replace(body=rows[0].body | {"request": "00"}), rows[1]], FIRST, 2))
+    assert host.asked == ["two.first", "two.second"]
+
+
+@pytest.mark.parametrize("policy", ["frozen", "strict"])
+def test_replies_of_an_unfinished_step_are_those_of_its_declaration(policy: str) -> None:
+    later = Agent[str](name="a", returns=str, inputs={"q": str}, optional={"q": ""}, temperature=0.1, prompt="A")
+
+    async def one(run: Run) -> str:
+        return await run.call("x", a)
+
+    async def other(run: Run) -> str:
+        return await run.call("x", later)
+
+    other.__name__ = "one"
+    journaled = fresh()
+    play(one, Host(), journaled)
+    host = Host()
+    result = play(other, host, cut(journaled.rows(), FIRST, 2), policy=policy)
+    assert host.asked == ["one.x"] and result.calls == 2
+
+
 def test_a_call_under_way_counts_in_full_and_is_reported() -> None:
     journaled = fresh()
     before = play(two, Host(), journaled)
@@ -484,6 +523,33 @@ def test_an_agent_with_tools_goes_on_between_its_turns() -> None:
             assert host.model.requests == whole.model.requests[replies:]
 
 
+def test_a_tool_is_used_only_when_the_reply_that_wants_it_is_durable() -> None:
+    class Late(Crashing):
+        """Writes at once, and says so late."""
+
+        def append(self, *args: Any, **more: Any) -> Any:
+            kinds.append(args[0])
+
+            async def written() -> int:
+                await asyncio.sleep(1)
+                kinds.append(f"{args[0]} is durable")
+                return 1
+
+            return asyncio.get_running_loop().create_task(written())
+
+    async def main(run: Run) -> str:
+        return await run.call("x", clerk)
+
+    kinds: list[str] = []
+
+    async def look(at: str) -> str:
+        kinds.append("looked")
+        return at
+
+    play(main, Host({"clerk": [TURNS[0], TURNS[2]]}, look=look), Late(fresh(), 100))
+    assert kinds.index("reply is durable") < kinds.index("looked")
+
+
 def test_a_tool_that_failed_is_not_used_again_in_the_same_step() -> None:
     def fails(at: str) -> str:
         raise ValueError("no")
@@ -589,8 +655,14 @@ def test_a_run_is_stopped_softly_and_goes_on() -> None:
 
 
 def test_a_stop_after_the_last_step_changes_nothing() -> None:
-    result = play(two, Host(), fresh(), should_stop=lambda state: "now" if len(state.finished) > 1 else None)
-    assert str(result.value).startswith("b")
+    asked: list[int] = []
+
+    def should_stop(state: State) -> str | None:
+        asked.append(state.spent.calls or 0)
+        return "now" if state.spent.calls == 2 else None
+
+    result = play(two, Host(), fresh(), should_stop=should_stop)
+    assert str(result.value).startswith("b") and asked == [0, 1, 1, 2]
 
 
 def test_no_fallback_begins_after_a_stop() -> None:
