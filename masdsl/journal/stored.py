@@ -25,7 +25,9 @@ class StoredJournal(GroupCommit):
 
     def create(self, header: RunHeader) -> StoredRun:
         """Begin a run; it is stored with its first row, or before. Raises RunExists, ValueError."""
-        return self._new(header._replace(parent=None, parent_seq=None), b"")
+        run = self._new(header._replace(parent=None, parent_seq=None), b"")
+        run.history = ()  # nothing is to be read: that would store the run by itself, in a transaction of its own
+        return run
 
     def fork(self, run: str, upto_seq: int, header: RunHeader) -> StoredRun:
         """Begin a run with the first rows of another one. Raises UnknownRun, JournalDamaged, RunExists, ValueError."""
