@@ -496,7 +496,8 @@ from masdsl.runtime.models.registry import embedded
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores interrupts
 
 async def main():
-    request = Request((Message("user", "Tell me a long story."),), max_tokens=1500, timeout=60.0)
+    numbers = {"type": "array", "items": {"type": "integer"}, "minItems": 500, "maxItems": 500}  # it cannot be brief
+    request = Request((Message("user", "Count."),), schema=numbers, max_tokens=1500, timeout=60.0)
     task = asyncio.create_task(embedded().complete(request))
     await asyncio.sleep(1.5)
     print("leaving", flush=True)

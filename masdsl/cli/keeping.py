@@ -7,7 +7,7 @@ import signal
 import sys
 from argparse import ArgumentParser
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from masdsl.cli.boundary import UsageError
@@ -106,6 +106,12 @@ def _quoted(text: str) -> str:
 # ---------------------------------------------------------------- interruption
 
 
+def _tell(line: bytes) -> None:
+    """Write a line to standard error past Python's own buffer: a signal may come while that is being written to."""
+    with suppress(OSError, ValueError):
+        os.write(sys.stderr.fileno(), line)
+
+
 class Interruption:
     """Ctrl-C: the first time the run stops softly, so that nothing paid is lost; the second time at once."""
 
@@ -125,7 +131,7 @@ class Interruption:
                 signal.signal(signal.SIGINT, signal.default_int_handler)
                 raise KeyboardInterrupt
             self.asked = True
-            write("interrupted: the calls under way end first; Ctrl-C again stops at once\n", sys.stderr)
+            _tell(b"interrupted: the calls under way end first; Ctrl-C again stops at once\n")
 
         try:
             before = signal.signal(signal.SIGINT, ask)
