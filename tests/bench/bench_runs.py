@@ -193,7 +193,7 @@ def in_flight(runs: int) -> str:
     return f"{asyncio.run(all_of()):.1f} KiB"
 
 
-def main_() -> None:
+def report() -> None:
     """Measure and print the tables."""
     parser = argparse.ArgumentParser(description="what a step costs besides its model")
     parser.add_argument("--rounds", type=int, default=5)
@@ -207,4 +207,4 @@ def main_() -> None:
 
 
 if __name__ == "__main__":
-    main_()
+    report()
