@@ -1,6 +1,6 @@
 """Every benchmark, one after the other: `python -m tests.bench`."""
 
-from tests.bench import bench_check, bench_count, bench_parse, bench_runs, bench_trees
+from tests.bench import bench_check, bench_count, bench_langgraph, bench_parse, bench_runs, bench_trees
 
 if __name__ == "__main__":
     bench_parse.main()
@@ -12,3 +12,5 @@ if __name__ == "__main__":
     bench_trees.main()
     print()
     bench_runs.report()
+    print()
+    bench_langgraph.main()
