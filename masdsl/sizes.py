@@ -69,6 +69,8 @@ RESULT_TOKENS: Final = 256
 LEAST_SHARE: Final = 8
 """A provider's count of a text is taken from an eighth of ours on: a token of its holds at most so many of ours."""
 
+MICROSECONDS: Final = 1_000_000
+"""In a second: bounds on time are whole numbers of microseconds."""
 MODEL_SECONDS: Final = 120.0
 """Longest call of a model, where the agent declares no `timeout`."""
 TOOL_SECONDS: Final = 60.0

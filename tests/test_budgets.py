@@ -197,3 +197,10 @@ def test_a_cheaper_tier_is_offered_where_money_is_too_little() -> None:
     assert fix.title == "put `short` on the cheaper tier `plain`"
     ((span, new),) = fix.replacements
     assert (found.source.slice(span), new) == ("smart", "plain")
+
+
+def test_the_ceiling_is_for_the_host_to_raise() -> None:
+    (found,) = findings_of(TWO, CONFIG._replace(ceiling=Ceiling(calls=1)))
+    said = found.diagnostic.help()
+    assert said.endswith("or have the host raise [budget] in mas.toml to at least `calls 2`")
+    assert "raise the budget" not in said

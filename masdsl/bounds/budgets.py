@@ -13,13 +13,12 @@ from masdsl.bounds.requests import NO_COUNTS, Counts, Prices
 from masdsl.bounds.result import Bounds, FlowBound, Part
 from masdsl.check.program import Flow, Limits, Program
 from masdsl.diagnostics.base import SAFE, SUGGESTED, Diagnostic, Findings, Fix
-from masdsl.diagnostics.bounds import BudgetAboveOuter, CannotFit, MayNotFit, TooManyCalls, in_budget
+from masdsl.diagnostics.bounds import CEILING, BudgetAboveOuter, CannotFit, MayNotFit, TooManyCalls, in_budget
 from masdsl.limits import CALLS
 from masdsl.node import Span
 from masdsl.source import Source
 
 NAMED_PARTS = 3
-CEILING = "the ceiling in mas.toml"
 
 
 def check_budgets(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from masdsl.bounds.result import MICROSECONDS
 from masdsl.check.order import Touch
 from masdsl.check.program import Limits, Program
 from masdsl.check.uses import invokes, right_sides, statements_of
+from masdsl.sizes import MICROSECONDS
 
 
 class Clock:

@@ -18,9 +18,10 @@ from typing import Any, Final, NamedTuple
 
 from masdsl.bounds.amounts import Amounts
 from masdsl.bounds.measures import MEASURES, AnyLimits, lowest
-from masdsl.bounds.result import MICROSECONDS, Bounds, FlowBound, Part
+from masdsl.bounds.result import Bounds, FlowBound, Part
 from masdsl.check.program import Program
 from masdsl.money import PICODOLLARS, TokenPrice, usd_per_million
+from masdsl.sizes import MICROSECONDS
 from masdsl.source import Source
 
 DEEPEST: Final = 4

@@ -14,12 +14,12 @@ from typing import Any, NamedTuple, TypeAlias
 from masdsl import formats, sizes
 from masdsl.bounds.amounts import FREE, NO_COST, Amounts, Least, Range
 from masdsl.bounds.prompts import prompt_extent
-from masdsl.bounds.result import MICROSECONDS
 from masdsl.bounds.shown import Extent, shown
 from masdsl.check.program import Agent, Program, Tool
 from masdsl.limits import RENDERED_BYTES
 from masdsl.money import FREE as NO_PRICE
 from masdsl.money import TokenPrice
+from masdsl.sizes import MICROSECONDS
 from masdsl.types import Type
 
 Prices: TypeAlias = Mapping[str, TokenPrice]

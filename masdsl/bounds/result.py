@@ -9,9 +9,6 @@ from masdsl.bounds.amounts import Amounts
 from masdsl.check.program import Limits
 from masdsl.node import Span
 
-MICROSECONDS = 1_000_000
-"""In a second: bounds on time are whole numbers of microseconds."""
-
 
 class Part(NamedTuple):
     """A statement's share of its flow: `path` is its address, `what` says what it does.

@@ -5,8 +5,7 @@ from __future__ import annotations
 from masdsl.diagnostics.base import WARNING, Diagnostic, Fix, Label
 from masdsl.money import PICODOLLARS, show_usd
 from masdsl.node import Span
-
-MICROSECONDS = 1_000_000
+from masdsl.sizes import MICROSECONDS
 
 
 def amount(measure: str, value: int) -> str:
@@ -30,6 +29,17 @@ def in_budget(measure: str, value: int) -> str:
     if measure == "seconds":
         return f"seconds {_decimal(-(-value // 1_000), 3)}"
     return f"{measure} {value}"
+
+
+CEILING = "the ceiling in mas.toml"
+"""What messages call the host's limit."""
+
+
+def _remedy(budget: str, at_least: str, written: str, otherwise: str) -> str:
+    """Return the next action: a budget of the program can be raised there, the host's ceiling by the host alone."""
+    if budget == CEILING:
+        return f"{otherwise}, or have the host raise [budget] in mas.toml to {at_least}`{written}`"
+    return f"raise the budget to {at_least}`{written}`, or {otherwise}"
 
 
 def _decimal(value: int, places: int) -> str:
@@ -80,8 +90,8 @@ class CannotFit(Diagnostic):
         return f"{amount(self.measure, self.least - self.limit)} too few"
 
     def help(self) -> str:
-        raised = f"raise the budget to at least `{in_budget(self.measure, self.least)}`"
-        return f"{raised}, or {self.change.title}" if self.change else f"{raised}, or {_LESS[self.measure]}"
+        otherwise = self.change.title if self.change else _LESS[self.measure]
+        return _remedy(self.budget, "at least ", in_budget(self.measure, self.least), otherwise)
 
     def labels(self) -> tuple[Label, ...]:
         return tuple(Label(span, f"at least {amount(self.measure, least)}") for span, least in self.parts)
@@ -135,8 +145,8 @@ class MayNotFit(Diagnostic):
         return f"{amount(self.measure, self.most - self.limit)} short at worst"
 
     def help(self) -> str:
-        raised = f"raise the budget to `{in_budget(self.measure, self.most)}`"
-        return f"{raised}, or {self.change.title}" if self.change else f"{raised}, or {_LESS[self.measure]}"
+        otherwise = self.change.title if self.change else _LESS[self.measure]
+        return _remedy(self.budget, "", in_budget(self.measure, self.most), otherwise)
 
     def labels(self) -> tuple[Label, ...]:
         return tuple(Label(span, f"up to {amount(self.measure, most)}") for span, most in self.parts)

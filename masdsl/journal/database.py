@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from threading import RLock
@@ -22,7 +23,7 @@ class Locked(Exception):
     """Another process holds the database locked just now."""
 
 
-class Database:
+class Database(ABC):
     """A connection, used by one thread at a time under the lock `_using`. A subclass knows the database.
 
     `_anchor` is None where there is none; `_durable`: a commit outlives a loss of power; `_token`: who owns our runs.
@@ -37,44 +38,44 @@ class Database:
         self._using = RLock()
         self._process = os.getpid()
 
+    @abstractmethod
     def _begin(self, *, patient: bool, alone: bool = False) -> None:
         """Begin a transaction that may write; `alone`: one that changes owners or removes runs.
 
         No other one of that kind, and none that it concerns, is under way. Raises Locked, after `PATIENCE` seconds
         where it is `patient`.
         """
-        raise NotImplementedError
 
-    def _commit(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _commit(self) -> None: ...
 
-    def _rollback(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _rollback(self) -> None: ...
 
+    @abstractmethod
     def _snapshot(self) -> AbstractContextManager[None]:
         """Everything read inside belongs to one moment."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _execute(self, sql: str, values: Sequence[Any] = ()) -> Sequence[tuple[Any, ...]]:
         """Run a statement. Raises JournalError."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _insert(self, entries: Sequence[tuple[int, int, bytes, bytes]]) -> None:
         """Store rows: number of the run, seq, record, hash."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _entries(self, record: Record, upto: int) -> Iterator[tuple[Any, Any, Any]]:
         """Yield seq, record and hash of a run's own rows, in order. Raises JournalDamaged at what cannot be read."""
-        raise NotImplementedError
 
-    def _is_alive(self, owner: str) -> bool:
-        raise NotImplementedError
+    @abstractmethod
+    def _is_alive(self, owner: str) -> bool: ...
 
-    def _shrink(self) -> None:
+    def _shrink(self) -> None:  # noqa: B027 a server does that by itself
         """Give room that is free back to the system, as far as that takes no long time."""
 
-    def _disconnect(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _disconnect(self) -> None: ...
 
     def _write_alone(self, work: Callable[[], _Result]) -> _Result:
         """Return what `work` returns, done in a transaction of its own. Raises JournalError."""

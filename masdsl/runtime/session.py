@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NamedTuple, TypeAlias, TypeVar
 
+from masdsl.diagnostics.bounds import CEILING
 from masdsl.runtime.agent import Agent
 from masdsl.runtime.events import Event, EventKind, Observer, StepKind, address
 from masdsl.runtime.failures import BudgetRefused, StepFailed, Stopped
@@ -48,9 +49,6 @@ class RawReply(NamedTuple):
 
     text: str
 
-
-CEILING: Final = "the ceiling in mas.toml"
-"""What messages call the host's own limits, which hold whatever a program and its caller say."""
 
 _log = logging.getLogger("masdsl")
 

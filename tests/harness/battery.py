@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from random import Random
 
-from masdsl.bounds.result import MICROSECONDS, Bounds, Part
+from masdsl.bounds.result import Bounds, Part
 from masdsl.check.program import Program
 from masdsl.money import TokenPrice
+from masdsl.sizes import MICROSECONDS
 from tests.harness import dearest, generate_dear, slowest
 from tests.harness.adversary import Adversary, Counts, Hostile, Pace, draw
 from tests.harness.bounding import Case, Took, exceeded, largest_inputs, play, prepared

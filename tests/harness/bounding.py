@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from masdsl import pipeline
 from masdsl.bounds.rates import rates_of
-from masdsl.bounds.result import MICROSECONDS, FlowBound
+from masdsl.bounds.result import FlowBound
 from masdsl.check.check import check_parsed
 from masdsl.check.program import Flow
 from masdsl.check.program import Program as Checked
@@ -25,6 +25,7 @@ from masdsl.diagnostics.render import render_short
 from masdsl.money import TokenPrice
 from masdsl.runtime import Program, Result, RunFailed
 from masdsl.runtime.models.base import ChatModel, Price, Reply, Request
+from masdsl.sizes import MICROSECONDS
 from masdsl.source import Source
 from masdsl.syntax.parse import parse_program
 from tests.harness import virtual_time

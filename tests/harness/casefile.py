@@ -27,11 +27,11 @@ from pathlib import Path
 import masdsl
 from masdsl import pipeline
 from masdsl.bounds.flows import bound
-from masdsl.bounds.result import MICROSECONDS
 from masdsl.check.program import Program
 from masdsl.diagnostics.base import Findings
 from masdsl.diagnostics.render import render_short, render_text
 from masdsl.node import Node
+from masdsl.sizes import MICROSECONDS
 from masdsl.source import Source
 from masdsl.syntax.parse import parse_program
 from tests.harness.markdown import Block, blocks
