@@ -282,8 +282,12 @@ class LoadedProgram:
             policy=policy,
             created=time.time(),
             masdsl=__version__,
-            tiers={tier.name: tier.model for tier in self._tiers()},
+            tiers=self.tiers(),
         )
+
+    def tiers(self) -> dict[str, str]:
+        """Return the model that stands behind each tier here."""
+        return {tier.name: tier.model for tier in self._tiers()}
 
     def _tiers(self) -> tuple[Tier, ...]:
         from masdsl.rectify.host import configured_tiers, given_tiers

@@ -153,7 +153,21 @@ def test_a_rectified_run_says_what_was_done(here: Path, capsys: pytest.CaptureFi
     assert "rectify: patched (rules)" in mas(capsys, "runs", "show", run)[1]
     assert mas(capsys, "replay", run)[:2] == (0, "a\n")
     code, _, error = mas(capsys, "run", "p.mas", "spec=x", "--script", "bad.toml", "--no-rectify")
-    assert code == 4 and "MAS901" in error and "go on with: mas run --resume " in error
+    assert code == 4 and "MAS901" in error and re.search(r"go on with: mas run --resume \S+ --script bad.toml\n", error)
+
+
+def test_another_model_than_the_run_began_with_is_told(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert mas(capsys, "run", "p.mas", "spec=x", "--script", "bad.toml", "--no-rectify")[0] == 4
+    run = str(only_run(capsys)["id"])
+    (here / "mas.toml").write_text(
+        '[tiers]\ndefault = "own"\n'
+        '[models.own]\nkind = "scripted"\npath = "good.toml"\ninput_price = 0\noutput_price = 0\n'
+    )
+    code, _, error = mas(capsys, "run", "--resume", run)
+    assert code == 0 and error.count("warning[MAS931]") == 1, error
+    assert f"was scripted when run {run} began and is own now" in error
+    code, _, error = mas(capsys, "run", "--resume", run)
+    assert code == 0 and "MAS931" not in error, "it has ended: no model is asked"
 
 
 def test_a_killed_run_goes_on_and_uses_what_was_stored(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from argparse import ArgumentParser
-from collections.abc import Iterator
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -86,15 +86,31 @@ def changes_of(header: RunHeader) -> list[Finding]:
     return found
 
 
+def models_that_differ(header: RunHeader, loaded: LoadedProgram) -> list[Finding]:
+    """Return, for each tier that a run's agents are on and that stood for another model when it began, a warning."""
+    from masdsl.config import DEFAULT_TIER
+    from masdsl.diagnostics.run import ModelDiffers
+    from masdsl.node import NOWHERE
+
+    used = {agent.model or DEFAULT_TIER for agent in loaded.checked.agents if not (agent.model and agent.is_model_name)}
+    source = loaded.checked.modules[0].source
+    return [
+        Finding(source, ModelDiffers(header.id, tier, header.tiers[tier], model, span=NOWHERE))
+        for tier, model in loaded.tiers().items()
+        if tier in used and header.tiers.get(tier, model) != model
+    ]
+
+
 def folder_of_run(header: RunHeader) -> str:
     """Return the folder whose configuration holds for a run: that of its program, or the working folder."""
     return os.getcwd() if header.program.startswith("<") else os.path.dirname(header.program)
 
 
-def resume_command(run: str, journal: str | None) -> str:
-    """Return the command that goes on with a run."""
-    where = "" if journal is None else f" --journal {_quoted(journal)}"
-    return f"mas run --resume {run}{where}"
+def resume_command(run: str, journal: str | None, script: str | None = None, models: Sequence[str] = ()) -> str:
+    """Return the command that goes on with a run; `script` and `models` are what the run was started with."""
+    options = [("--journal", journal), ("--script", script), *(("--model", model) for model in models)]
+    words = [f"mas run --resume {run}", *(f"{name} {_quoted(value)}" for name, value in options if value is not None)]
+    return " ".join(words)
 
 
 def _quoted(text: str) -> str:
@@ -194,8 +210,9 @@ def _view(patch: str, program: Program | None) -> list[str]:
         return own
 
 
-def tell_how_to_resume(run: str, journal: str | None, *, failed: bool = False) -> None:
-    """Say on standard error how a run goes on."""
+def tell_how_to_resume(run: str, options: Namespace, *, failed: bool = False) -> None:
+    """Say on standard error how a run goes on that `mas run` was started with these options."""
     say_more = "what is paid is kept; " if failed else ""
     sys.stdout.flush()
-    write(f"{say_more}go on with: {resume_command(run, journal)}\n", sys.stderr)
+    command = resume_command(run, options.journal, options.script, options.model)
+    write(f"{say_more}go on with: {command}\n", sys.stderr)

@@ -16,6 +16,7 @@ from masdsl.cli.keeping import (
     add_journal_option,
     changes_of,
     folder_of_run,
+    models_that_differ,
     opened,
     show_intervention,
     stored_program,
@@ -82,7 +83,8 @@ def _resume(options: Namespace) -> int:
         loaded = guarded(header.program, findings, stored_program, header, config, findings, models)
         if loaded is None or not findings.ok:
             return _errors(findings)
-        print_findings(changes_of(header), stream=sys.stderr)
+        changed = changes_of(header) + ([] if header.status == "ended" else models_that_differ(header, loaded))
+        print_findings(changed, stream=sys.stderr)
         if header.status == "ended" and not options.json:
             write(f"run {header.id} has ended: this is its value, and nothing is paid again\n", sys.stderr)
         return _run(loaded, _chosen(loaded.checked, header.flow), {}, options, journal)
@@ -219,7 +221,7 @@ def _run(loaded: LoadedProgram, flow: Flow, inputs: dict[str, Any], options: Nam
         raise UsageError(str(error), f"it is {describe(flow)}") from error
     except KeyboardInterrupt:
         if journal is not None:
-            tell_how_to_resume(run, options.journal)
+            tell_how_to_resume(run, options)
         raise
     except RunFailed as failure:
         stopped = isinstance(failure, RunStopped)
@@ -228,7 +230,7 @@ def _run(loaded: LoadedProgram, flow: Flow, inputs: dict[str, Any], options: Nam
             print_findings([_finding(loaded.checked, flow, failure, over)], stream=sys.stderr)
         _tell_cost(loaded, flow, failure.result, options)
         if journal is not None and not options.json:
-            tell_how_to_resume(run, options.journal, failed=not stopped)
+            tell_how_to_resume(run, options, failed=not stopped)
         if options.json:
             print_json(failure.result, run if journal is not None else None, failed=failure)
         return INTERRUPTED if stopped else OVER_BUDGET if over else FAILED

@@ -349,3 +349,29 @@ class StoredDiffers(Diagnostic):
 
     def help(self) -> str:
         return "to use the file as it is, start a new run"
+
+
+class ModelDiffers(Diagnostic):
+    """A tier stands for another model than when a run began.
+
+    Why: finished steps keep the values that the first model gave, and the steps that are left are asked of the other
+    one, at its price. That may be what you want, as when the first one is down.
+
+    To go on: let it go on so, or name the first model for this run with `--model tier=model`, or `--script`.
+    """
+
+    code = "MAS931"
+    severity = WARNING
+    run: str
+    tier: str
+    was: str
+    now: str
+
+    def title(self) -> str:
+        return f"`{self.tier}` was {self.was} when run {self.run} began and is {self.now} now"
+
+    def label(self) -> str:
+        return "its agents are asked of another model from here on"
+
+    def help(self) -> str:
+        return f"to go on with the first one, resume with --model {self.tier}=... or with the --script that it had"
