@@ -25,6 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from typing import Final
+from zlib import adler32
 
 MOST_CHARACTERS_PER_TOKEN: Final = 6
 """At most so many characters (code points) of text fit a size of 1: a text of size n has at most n times as many."""
@@ -127,10 +128,22 @@ def _kind(byte: int) -> str:
     return "a" if character.isalpha() else "0" if character.isdigit() else " " if character == " " else "."
 
 
-_WEIGHTS: Final = bytes(map(_weight, range(256)))
-_ASCII_WEIGHTS: Final = sorted(set(_WEIGHTS[:0x80]))
-_ALL_WEIGHTS: Final = sorted(set(_WEIGHTS) - {0})
-_KINDS: Final = "".join(map(_kind, range(256))).encode()
+def _dearer(before: str, kind: str) -> int:
+    """Return what a character of a kind adds besides, behind another one or at the beginning (`^`)."""
+    if kind == "a":
+        return 0 if before == "a" else 1 if before in " -" else 2
+    if kind == "0":
+        return 3 if before in " ^" else 1 if before == "a" else 0
+    return 0
+
+
+# Weight and kind of a byte are its class. There are 16 of them, so two neighbours make a byte again, which a table
+# turns into what the second of them adds; the sum is a checksum of zlib. So all that is linear is done in C.
+_CLASSES: Final = sorted({(_weight(byte), _kind(byte)) for byte in range(256)})  # the first: (0, "-")
+_CLASS_OF: Final = bytes(_CLASSES.index((_weight(byte), _kind(byte))) for byte in range(256))
+_PAIRS: Final = bytes(weight + _dearer(before, kind) for _, before in _CLASSES for weight, kind in _CLASSES)
+_FIRST: Final = bytes(_dearer("^", _kind(byte)) - _dearer("-", _kind(byte)) for byte in range(256))
+_SUMMED: Final = 4096  # bytes at once: the sums of Adler-32 are modulo 65,521, and no character adds more than 15
 
 
 def counted_thirds(text: str) -> int:
@@ -140,14 +153,17 @@ def counted_thirds(text: str) -> int:
     a row. So two texts in a row count at most as much as each alone, and at least as much as the first one and
     `least_thirds` of the second. Taking characters out of a text never raises its count.
     """
-    plain = text.isascii()
     data = text.encode("utf-8", "surrogatepass")
-    weights, kinds = data.translate(_WEIGHTS), data.translate(_KINDS)
-    each = sum(weight * weights.count(weight) for weight in (_ASCII_WEIGHTS if plain else _ALL_WEIGHTS))
-    words = kinds.count(b".a") + kinds.count(b"0a") + kinds.startswith(b"a")
-    words_apart = kinds.count(b" a") + (0 if plain else kinds.count(b"-a"))
-    numbers = kinds.count(b" 0") + kinds.startswith(b"0")
-    return each + 2 * words + words_apart + 3 * numbers + kinds.count(b"a0")
+    if not data:
+        return 0
+    classes = int.from_bytes(data.translate(_CLASS_OF), "little")
+    pairs = (classes | classes << 12).to_bytes(len(data) + 1, "little")  # the class of each byte, and the one before
+    added = pairs.translate(_PAIRS)
+    if len(added) <= _SUMMED:
+        total = adler32(added, 0) & 0xFFFF
+    else:
+        total = sum(adler32(added[at : at + _SUMMED], 0) & 0xFFFF for at in range(0, len(added), _SUMMED))
+    return total + _FIRST[data[0]]
 
 
 def least_thirds(text: str) -> int:

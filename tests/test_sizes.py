@@ -31,6 +31,50 @@ SAMPLES = 'aejzAEJZ09 ."\\\n\t\r\b\x00\x1b\x7f\xa0é\u0142\u0301αжӘԱאع\u07
 any_text = st.text(st.sampled_from(SAMPLES) | st.characters(), max_size=40)
 
 
+# ---------------------------------------------------------------- the rule, as its docstring says it
+
+
+def by_the_words(text: str) -> int:
+    """Count a text character by character, in thirds."""
+    ends = bytes.fromhex("C2C3C5CDD1D5D7DBDFE0E1E2E3E9EDEFFF")
+    weights = (6, 5, 7, 8, 6, 7, 5, 6, 7, 10, 11, 9, 5, 8, 11, 9, 15)
+    total, before = 0, "^"
+    for character in text:
+        first = character.encode("utf-8", "surrogatepass")[0]
+        kind = "other"
+        if not character.isascii():
+            total += next(weight for end, weight in zip(ends, weights, strict=True) if first <= end)
+            kind = "foreign"
+        elif character.isalpha():
+            total += 3 if character in "jkquwxyzJKQUWXYZ" else 2 if character.isupper() else 1
+            total += 0 if before == "letter" else 1 if before in ("blank", "foreign") else 2
+            kind = "letter"
+        elif character.isdigit():
+            total += {"letter": 4, "^": 6, "blank": 6}.get(before, 3)
+            kind = "digit"
+        elif character == " ":
+            total, kind = total + 1, "blank"
+        else:
+            total += 3 if character in "\t\n\r" or 0x20 < first < 0x7F else 12
+        before = kind
+    return total
+
+
+@given(any_text)
+def test_the_count_is_that_of_the_words(text: str) -> None:
+    assert counted_thirds(text) == by_the_words(text)
+
+
+def test_the_count_is_that_of_the_words_for_all_neighbours_and_lengths() -> None:
+    for pair in product(SAMPLES, SAMPLES):
+        assert counted_thirds("".join(pair)) == by_the_words("".join(pair)), pair
+    for unit in ("\U0001f600", "\0", " 5", "j0", "ab "):
+        for length in (1365, 1366, 2047, 2048, 4095, 4096, 4097, 9000):
+            assert counted_thirds(unit * length) == by_the_words(unit * length), (unit, length)
+    for text in TEXTS.values():
+        assert counted_thirds(text) == by_the_words(text)
+
+
 # ---------------------------------------------------------------- laws
 
 
