@@ -55,6 +55,30 @@ def test_templates_are_filled_in(template: str, text: str) -> None:
     assert render(template) == text
 
 
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ text }}{{ number }}",
+        "\n a {{- text -}} b {{ words }}\n\n",
+        "{# a remark #}{{ nothing }}|{{ record }}{% raw %}{{ text }}{% endraw %}",
+        "{{ truth }}{{ text }}\n",
+        "{{ loop }}",
+        "{{ missing }}",
+        "{{ text }}{{ other }}",
+    ],
+)
+def test_what_only_inserts_is_filled_in_as_any_template(template: str) -> None:
+    values = VALUES | {"loop": "kept", "other": object()}
+    names = tuple(name for name in values if name != "missing" and name in template)
+    outcomes = []
+    for prompt in (Prompt(template, names), Prompt(f"{template}{{% if false %}}{{% endif %}}", names)):
+        try:
+            outcomes.append(prompt.render(values))
+        except PromptFailed as failure:
+            outcomes.append(str(failure))
+    assert outcomes[0] == outcomes[1]
+
+
 def test_values_are_never_templates() -> None:
     assert Prompt("{{ x }}", ("x",)).render({"x": "{{ x }}{% for %}"}) == "{{ x }}{% for %}"
     assert Prompt("no marks", ("x",)).render({"x": "{{ x }}"}) == "no marks\n\nx:\n{{ x }}"

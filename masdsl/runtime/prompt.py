@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from masdsl.runtime.text import scalar_text, section
 
 if TYPE_CHECKING:
+    from jinja2 import nodes
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 LARGEST_PROMPT: Final = 256 * 1024
@@ -42,20 +43,42 @@ class Prompt:
         """The parameters that the template never names, in order: `render` appends them as sections."""
         if not self._is_template:
             return self.names
-        from jinja2 import TemplateError, meta
+        from jinja2 import meta
 
-        try:
-            mentioned = meta.find_undeclared_variables(_environment().parse(self.text))
-        except (TemplateError, RecursionError) as error:
-            raise PromptFailed(f"the prompt is no template: {error}") from None
+        mentioned = meta.find_undeclared_variables(self._tree)
         return tuple(name for name in self.names if name not in mentioned - _KEPT_NAMES)
 
-    @property
+    @cached_property
     def _is_template(self) -> bool:
         return _MARK.search(self.text) is not None
 
     @cached_property
-    def _stream(self) -> Callable[..., Any]:
+    def _tree(self) -> nodes.Template:
+        from jinja2 import TemplateError
+
+        try:
+            return _environment().parse(self.text)
+        except (TemplateError, RecursionError) as error:
+            raise PromptFailed(f"the prompt is no template: {error}") from None
+
+    @cached_property
+    def _insertions(self) -> tuple[tuple[str, str], ...] | None:
+        """The template as its texts and the parameters behind them, where it only inserts some, as most do."""
+        from jinja2 import nodes
+
+        found = []
+        for part in self._tree.body:
+            for node in part.nodes if isinstance(part, nodes.Output) else (part,):
+                if isinstance(node, nodes.TemplateData):
+                    found.append((node.data, ""))
+                elif isinstance(node, nodes.Name) and node.name in self.names and node.name not in _KEPT_NAMES:
+                    found.append(("", node.name))
+                else:
+                    return None
+        return tuple(found)
+
+    @cached_property
+    def _stream(self) -> Callable[..., Iterable[str]]:
         return _environment().from_string(self.text).generate
 
     def render(self, values: Mapping[str, Any]) -> str:
@@ -63,28 +86,43 @@ class Prompt:
 
         Raises PromptFailed where the template cannot be filled in, or where the result is larger than LARGEST_PROMPT.
         """
-        parts = [self._filled(values) if self._is_template else self.text]
-        parts = [part for part in (parts[0].strip(),) if part]
-        parts += [section(name, values[name]) for name in self.unmentioned if name in values]
-        text = "\n\n".join(parts)
-        if len(text) > LARGEST_PROMPT or len(text.encode("utf-8", "replace")) > LARGEST_PROMPT:
+        text = (self._filled(values) if self._is_template else self.text).strip()
+        if self.unmentioned:
+            sections = [section(name, values[name]) for name in self.unmentioned if name in values]
+            text = "\n\n".join([text, *sections] if text else sections)
+        if len(text) > LARGEST_PROMPT // 4 and len(text.encode("utf-8", "replace")) > LARGEST_PROMPT:
             raise PromptFailed(_TOO_LARGE)
         return text
 
     def _filled(self, values: Mapping[str, Any]) -> str:
-        from jinja2 import TemplateError
-
         pieces: list[str] = []
         size = 0
         try:
-            for piece in self._stream(**{name: value for name, value in values.items() if name not in _KEPT_NAMES}):
+            for piece in self._pieces(values):
                 pieces.append(piece)
                 size += len(piece)
                 if size > LARGEST_PROMPT:
                     raise PromptFailed(_TOO_LARGE)
-        except (TemplateError, ArithmeticError, TypeError, ValueError, RecursionError) as error:
+        except KeyError as name:
+            raise PromptFailed(f"the prompt cannot be filled in: {name} is undefined") from None
+        except Exception as error:
+            if not isinstance(error, _faults()):
+                raise
             raise PromptFailed(f"the prompt cannot be filled in: {error}") from None
         return "".join(pieces)
+
+    def _pieces(self, values: Mapping[str, Any]) -> Iterable[str]:
+        if self._insertions is None:
+            return self._stream(**{name: value for name, value in values.items() if name not in _KEPT_NAMES})
+        return (_printed(values[name]) if name else text for text, name in self._insertions)
+
+
+@lru_cache(maxsize=1)
+def _faults() -> tuple[type[Exception], ...]:
+    """What a template, or the filters in it, may raise."""
+    from jinja2 import TemplateError
+
+    return (TemplateError, ArithmeticError, TypeError, ValueError, RecursionError)
 
 
 _TOO_LARGE = f"the prompt is larger than {LARGEST_PROMPT // 1024} KiB when it is filled in"
@@ -132,6 +170,8 @@ def _environment() -> ImmutableSandboxedEnvironment:
 
 def _printed(value: Any) -> str:
     """Return what `{{ value }}` prints: nothing for none, JSON for lists and records, else the plain text."""
+    if type(value) is str:
+        return value
     if value is None:
         return ""
     if isinstance(value, dict | list):
