@@ -147,7 +147,7 @@ class DurableRun:
         offset = self._attempt_began = len(self._events)
 
         def observe(event: Event) -> None:
-            event = replace(event, number=offset + event.number) if offset else event
+            event = event._replace(number=offset + event.number) if offset else event
             self._events.append(event)
             if self._host.on_event is not None:
                 self._host.on_event(event)

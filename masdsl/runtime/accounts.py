@@ -22,8 +22,10 @@ MOST_LIKELY: Final = 10**9
 
 def request_tokens(messages: Iterable[Message], for_schema: int = 0) -> int:
     """Return what a request counts: a fixed part, its messages, and its schema (`formats.schema_tokens`)."""
-    texts = sum(sizes.MESSAGE_TOKENS + sizes.counted_tokens(message.content) for message in messages)
-    return sizes.REQUEST_TOKENS + texts + for_schema
+    total = sizes.REQUEST_TOKENS + for_schema
+    for message in messages:
+        total += sizes.MESSAGE_TOKENS + sizes.counted_tokens(message.content)
+    return total
 
 
 class Usage(NamedTuple):
@@ -54,20 +56,19 @@ def usage(reply: Reply, reserved: int, max_tokens: int) -> Usage:
 
 def _possible(count: object, own: int, most: int, what: str, faults: list[str]) -> int:
     """Return a provider's count if it is possible, the nearest that is, or our own where it says nothing."""
-    least = min(-(-own // sizes.LEAST_SHARE), most)
+    least, nearest = min(-(-own // sizes.LEAST_SHARE), most), min(own, most)
     if count is None:
-        return min(own, most)
-    said = f"its count of tokens of {what} is {count if isinstance(count, float) else describe(count)}"
-    if not isinstance(count, int) or isinstance(count, bool) or not 0 <= count <= MOST_LIKELY:
-        faults.append(f"{said}, which no count can be: {min(own, most)} count, by our own rule")
-        return min(own, most)
-    if count > most:
-        faults.append(f"{said}, above the {most} reserved: {most} count")
-        return most
-    if count < least:
-        faults.append(f"{said}, below what is possible: {least} count")
-        return least
-    return count
+        return nearest
+    if type(count) is not int or not 0 <= count <= MOST_LIKELY:
+        why = f"which no count can be: {nearest} count, by our own rule"
+    elif count > most:
+        nearest, why = most, f"above the {most} reserved: {most} count"
+    elif count < least:
+        nearest, why = least, f"below what is possible: {least} count"
+    else:
+        return count
+    faults.append(f"its count of tokens of {what} is {count if isinstance(count, float) else describe(count)}, {why}")
+    return nearest
 
 
 @lru_cache(maxsize=256)

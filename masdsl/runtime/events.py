@@ -27,8 +27,7 @@ makes are steps of their own, below it: `main.answer.search[0]`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 EventKind: TypeAlias = Literal[
     "started", "called", "miscounted", "retried", "repaired", "clipped", "refused", "failed", "finished",
@@ -41,8 +40,7 @@ VALUED: frozenset[EventKind] = frozenset({"finished", "reused", "claimed"})
 """The kinds of events that have a value."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class Event(NamedTuple):
     """Something that happened to a step.
 
     `path` and `indices` are the step's address (`main.refine.code` and the numbers of its iterations and samples,
@@ -75,7 +73,7 @@ class Event:
 
     def to_json(self) -> dict[str, Any]:
         """Return the event as JSON data, without what is empty."""
-        data = {field.name: getattr(self, field.name) for field in fields(self)}
+        data = self._asdict()
         data["indices"] = list(self.indices)
         kept = ("number", "kind", "path", "what", "name", "at")
         data = {name: value for name, value in data.items() if name in kept or value not in ("", 0, None, [])}

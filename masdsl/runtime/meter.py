@@ -61,6 +61,9 @@ class Limits:
                 raise ValueError(f"the limit of seconds is {seconds!r}: give a number from 0 on, or None for none")
 
 
+NO_LIMITS: Final = Limits()
+
+
 def tightest(*all_limits: Limits | None) -> Limits | None:
     """Return the limits that hold where several do, None where none does."""
     given = [limits for limits in all_limits if limits is not None]
@@ -169,9 +172,11 @@ class Meter:
         self.picodollars = 0
         self.held_tokens = 0
         self.held_picodollars = 0
-        self.began = asyncio.get_running_loop().time() - elapsed
+        self._time = asyncio.get_running_loop().time
+        self.began = self._time() - elapsed
         self._most_picodollars = None if limits.usd is None else limit_of(limits.usd)
         self._chain: tuple[Meter, ...] = (self, *(parent._chain if parent else ()))
+        self._limited = tuple(meter for meter in self._chain if meter.limits != NO_LIMITS)
         self._queue: list[_Ticket] = []  # in the order of asking
         self._asked = 0
         ends = [
@@ -197,19 +202,22 @@ class Meter:
         """
         return max((used / most for used, most in self._uses() if used), default=0.0)
 
+    def elapsed(self) -> float:
+        """Return the seconds since this meter began."""
+        return self._time() - self.began
+
     def spent(self) -> Measures:
         """Return what was spent below this meter."""
-        seconds = asyncio.get_running_loop().time() - self.began
-        return Measures(self.calls, self.tokens_in + self.tokens_out, usd_of(self.picodollars), round(seconds, 6))
+        usd, seconds = usd_of(self.picodollars), round(self.elapsed(), 6)
+        return Measures(self.calls, self.tokens_in + self.tokens_out, usd, seconds)
 
     def remaining(self) -> Measures:
         """Return what is left, by this meter's limits and all above it; None where there is no limit."""
         left: list[float | None] = [None] * 4
         for meter in self._chain:
             limits, spent = meter.limits, meter.spent()
-            for at, (most, used) in enumerate(
-                zip((limits.calls, limits.tokens, None, limits.seconds), spent, strict=True)
-            ):
+            measures = (limits.calls, limits.tokens, None, limits.seconds)
+            for at, (most, used) in enumerate(zip(measures, spent, strict=True)):
                 if most is not None:
                     left[at] = _least(left[at], max(most - (used or 0), 0))
             if meter._most_picodollars is not None:
@@ -231,6 +239,10 @@ class Meter:
         """This meter and all above it, from the inside out."""
         return self._chain
 
+    def reserve_now(self, claim: Claim) -> Reservation | None:
+        """Do what `reserve` does, where there is room at once; else do nothing and return None."""
+        return self._hold(claim) if self._first_without_room(claim, None) is None else None
+
     async def reserve(self, claim: Claim, until: float | None = None) -> Reservation:
         """Make room for a call, counting its calls already.
 
@@ -250,14 +262,10 @@ class Meter:
                     full = room
                 ticket.called = asyncio.get_running_loop().create_future()
                 await self._wait(claim, full, ticket, until)
-            for meter in self._chain:
-                meter.calls += claim.calls
-                meter.held_tokens += claim.cost.tokens
-                meter.held_picodollars += claim.cost.picodollars or 0
+            return self._hold(claim)
         finally:
             if full is not None and ticket is not None:
                 full._leave(ticket)
-        return Reservation(self, claim.cost, claim.calls)
 
     def release(self, reservation: Reservation) -> None:
         """Take a reservation back whose call was not made after all."""
@@ -270,17 +278,18 @@ class Meter:
         """Replace what was reserved by what the call did cost, which cannot be more. Only the first time counts."""
         if reservation.settled:
             return
-        most = reservation.cost
-        if cost.tokens > most.tokens or (cost.picodollars or 0) > (most.picodollars or 0):
-            raise AssertionError(f"{cost} is more than the {most} that was reserved: this is a fault of the runtime")
+        held_tokens, held_picodollars = reservation.cost.tokens, reservation.cost.picodollars or 0
+        tokens_in, tokens_out, picodollars = cost.tokens_in, cost.tokens_out, cost.picodollars or 0
+        if tokens_in + tokens_out > held_tokens or picodollars > held_picodollars:
+            raise AssertionError(f"{cost} is more than the {reservation.cost} reserved: a fault of the runtime")
         reservation.settled = True
         for meter in self._chain:
-            meter.held_tokens -= most.tokens
-            meter.held_picodollars -= most.picodollars or 0
-            meter.tokens_in += cost.tokens_in
-            meter.tokens_out += cost.tokens_out
-            meter.picodollars += cost.picodollars or 0
-        for meter in self._chain:
+            meter.held_tokens -= held_tokens
+            meter.held_picodollars -= held_picodollars
+            meter.tokens_in += tokens_in
+            meter.tokens_out += tokens_out
+            meter.picodollars += picodollars
+        for meter in self._limited:
             meter._call_next()
 
     # ------------------------------------------------------------ shares
@@ -296,7 +305,7 @@ class Meter:
             if meter._most_picodollars:
                 yield meter.picodollars, meter._most_picodollars
             if limits.seconds:
-                yield asyncio.get_running_loop().time() - meter.began, limits.seconds
+                yield meter.elapsed(), limits.seconds
 
     # ------------------------------------------------------------ room
 
@@ -306,10 +315,18 @@ class Meter:
         Raises BudgetRefused where it cannot fit at all.
         """
         found = None
-        for meter in self._chain:
+        for meter in self._limited:
             if not meter._has_room(claim, ticket) and found is None:
                 found = meter
         return found
+
+    def _hold(self, claim: Claim) -> Reservation:
+        tokens, picodollars = claim.cost.tokens, claim.cost.picodollars or 0
+        for meter in self._chain:
+            meter.calls += claim.calls
+            meter.held_tokens += tokens
+            meter.held_picodollars += picodollars
+        return Reservation(self, claim.cost, claim.calls)
 
     def _has_room(self, claim: Claim, ticket: _Ticket | None) -> bool:
         """Whether the call fits now; raise BudgetRefused when it never will."""
@@ -317,7 +334,7 @@ class Meter:
         if limits.calls is not None and self.calls + claim.calls > limits.calls:
             used_up = f"all {limits.calls} calls are used up" if limits.calls else "it allows no calls"
             raise self._refusal(claim, "calls", used_up)
-        if limits.seconds is not None and asyncio.get_running_loop().time() >= self._end - LEAST_SECONDS:
+        if limits.seconds is not None and self.elapsed() >= limits.seconds - LEAST_SECONDS:
             used_up = f"the {limits.seconds:g} seconds are used up" if limits.seconds else "it allows no time"
             raise self._refusal(claim, "seconds", used_up)
         room = True
@@ -343,10 +360,6 @@ class Meter:
             room = room and cost.picodollars <= left - self.held_picodollars
         others_first = bool(self._queue) and (ticket is None or self._queue[0].number < ticket.number)
         return room and not (others_first and cost.tokens)
-
-    @property
-    def _end(self) -> float:
-        return self.began + (self.limits.seconds or 0.0)
 
     def _refusal(self, claim: Claim, limit: str, what: str) -> BudgetRefused:
         return BudgetRefused(claim.step, f"refused by {self.name}: {what}", limit=limit)

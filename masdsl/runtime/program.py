@@ -257,7 +257,7 @@ def _result(session: Session, value: Any) -> Result:
         tokens_in=meter.tokens_in,
         tokens_out=meter.tokens_out,
         picodollars=meter.picodollars,
-        seconds=round(session.now, 6),
+        seconds=round(session.now(), 6),
         events=tuple(session.events),
         unpriced_calls=session.unpriced_calls,
     )

@@ -182,7 +182,7 @@ class Run:
 
     def _step(self, path: str, what: StepKind, name: str) -> Step:
         session = self._session
-        return Step(session, self._meter, self._scope, path, self.indices, what, name, session.now)
+        return Step(session, self._meter, self._scope, path, self.indices, what, name, session.now())
 
     async def _together(self, functions: Sequence[Callable[[Run], Coroutine[Any, Any, T]]]) -> list[T]:
         scope = Scope(self._scope)
@@ -297,7 +297,7 @@ async def run_flow(frame: Run, path: str, function: FlowFunction, inputs: Mappin
         meter = frame._slice(options.limits, f"the budget of flow {path}", path)
     scope = Scope(frame._scope)
     child = Run(frame._session, meter, scope, path, frame.indices)
-    step = Step(frame._session, meter, scope, path, frame.indices, "flow", flow_name(function), frame._session.now)
+    step = Step(frame._session, meter, scope, path, frame.indices, "flow", flow_name(function), frame._session.now())
     step.begin()
     try:
         values = fit_inputs(step, shape.inputs, inputs)

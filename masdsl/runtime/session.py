@@ -72,6 +72,8 @@ class Session:
     ) -> None:
         above = None if ceiling is None else Meter(ceiling, CEILING, elapsed=elapsed)
         self.meter = Meter(limits, "the budget", above, elapsed=elapsed)
+        self.now = self.meter.elapsed
+        """Gives the seconds since the run began."""
         self.innermost = self.meter
         """The meter of the run as a whole, below the caller's own budget."""
         if budget is not None:
@@ -95,28 +97,23 @@ class Session:
         self.prevented = ""
         """The address of the first step that did not begin for that reason."""
 
-    @property
-    def now(self) -> float:
-        """Seconds since the run began."""
-        return asyncio.get_running_loop().time() - self.meter.began
-
     def note_start(self) -> None:
         """Remember that the current task has started another one, which has not begun yet."""
         self._just_started_by.add(asyncio.current_task())
 
     async def let_started_begin(self) -> None:
         """Let the tasks that the current one has started begin before it goes on: steps begin in source order."""
-        task = asyncio.current_task()
-        if task in self._just_started_by:
+        if self._just_started_by and (task := asyncio.current_task()) in self._just_started_by:
             self._just_started_by.discard(task)
             await asyncio.sleep(0)
 
     def model_of(self, agent: Agent[Any]) -> ChatModel:
         """Return the model that an agent is assigned to; raise ModelError where there is none."""
         key = (agent.model, agent.is_tier)
-        if key not in self._models:
-            self._models[key] = self._resolve(agent.model, tier=agent.is_tier)
-        return self._models[key]
+        model = self._models.get(key)
+        if model is None:
+            model = self._models[key] = self._resolve(agent.model, tier=agent.is_tier)
+        return model
 
     def model_name(self, agent: Agent[Any]) -> str:
         """Return the name of the model that an agent is assigned to; where there is none, what is asked for."""
@@ -303,21 +300,24 @@ class Step:
         """The step's address, such as `main.refine.code[1]`."""
         return address(self.path, self.indices)
 
-    def emit(self, kind: EventKind, **more: Any) -> None:
+    def emit(
+        self,
+        kind: EventKind,
+        *,
+        attempt: int = 0,
+        model: str = "",
+        tokens_in: int = 0,
+        tokens_out: int = 0,
+        usd: float = 0.0,
+        seconds: float = 0.0,
+        detail: str = "",
+        value: Any = None,
+    ) -> None:
         """Record an event of this step."""
         session = self.session
-        session.record(
-            Event(
-                number=len(session.events),
-                kind=kind,
-                path=self.path,
-                indices=self.indices,
-                what=self.what,
-                name=self.name,
-                at=round(session.now, 6),
-                **more,
-            )
-        )
+        number, at = len(session.events), round(session.now(), 6)
+        place = (number, kind, self.path, self.indices, self.what, self.name, at)
+        session.record(Event(*place, attempt, model, tokens_in, tokens_out, usd, seconds, detail, value))
 
     def begin(self) -> None:
         """Record that the step begins; raise Stopped where none may."""
@@ -332,7 +332,7 @@ class Step:
     def inner(self, what: Literal["tool"], name: str, index: int) -> Step:
         """Return a call that this step makes, as a step of its own: `main.answer.search[0]`."""
         path, indices = f"{self.path}.{name}", (*self.indices, index)
-        return Step(self.session, self.meter, self.scope, path, indices, what, name, self.session.now)
+        return Step(self.session, self.meter, self.scope, path, indices, what, name, self.session.now())
 
     @property
     def is_stopped(self) -> bool:
@@ -351,7 +351,7 @@ class Step:
     @property
     def seconds(self) -> float:
         """How long the step has been running."""
-        return round(self.session.now - self.began, 6)
+        return round(self.session.now() - self.began, 6)
 
     def failed(self, reason: str) -> StepFailed:
         """Return the failure of this step."""

@@ -226,7 +226,8 @@ async def _call(talk: Conversation, request: Request, part: int, tokens_in: int,
         raise ModelError("timeout", talk.time_is_up())
     price = token_price(model.price)
     worst = cost_of(tokens_in, request.max_tokens, price)
-    reservation = await step.meter.reserve(Claim(step.address, worst, model.name, 1), talk.deadline)
+    claim = Claim(step.address, worst, model.name, 1)
+    reservation = step.meter.reserve_now(claim) or await step.meter.reserve(claim, talk.deadline)
     began, seconds = loop.time(), talk.time_left()
     if talk.agent.timeout is None:
         seconds = min(seconds, sizes.MODEL_SECONDS)
