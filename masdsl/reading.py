@@ -16,8 +16,9 @@ from masdsl.diagnostics.base import Findings
 from masdsl.node import NOWHERE, Span
 from masdsl.source import Source
 
+SURROGATES = "\ud800-\udfff"
 HIDDEN_RANGES = (
-    "\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufe00-\ufe0d\ufeff\ufff9-\ufffb"
+    f"\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f{SURROGATES}\ufe00-\ufe0d\ufeff\ufff9-\ufffb"
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
 """Characters that no source text may hold, as a part of a character class: controls but for tab and line feed, format

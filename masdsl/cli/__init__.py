@@ -26,6 +26,7 @@ COMMANDS = {
     "bind": "assign models to the roles of a template",
     "lock": "pin the prices of the models that programs use",
     "explain": "show what a code such as MAS101 means",
+    "grammar": "print the grammar for a constrained decoder",
     "models": "list models, fetch the weights of the local one",
     "init": "start a project",
 }

@@ -111,6 +111,11 @@ def one_line(doc: Doc) -> str:
     return "".join(texts)
 
 
+def unbroken(doc: Doc) -> str:
+    """Return a phrase on one line whatever its width, but for text blocks, whose lines start at the margin."""
+    return "".join([_block(piece, 0) if isinstance(piece, TextBlock) else one_line([piece]) for piece in doc])
+
+
 def fits(text: str | None, indent: int) -> bool:
     """Whether a one-line layout exists and stays within the width at this indentation."""
     return text is not None and indent + len(text) <= WIDTH

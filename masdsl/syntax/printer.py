@@ -31,6 +31,9 @@ class Printer:
     def _line(self, indent: int, text: str, comment: str = "") -> None:
         self._lines.append(" " * indent + text + behind(comment))
 
+    def _render(self, doc: Doc, indent: int) -> str:
+        return render(doc, indent)
+
     def _comments(self, comments: Sequence[str], indent: int) -> None:
         self._lines.extend(" " * indent + comment for comment in comments)
 
@@ -43,7 +46,7 @@ class Printer:
 
     def _last(self, anchor: Node, doc: Doc, indent: int) -> None:
         """Write the last line of an anchor."""
-        self._line(indent, render(doc, indent))
+        self._line(indent, self._render(doc, indent))
         self._finish(anchor)
 
     def _leaf(self, anchor: Node, doc: Doc, indent: int) -> None:
@@ -56,7 +59,7 @@ class Printer:
         opening = notes.opening.get(key(region), "")
         if is_empty and not opening and key(region) not in notes.closing:
             return False
-        self._line(indent, render([*head, " {"], indent), opening)
+        self._line(indent, self._render([*head, " {"], indent), opening)
         return True
 
     def _close(self, region: Node, indent: int) -> Doc:
@@ -161,7 +164,7 @@ class Printer:
         if joined is not None and whole is not None and not opening and fits(whole, 0):
             self._line(0, whole, comment)
             return
-        self._line(0, render(head, 0), opening)
+        self._line(0, self._render(head, 0), opening)
         if joined and fits(joined, STEP):
             self._line(STEP, joined, comment)
             return
