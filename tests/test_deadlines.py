@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from masdsl import sizes
 from masdsl.runtime import Agent, BudgetExceeded, Limits, Program, Result, Run, RunFailed, Tool
+from masdsl.runtime.alarm import Alarm
 from masdsl.runtime.models.base import ModelError, Reply, Request
 from masdsl.runtime.models.scripted import Fails, Says, ScriptedModel
 from tests.harness.adversary import MOMENT, Adversary, Hostile
@@ -253,3 +254,70 @@ def test_a_tool_with_no_time_is_not_used() -> None:
 
     with pytest.raises(RunFailed, match=r"main\.x: it has a timeout of 0 s"):
         run(Program(name="p", flows=(main,), tools=(never,)).run(models={}, tools={"n": lambda: "x"}))
+
+
+# ---------------------------------------------------------------- the alarm of a run
+
+spans = st.floats(0.001, 50.0)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.tuples(spans, spans, spans, st.booleans()), min_size=1, max_size=12))
+def test_every_limit_is_kept_to_the_moment_whatever_else_is_set(calls: list[tuple[float, float, float, bool]]) -> None:
+    async def one(alarm: Alarm, start: float, takes: float, limit: float, resists: bool) -> tuple[float, bool]:
+        async def work() -> None:
+            ends = asyncio.get_running_loop().time() + takes
+            while (left := ends - asyncio.get_running_loop().time()) > 0:
+                try:
+                    await asyncio.sleep(left)
+                except asyncio.CancelledError:
+                    if not resists:
+                        raise
+
+        await asyncio.sleep(start)
+        began = asyncio.get_running_loop().time()
+        try:
+            await alarm.bounded(work(), limit)
+        except TimeoutError:
+            return asyncio.get_running_loop().time() - began, True
+        return asyncio.get_running_loop().time() - began, False
+
+    async def all_of() -> list[tuple[float, bool]]:
+        alarm = Alarm()
+        return await asyncio.gather(*(one(alarm, *call) for call in calls))
+
+    for (_, takes, limit, _), (took, timed_out) in zip(calls, run(all_of()), strict=True):
+        assert took == pytest.approx(min(takes, limit), abs=1e-6)
+        assert timed_out == (limit < takes) or takes == pytest.approx(limit)
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_who_is_cancelled_cancels_what_it_bounds_and_waits_for_its_end(turns: int) -> None:
+    seen: list[str] = []
+
+    async def work() -> None:
+        try:
+            await asyncio.sleep(9)
+        finally:
+            await asyncio.sleep(1)
+            seen.append("ended")
+
+    async def all_of() -> None:
+        task = asyncio.ensure_future(Alarm().bounded(work(), 5.0))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert seen == ["ended"]
+
+    run(all_of())
+
+
+def test_a_run_leaves_no_timer_behind() -> None:
+    async def all_of() -> list[Any]:
+        await program_of(asker(retries=1)).run(models=ScriptedModel({"*": ["no", "1"]}), tools={})
+        loop: Any = asyncio.get_running_loop()
+        return [timer for timer in loop._scheduled if not timer.cancelled()]
+
+    assert run(all_of()) == []

@@ -155,6 +155,7 @@ class Program:
             missing.result = _result(session, None)
             raise
         finally:
+            session.alarm.close()
             for model in session.opened_models():
                 with suppress(ModelError, OSError):
                     await model.close()

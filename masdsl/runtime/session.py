@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NamedTuple, Type
 
 from masdsl.diagnostics.bounds import CEILING
 from masdsl.runtime.agent import Agent
+from masdsl.runtime.alarm import Alarm
 from masdsl.runtime.events import Event, EventKind, Observer, StepKind, address
 from masdsl.runtime.failures import BudgetRefused, StepFailed, Stopped
 from masdsl.runtime.meter import Limits, Meter
@@ -78,6 +79,7 @@ class Session:
         """The meter of the run as a whole, below the caller's own budget."""
         if budget is not None:
             self.innermost = Meter(budget, "the budget of this run", self.meter, elapsed=elapsed)
+        self.alarm = Alarm()
         self.tools = tools
         self.stand_ins = stand_ins
         self.seed = seed

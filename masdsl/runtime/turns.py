@@ -27,7 +27,6 @@ from masdsl.runtime.session import Step
 from masdsl.runtime.shapes import describe, plain
 from masdsl.runtime.stand_in import GivenReply, StandInModel, given_value
 from masdsl.runtime.text import brief, clean
-from masdsl.runtime.threads import bounded
 
 Parser: TypeAlias = Callable[[str], Parsed | Fault]
 
@@ -239,7 +238,7 @@ async def _call(talk: Conversation, request: Request, part: int, tokens_in: int,
     try:
         if entry is not None:
             await entry.intend_call(part, worst, request)
-        reply = await _complete(model, request, seconds)
+        reply = await _complete(talk, request, seconds)
         counts = usage(reply, tokens_in, request.max_tokens)
         cost = cost_of(counts.tokens_in, counts.tokens_out, price)
         answered_by = reply.model or model.name
@@ -288,10 +287,11 @@ def _given(reply: Reply, outcome: Parsed | Fault) -> dict[str, Any]:
     return {"unfit": outcome.text} if isinstance(outcome, Fault) else {"given": plain(outcome.value)}
 
 
-async def _complete(model: ChatModel, request: Request, seconds: float) -> Reply:
+async def _complete(talk: Conversation, request: Request, seconds: float) -> Reply:
     """Let the model answer within so many seconds; whatever it raises becomes a ModelError."""
     try:
-        reply: object = await bounded(model.complete(_timed(request, seconds)), seconds)
+        answering = talk.model.complete(_timed(request, seconds))
+        reply: object = await talk.step.session.alarm.bounded(answering, seconds)
     except TimeoutError:
         raise ModelError("timeout", f"no reply within {seconds:g} s", billed=True) from None
     except ModelError:

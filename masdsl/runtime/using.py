@@ -15,7 +15,6 @@ from masdsl.runtime.session import Step
 from masdsl.runtime.shapes import fit
 from masdsl.runtime.stepping import take_step
 from masdsl.runtime.text import brief
-from masdsl.runtime.threads import bounded
 from masdsl.runtime.tool import Tool, call_function
 
 
@@ -55,7 +54,7 @@ async def _call(step: Step, inputs: Mapping[str, object], tool: Tool[Any], until
         if entry is not None and key is not None:
             await entry.intend_use(key)
         try:
-            result = await bounded(call_function(function, inputs, key), seconds)
+            result = await step.session.alarm.bounded(call_function(function, inputs, key), seconds)
         except TimeoutError:
             detail = f"no result within {seconds:g} s{used_up and f': {used_up}'}"
         except StepFailed as failure:
