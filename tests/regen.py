@@ -23,6 +23,7 @@ from masdsl.source import Source
 from masdsl.syntax.grammar import keywords, reserved_words
 from masdsl.syntax.parse import parse_binding, parse_patch, parse_program
 from masdsl.syntax.print import format_document
+from tests.harness import pool
 from tests.harness.sessions import is_run, requoted, run
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -75,6 +76,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "built-in functions": builtins,
     "limits": limits,
     "mas --help": command_line,
+    "pool": pool.table,
 }
 _PART = re.compile(
     r"(<!-- (?P<name>[^:>]+): begin \(python -m tests\.regen\) -->\n)(.*?)(<!-- (?P=name): end -->)", re.DOTALL
@@ -113,7 +115,7 @@ def changes(runs: bool) -> Iterator[tuple[Path, str, str]]:
         def printed(command: str, old: str, folder: Path = folder) -> str:
             return old if is_run(command) and not runs else run(command, folder)[1]
 
-        yield path, text, requoted(text, printed)
+        yield path, text, requoted(_filled(text), printed)
 
 
 def main(arguments: list[str] | None = None) -> int:

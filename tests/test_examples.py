@@ -16,7 +16,7 @@ from tests.harness.markdown import blocks
 from tests.harness.sessions import Quote, is_run, quotes, run
 
 ROOT = Path(__file__).resolve().parent.parent
-EXAMPLES = sorted(path for path in (ROOT / "examples").iterdir() if path.is_dir())
+EXAMPLES = sorted(path for path in (ROOT / "examples").iterdir() if path.is_dir() and path.name != "pool")
 PROGRAMS = [folder / f"{folder.name}.mas" for folder in EXAMPLES] + sorted((ROOT / "stdlib").glob("*.mas"))
 
 
