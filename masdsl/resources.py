@@ -49,6 +49,12 @@ def names(folder: str, suffix: str) -> tuple[str, ...]:
     return ()
 
 
+def is_standard(path: str) -> bool:
+    """Say whether a path is that of a module of the standard library."""
+    folder = os.path.dirname(os.path.abspath(path))
+    return path.endswith(".mas") and any(folder == os.path.join(root, "stdlib") for root in _ROOTS)
+
+
 def cache_directory() -> str | None:
     """Return the folder for what can be made or fetched again: grammar tables, weights of models.
 

@@ -27,6 +27,7 @@ from masdsl.check.program import (
 )
 from masdsl.diagnostics.base import Label
 from masdsl.runtime.builtins import BUILTINS, divide, item, minus, negative, plus, times
+from masdsl.runtime.externs import EXTERNS
 from masdsl.types import Bool, Enum, List, Optional, Record, Text, Type
 
 LONGEST = 300
@@ -77,7 +78,8 @@ class Evaluator:
             case Builtin(name="ran", arguments=(Const(value=str(address)),)):
                 return self._ran(address)
             case Builtin():
-                return BUILTINS[expr.name](*map(self.value, expr.arguments))
+                functions = BUILTINS if expr.extern is None else EXTERNS
+                return functions[expr.name](*map(self.value, expr.arguments))
             case MakeList():
                 return [self.value(item) for item in expr.items]
             case MakeRecord():

@@ -112,8 +112,8 @@ def test_names_stand_in_rules_of_roles_only() -> None:
 
 
 RESERVED = """
-    add after agent and before bind budget drop each else expect false flow for given if loop match none not of or
-    otherwise rectify redo rename replace return set test tool true type until use where within wrap
+    add after agent and before bind budget drop each else expect extern false flow for given if loop match none not of
+    or otherwise rectify redo rename replace return set test tool true type until use where within wrap
 """
 SOFT = """
     as at calls effect fails from in mas max on patch replies retry role seconds steps temp timeout tokens tools tries

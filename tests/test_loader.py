@@ -28,14 +28,14 @@ from masdsl.verify import VerificationError
 ROOT = Path(__file__).resolve().parent.parent
 
 PROGRAM = """mas 1
-use std.vote
+use std.vote: self_consistency as agreed
 
 agent coder(task) -> text "Write it: {{ task }} # mas:99"
 
 ## Draws and votes.
 flow draw(task) -> text {
   drafts = 3 of coder(task)
-  return vote(drafts)
+  return agreed(coder, drafts[0])
 }
 
 flow main(task) -> text {
@@ -102,10 +102,10 @@ def test_functions_have_the_lines_and_the_name_of_the_program() -> None:
 
 def test_functions_of_an_imported_module_are_in_its_file() -> None:
     made = build(PROGRAM)
-    vote = function(load_module(made.text, made.sources), "vote").__code__
-    assert vote.co_filename == str(ROOT / "stdlib" / "vote.mas")
-    text = Path(vote.co_filename).read_text(encoding="utf-8").split("\n")
-    assert "vote" in text[vote.co_firstlineno - 1]
+    agreed = function(load_module(made.text, made.sources), "self_consistency").__code__
+    assert agreed.co_filename == str(ROOT / "stdlib" / "vote.mas")
+    text = Path(agreed.co_filename).read_text(encoding="utf-8").split("\n")
+    assert "flow self_consistency" in text[agreed.co_firstlineno - 1]
 
 
 def test_every_statement_of_a_flow_has_a_place() -> None:
@@ -216,7 +216,7 @@ def test_a_loaded_module_has_its_program_and_its_flows() -> None:
     made = build(PROGRAM)
     module = load_module(made.text, made.sources, "coder_mas")
     assert module.__name__ == "coder_mas"
-    assert list(module.PROGRAM.flows) == ["vote", "draw", "main"]
+    assert list(module.PROGRAM.flows) == ["self_consistency", "draw", "main"]
     assert module.__doc__ is not None and module.__doc__.startswith("Flow `main`")
     assert "coder_mas" not in sys.modules
 
@@ -241,7 +241,7 @@ def test_a_file_is_loaded_with_the_source_beside_it(tmp_path: Path) -> None:
     module = load_file(target)
     assert module.__name__ == "coder_mas"
     assert function(module, "main").__code__.co_filename == str(tmp_path / "coder.mas")
-    assert function(module, "vote").__code__.co_filename == str(ROOT / "stdlib" / "vote.mas")
+    assert function(module, "self_consistency").__code__.co_filename == str(ROOT / "stdlib" / "vote.mas")
     shown = "".join(traceback.format_exception(failing(module)))
     assert f'  File "{tmp_path / "coder.mas"}", line 15, in main\n    draft = draw(task)\n' in shown
 

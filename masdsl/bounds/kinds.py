@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from masdsl.check import externs
 from masdsl.check.builtins import result_type
 from masdsl.check.program import (
     Binary,
@@ -59,7 +60,11 @@ def kind_of(node: Expr, kinds: Kinds) -> Type:
             fields = tuple((name, kind) for (name, _), kind in zip(node.type.fields, values, strict=True))
             return narrowed(Record(node.type.name, node.type.module, fields), node.type)
         case Builtin():
-            found = result_type(node.name, [kind_of(argument, kinds) for argument in node.arguments])
+            arguments = [kind_of(argument, kinds) for argument in node.arguments]
+            if node.extern is None:
+                found = result_type(node.name, arguments)
+            else:
+                found = externs.result_type(node.extern, arguments)
             return node.type if found is None else narrowed(found, node.type)
         case _:
             return node.type

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, TypeAlias
 
-from masdsl.check.program import Agent, Flow, Param, Tool
+from masdsl.check.program import Agent, Extern, Flow, Param, Tool
 from masdsl.check.relations import show
 from masdsl.check.scope import Declared, ModuleScope, Names
 from masdsl.config import Config
@@ -58,6 +58,7 @@ class Context:
         self.tools: dict[int, Tool] = {}
         self.agents: dict[int, Agent] = {}
         self.flows: dict[object, Flow] = {}
+        self.externs: dict[int, Extern] = {}
         self.statements = 0
         self._keys: set[str] = set()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from masdsl.check import externs
 from masdsl.check.builtins import BUILTINS, result_type
 from masdsl.check.context import Frame
 from masdsl.check.program import (
@@ -21,8 +22,8 @@ from masdsl.check.program import (
     Unary,
 )
 from masdsl.check.relations import fits, join, list_of, optional, required, show, text
-from masdsl.check.resolve import named_type
-from masdsl.check.scope import Names
+from masdsl.check.resolve import named_type, visible
+from masdsl.check.scope import Declared, Names
 from masdsl.diagnostics.flow import MaybeUnset, NestedStep
 from masdsl.diagnostics.names import (
     DuplicateName,
@@ -281,6 +282,9 @@ def _variable(frame: Frame, names: Names, node: ast.Var) -> Expr:
 
 def _call(frame: Frame, names: Names, node: ast.Call) -> Expr:
     name = node.callee.text
+    declared = frame.scope.names.get(name)
+    if declared is not None and isinstance(declared.node, ast.Extern):
+        return _extern_call(frame, names, node, declared)
     if name not in BUILTINS:
         if name in frame.callees or (name in frame.scope.names and name[:1].islower()):
             frame.report(NestedStep(name, span=node.span))
@@ -293,19 +297,45 @@ def _call(frame: Frame, names: Names, node: ast.Call) -> Expr:
     kinds = [argument.type for argument in arguments]
     result = result_type(name, kinds) if all(argument.name is None for argument in node.arguments) else None
     if result is None:
-        bare = [required(kind) for kind in kinds]
-        if bare != kinds and result_type(name, bare) is not None:
-            culprit = next(at for at, kind in enumerate(kinds) if isinstance(kind, Optional))
-            place = f"an argument of `{name}`"
-            frame.report(MayBeNone(place, show(kinds[culprit]), span=node.arguments[culprit].value.span))
-        else:
-            given = ", ".join(show(kind) for kind in kinds)
-            frame.report(BuiltinArguments(name, BUILTINS[name].text, given, span=node.span))
-        return unknown(node.span)
+        present = result_type(name, [required(kind) for kind in kinds]) is not None
+        return _wrong_arguments(frame, node, kinds, BUILTINS[name].text, present)
     if name == "range" and isinstance(arguments[0], Const) and isinstance(arguments[0].value, int):
         length = max(0, arguments[0].value)
         result = list_of(Int(), length, length)
     return Builtin(name, arguments, result, span=node.span)
+
+
+def _wrong_arguments(frame: Frame, node: ast.Call, kinds: list[Type], signature: str, present: bool) -> Expr:
+    """Report arguments that a function does not take; `present` says that it would if none of them could be none."""
+    name = node.callee.text
+    culprit = next((at for at, kind in enumerate(kinds) if isinstance(kind, Optional)), None)
+    if present and culprit is not None:
+        place = f"an argument of `{name}`"
+        frame.report(MayBeNone(place, show(kinds[culprit]), span=node.arguments[culprit].value.span))
+    else:
+        given = ", ".join(show(kind) for kind in kinds)
+        frame.report(BuiltinArguments(name, signature, given, span=node.span))
+    return unknown(node.span)
+
+
+def _extern_call(frame: Frame, names: Names, node: ast.Call, declared: Declared) -> Expr:
+    arguments = tuple(typed(frame, names, argument.value) for argument in node.arguments)
+    if not visible(frame, declared, node.callee.span):
+        return unknown(node.span)
+    called = externs.extern(frame, declared)
+    kinds = [argument.type for argument in arguments]
+    positional = all(argument.name is None for argument in node.arguments)
+    result = externs.result_type(called, kinds) if positional else None
+    if result is None:
+        present = externs.result_type(called, [required(kind) for kind in kinds]) is not None
+        return _wrong_arguments(frame, node, kinds, called.signature, present)
+    return Builtin(called.name, arguments, result, called, span=node.span)
+
+
+def is_function(frame: Frame, name: str) -> bool:
+    """Say whether a name is that of a pure function: a built-in one, or an extern of the standard library."""
+    declared = frame.scope.names.get(name)
+    return name in BUILTINS or (declared is not None and isinstance(declared.node, ast.Extern))
 
 
 def report_uncallable(frame: Frame, names: Names, callee: ast.Name) -> None:
@@ -317,7 +347,9 @@ def report_uncallable(frame: Frame, names: Names, callee: ast.Name) -> None:
         frame.report(NotCallable(name, f"a value of type `{show(names[name])}`", span=callee.span))
         return
     callable_names = [
-        known for known, found in frame.scope.names.items() if isinstance(found.node, ast.Agent | ast.Tool | ast.Flow)
+        known
+        for known, found in frame.scope.names.items()
+        if isinstance(found.node, ast.Agent | ast.Tool | ast.Extern | ast.Flow)
     ]
     near = nearest(name, [*callable_names, *frame.callees, *BUILTINS])
     frame.report(UndefinedCallee(name, near, span=callee.span))

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from masdsl import resources
 from masdsl.check.builtins import BUILTINS
 from masdsl.check.scope import Declared, ModuleScope
 from masdsl.diagnostics.base import Findings
-from masdsl.diagnostics.names import DuplicateName, ImportCycle, ModuleNotFound, NotInModule
+from masdsl.diagnostics.names import DuplicateName, ExternOutsideStd, ImportCycle, ModuleNotFound, NotInModule
 from masdsl.diagnostics.suggest import nearest
 from masdsl.limits import IMPORT_DEPTH, MODULES
 from masdsl.source import Source
@@ -38,11 +39,15 @@ class ModuleLoader:
         scope = ModuleScope(name, parsed.source, document.items, parsed.comments)
         scope.missing.update(parsed.lost)
         scope.gaps = parsed.gaps
+        is_standard = name.startswith("std.") or resources.is_standard(parsed.source.name)
         self._loading.append(parsed.source.name)
         for item in document.items:
             if isinstance(item, ast.Use):
                 self._import(scope, item)
-            elif isinstance(item, ast.RecordDecl | ast.EnumDecl | ast.Tool | ast.Agent | ast.Flow):
+            elif isinstance(item, ast.Extern) and not is_standard:
+                self._findings.add(scope.source, ExternOutsideStd(item.name.text, span=item.span))
+                scope.missing.add(item.name.text)
+            elif isinstance(item, ast.RecordDecl | ast.EnumDecl | ast.Tool | ast.Agent | ast.Extern | ast.Flow):
                 self._declare(scope, Declared(item.name.text, item, scope, item.name.span, item.span.end))
         self._loading.pop()
         return scope

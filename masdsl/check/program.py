@@ -97,11 +97,16 @@ class Logical(Node):
 
 
 class Builtin(Node):
-    """A call of a pure built-in function (`check/builtins.py`, `runtime/builtins.py`), arguments in order."""
+    """A call of a pure function, arguments in order.
+
+    It is a built-in one (`check/builtins.py`, `runtime/builtins.py`), or the one that `extern` describes
+    (`check/externs.py`, `runtime/externs.py`).
+    """
 
     name: str
     arguments: tuple[Expr, ...]
     type: Type
+    extern: Extern | None = None
 
 
 class MakeList(Node):
@@ -272,6 +277,52 @@ class Limits(Node):
     tokens: int | None = None
     usd: float | None = None
     seconds: float | None = None
+
+
+class Known(Node):
+    """A part of an extern's signature that is the same for all calls."""
+
+    type: Type
+
+
+class TypeHole(Node):
+    """A static type parameter in an extern's signature."""
+
+    name: str
+
+
+class TextHole(Node):
+    """`text(n)` in an extern's signature, where n is a static parameter."""
+
+    size: str
+
+
+class ListOf(Node):
+    """`T[n]` in an extern's signature: `low` is 0 or 1, `high` a number or a static parameter."""
+
+    element: Pattern
+    low: int
+    high: int | str
+
+
+class Maybe(Node):
+    """`T?` in an extern's signature."""
+
+    inner: Pattern
+
+
+Pattern: TypeAlias = Known | TypeHole | TextHole | ListOf | Maybe
+
+
+class Extern(Node):
+    """A pure function of the runtime that a module of the standard library declares; `signature` is for messages."""
+
+    name: str
+    module: str
+    params: tuple[Pattern, ...]
+    returns: Pattern
+    signature: str
+    doc: str
 
 
 class Param(Node):

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from masdsl.check import program
 from masdsl.check.builtins import BUILTINS
 from masdsl.check.context import Frame
-from masdsl.check.expressions import check_fits, check_word, condition, narrowed, typed
+from masdsl.check.expressions import check_fits, check_word, condition, is_function, narrowed, typed
 from masdsl.check.limits_of import limits_of
 from masdsl.check.program import Block, Invoke, Rhs, Statement
 from masdsl.check.relations import grown, join, list_of, required, show, unlimited
@@ -287,7 +287,7 @@ class BlockChecker:
         return Span(node.span.end if found is None else found.end() - len("else"), node.span.end)
 
     def _operand(self, node: ast.Expr, path: str, names: Names, want: Type | None) -> program.Expr | Invoke:
-        if isinstance(node, ast.Call) and node.callee.text not in BUILTINS:
+        if isinstance(node, ast.Call) and not is_function(self.frame, node.callee.text):
             return invoke(self.frame, names, node, path)
         return typed(self.frame, names, node, want)
 
@@ -376,9 +376,10 @@ class BlockChecker:
     ) -> tuple[Block, bool]:
         """Check a loop's body under types of its carried names that hold in every round.
 
-        Rounds are tried until the types stand still. Sizes that keep growing by the same step are extended to all
-        `times` rounds (an accumulating list), any others go to their hard cap. `runs` says that there is at least one
-        round. Returns the body, and whether every way through it returns.
+        Rounds are tried until the types stand still, or to the last one where there are up to three. In longer loops,
+        sizes that keep growing by the same step are extended to all `times` rounds (an accumulating list), any others
+        go to their hard cap. `runs` says that there is at least one round. Returns the body, and whether every way
+        through it returns.
         """
         outer = self.names
         carried = [name for name in dict.fromkeys(assigned(node)) if name in outer]
@@ -390,10 +391,15 @@ class BlockChecker:
             return self._round(path, node, start, binders, findings.mark())
 
         tried = again({name: outer[name] for name in carried})
-        if not tried.settled and times > 1:
+        is_exact = tried.settled or times == 1
+        if not is_exact:
             first = tried.behind
             tried = again(first, tried)
-            if not tried.settled:
+            is_exact = tried.settled or times == 2
+            if not is_exact and times == 3:
+                tried = again(tried.behind, tried)
+                is_exact = True
+            elif not is_exact:
                 second = tried.behind
                 tried = again({name: grown(first[name], second[name], times - 2) for name in carried}, tried)
                 last = {name: grown(first[name], second[name], times - 1) for name in carried}
@@ -405,10 +411,12 @@ class BlockChecker:
                     }
                     tried = again(wider, tried)
                     tries += 1
-        if runs and (tried.settled or times == 1) and tried.ends:
-            outer.refine(self._joined({name: tried.ends[0][name] for name in carried}, tried.ends, node))
-        else:
-            outer.refine(tried.behind if tried.settled or times == 1 else tried.start)
+                is_exact = tried.settled
+        after = tried.behind if is_exact else tried.start
+        if runs and tried.ends:
+            ends = self._joined({name: tried.ends[0][name] for name in carried}, tried.ends, node)
+            after = ends if is_exact else {name: _filled(kind, ends[name]) for name, kind in after.items()}
+        outer.refine(after)
         own = {binder.text for binder in binders}
         for end in tried.ends:
             for name in end.changed_since(outer):
@@ -463,6 +471,11 @@ class _Round(NamedTuple):
     def settled(self) -> bool:
         """Whether another round would find the same types, or would hide that types clashed in this one."""
         return self.clash or self.behind == self.start
+
+
+def _filled(kind: Type, end: Type) -> Type:
+    """Return the type of a list with as many items at least as it has at the ends of a round."""
+    return kind.replace(low=end.low) if isinstance(kind, List) and isinstance(end, List) else kind
 
 
 def _all_fit(kinds: dict[str, Type], limits: dict[str, Type]) -> bool:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from masdsl.check.context import Callee, Frame, Statics
 from masdsl.check.declarations import agent, callee_of, tool
-from masdsl.check.expressions import check_fits, report_uncallable, typed, unknown
+from masdsl.check.expressions import check_fits, is_function, report_uncallable, typed, unknown
 from masdsl.check.program import Const, Expr, Invoke
 from masdsl.check.relations import fits, join, show
 from masdsl.check.resolve import resolve, visible
@@ -221,6 +221,10 @@ def _agent_argument(
             if not is_generic(declared.node):
                 return _instance(frame, declared, {}, {}, node)
             problem = f"`{passed}` is a flow with parameters that are not known here"
+            frame.report(BadAgentArgument(name, shown, problem, span=value.span))
+            return None
+        if is_function(frame, passed):
+            problem = f"`{passed}` is a function; a flow may return what it gives"
             frame.report(BadAgentArgument(name, shown, problem, span=value.span))
             return None
         if passed not in frame.scope.names:

@@ -33,7 +33,7 @@ from masdsl.check.program import (
 )
 from masdsl.node import Node
 
-_TYPES = frozenset(("type", "var_type"))
+_TYPES = frozenset(("type", "var_type", "extern"))
 _SIMPLE = (Bind, Append, Until, Return)
 
 

@@ -561,6 +561,36 @@ class NotAValue(Diagnostic):
         return f"call it: `{self.name}(...)`"
 
 
+class ExternOutsideStd(Diagnostic):
+    """`extern` declares a function that is written in Python, and stands in a module of one's own.
+
+    Why: what a program can do outside of itself is what its host grants by name, as tools. The functions behind
+    `extern` belong to the standard library, which comes with the compiler.
+
+    Bad:
+        mas 1
+        extern shuffle(topic) -> text
+        flow main(topic) -> text { return shuffle(topic) }
+
+    Good:
+        mas 1
+        use std.text: normalise
+        flow main(topic) -> text { return normalise(topic) }
+    """
+
+    code = "MAS116"
+    name: str
+
+    def title(self) -> str:
+        return f"`extern {self.name}` stands outside of the standard library"
+
+    def label(self) -> str:
+        return "only modules of std declare functions of Python"
+
+    def help(self) -> str:
+        return "write it as a flow, or declare a tool and let the host grant it in mas.toml"
+
+
 class UnknownTier(Diagnostic):
     """An agent runs on a tier that the configuration does not have.
 

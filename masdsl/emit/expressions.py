@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import assert_never
 
 from masdsl.check.program import RecordValue, TagValue, Value
@@ -18,11 +19,12 @@ _COMPARISONS = frozenset({"==", "!=", "<", "<=", ">", ">="})
 
 
 class Expressions:
-    """Writes expressions, and collects what they need imported in `used`."""
+    """Writes expressions, and collects what they need imported in `used`, functions of std modules in `externs`."""
 
     def __init__(self, types: Types, used: set[str]) -> None:
         self.types = types
         self.used = used
+        self.externs: set[str] = set()
 
     def value(self, value: Value, kind: Type) -> Piece:
         """Return a constant."""
@@ -76,6 +78,9 @@ class Expressions:
                 level = _AND if expr.op == "and" else _OR
                 operands = [self._operand(operand, level + 1) for operand in expr.operands]
                 return Operation(expr.op, operands), level
+            case ir.Builtin(is_extern=True):
+                self.externs.add(expr.name)
+                return self._arguments(expr.name, expr.arguments), _PRIMARY
             case ir.Builtin():
                 return self._call(ir.FUNCTIONS[expr.name], *expr.arguments), _PRIMARY
             case ir.MakeList():
@@ -95,6 +100,9 @@ class Expressions:
 
     def _call(self, function: str, *arguments: ir.Expr) -> Piece:
         self.used.add(function)
+        return self._arguments(function, arguments)
+
+    def _arguments(self, function: str, arguments: Sequence[ir.Expr]) -> Piece:
         return Bracket(f"{function}(", [("", self.expression(argument)) for argument in arguments], ")")
 
     def _record(self, kind: Record, parts: list[Piece]) -> Piece:

@@ -114,11 +114,9 @@ class _Writer:
     def _imports(self) -> list[str]:
         typing = sorted(self._used & TYPING)
         runtime = sorted(self._used - TYPING, key=lambda name: (name[0].islower(), name))
-        flat = f"from masdsl.runtime import {', '.join(runtime)}"
-        lines = [f"from typing import {', '.join(typing)}", ""]
-        if len(flat) <= 120:
-            return [*lines, flat]
-        return [*lines, "from masdsl.runtime import (", *(f"{INDENT}{name}," for name in runtime), ")"]
+        lines = [f"from typing import {', '.join(typing)}", "", *_import("masdsl.runtime", runtime)]
+        externs = sorted(self._expressions.externs)
+        return [*lines, *_import("masdsl.runtime.externs", externs)] if externs else lines
 
     # ------------------------------------------------------------ declarations
 
@@ -271,6 +269,13 @@ class _Writer:
     def _limits(self, given: Limits) -> Piece:
         self._used.add("Limits")
         return Bracket("Limits(", limits(given), ")")
+
+
+def _import(module: str, names: list[str]) -> list[str]:
+    flat = f"from {module} import {', '.join(names)}"
+    if len(flat) <= 120:
+        return [flat]
+    return [f"from {module} import (", *(f"{INDENT}{name}," for name in names), ")"]
 
 
 def _text(text: str) -> Piece:

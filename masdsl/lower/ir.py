@@ -97,11 +97,12 @@ class Logical(Node):
 
 
 class Builtin(Node):
-    """A call of a built-in function of the language."""
+    """A call of a built-in function of the language, or of an extern of the standard library."""
 
     name: str
     arguments: tuple[Expr, ...]
     type: Type
+    is_extern: bool = False
 
 
 class MakeList(Node):
@@ -172,6 +173,8 @@ Arguments: TypeAlias = tuple[tuple[str, Expr], ...]
 def function_of(expr: Expr) -> str | None:
     """Return the function of the runtime that an expression is a call of, if it is one."""
     match expr:
+        case Builtin(name=name, is_extern=True):
+            return name
         case Binary(op=name) | Builtin(name=name):
             return FUNCTIONS.get(name)
         case GetItem(type=Optional()):

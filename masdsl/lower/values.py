@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from masdsl.check import program
+from masdsl.check import externs, program
 from masdsl.check.builtins import result_type
 from masdsl.check.program import RecordValue
 from masdsl.check.relations import optional, required
@@ -85,6 +85,9 @@ def _logical(expr: program.Logical, names: Environment, known: Known) -> ir.Expr
 def _builtin(expr: program.Builtin, names: Environment, known: Known) -> ir.Expr:
     arguments = tuple(expression(argument, names, known) for argument in expr.arguments)
     wanted = same_class(expr.type)
+    if expr.extern is not None:
+        found = externs.result_type(expr.extern, [argument.type for argument in arguments]) or wanted
+        return _surely(Builtin(expr.name, arguments, found, True, span=expr.span), wanted)
     kind = result_type(expr.name, [argument.type for argument in arguments]) or wanted
     if expr.name in ("min", "max"):
         if len(arguments) == 2:

@@ -26,7 +26,7 @@ ITEM, PARAM, STATIC, FIELD, WORD = "declaration", "parameter", "static parameter
 STATEMENT, BRANCH, OTHERWISE, ARM, OPTION = "statement", "branch", "else", "arm", "option"
 
 Construct = ast.Loop | ast.For | ast.Within | ast.If | ast.Match
-NAMED_ITEMS = (ast.RecordDecl, ast.EnumDecl, ast.Tool, ast.Agent, ast.Flow)
+NAMED_ITEMS = (ast.RecordDecl, ast.EnumDecl, ast.Tool, ast.Agent, ast.Extern, ast.Flow)
 _WORDS = {ast.Loop: "loop", ast.For: "for", ast.Within: "within", ast.If: "if", ast.Match: "match"}
 
 

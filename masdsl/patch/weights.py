@@ -77,4 +77,17 @@ def rhs_weight(node: ast.Rhs) -> int:
     return tokens(print_rhs(node))
 
 
-_ITEMS = (*(ast.Use, ast.RecordDecl, ast.EnumDecl, ast.Tool, ast.Agent, ast.Flow, ast.Budget, ast.Rectify, ast.Test),)
+_ITEMS = (
+    *(
+        ast.Use,
+        ast.RecordDecl,
+        ast.EnumDecl,
+        ast.Tool,
+        ast.Agent,
+        ast.Extern,
+        ast.Flow,
+        ast.Budget,
+        ast.Rectify,
+        ast.Test,
+    ),
+)

@@ -252,21 +252,21 @@ def majority(items: Sequence[T]) -> T | None:
     Texts count as equal when they differ in case or in white space at their ends only.
     """
     votes: dict[str, int] = {}
-    keys = [_key(str(item).strip().casefold() if isinstance(item, str) else item) for item in items]
+    keys = [key_of(str(item).strip().casefold() if isinstance(item, str) else item) for item in items]
     for key in keys:
         votes[key] = votes.get(key, 0) + 1
     return max(zip(keys, items, strict=True), key=lambda pair: votes[pair[0]])[1] if items else None
 
 
-def _key(value: Any) -> str:
+def key_of(value: Any) -> str:
     """Return a text that is equal for equal values."""
     value = plain(value)
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, list):
-        return f"[{','.join(map(_key, value))}]"
+        return f"[{','.join(map(key_of, value))}]"
     if isinstance(value, dict):
-        return f"{{{','.join(f'{name}:{_key(inner)}' for name, inner in value.items())}}}"
+        return f"{{{','.join(f'{name}:{key_of(inner)}' for name, inner in value.items())}}}"
     return f"{type(value).__name__}:{value!r}"
 
 
@@ -311,7 +311,7 @@ def unique(items: Sequence[T]) -> list[T]:
     """Each item once, in order of first appearance."""
     seen: dict[str, T] = {}
     for one in items:
-        seen.setdefault(_key(one), one)
+        seen.setdefault(key_of(one), one)
     return list(seen.values())
 
 

@@ -218,6 +218,6 @@ def _limited_builtins() -> dict[str, Any]:
 
 
 def _import(name: str, *rest: Any) -> ModuleType:
-    if name not in ("typing", "masdsl.runtime"):
+    if name not in ("typing", "masdsl.runtime", "masdsl.runtime.externs"):
         raise ImportError(f"generated code does not import {name}")
     return builtins.__import__(name, *rest)

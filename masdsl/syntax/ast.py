@@ -306,6 +306,15 @@ class Agent(Node):
     prompt: StrLit
 
 
+class Extern(Node):
+    """`extern name[statics](params) -> type`: a pure function of the runtime, in a module of the standard library."""
+
+    name: Name
+    statics: tuple[Static, ...]
+    params: tuple[Param, ...]
+    returns: TypeExpr
+
+
 class Limit(Node):
     """`calls 20`; kind is calls, tokens, usd or seconds."""
 
@@ -373,7 +382,7 @@ class Test(Node):
     expects: tuple[Expect, ...]
 
 
-Item: TypeAlias = Use | RecordDecl | EnumDecl | Tool | Agent | Flow | Budget | Rectify | Test
+Item: TypeAlias = Use | RecordDecl | EnumDecl | Tool | Agent | Extern | Flow | Budget | Rectify | Test
 
 # ---------------------------------------------------------------- statements
 

@@ -121,6 +121,12 @@ def _agent(site: Site, children: Children, span: Span) -> ast.Agent:
     return ast.Agent(name, params, output, in_order(attrs), prompt, span=span)
 
 
+@rule("extern")
+def _extern(site: Site, children: Children, span: Span) -> ast.Extern:
+    name, *statics, params, returns = children
+    return ast.Extern(name, statics[0] if statics else (), params, _type_of(returns), span=span)
+
+
 def _attribute_of(key: str) -> Builder:
     def build(site: Site, children: Children, span: Span) -> ast.Attr:
         return ast.Attr(key, children[0] if children else None, span=span)

@@ -208,6 +208,9 @@ class _Attacher:
                 # Attributes are printed in one fixed order: where that is not theirs, comments among them would mix.
                 if all(one.span.start < other.span.start for one, other in pairwise(tail)):
                     yield _Region(key(node.output), node.output.span.end, node.span.end, _anchors(tail), True)
+            case ast.Extern():
+                yield from self._list(node.statics, node.name.span.end, "[")
+                yield from self._list(node.params, node.name.span.end, "(")
             case ast.Flow():
                 yield from self._list(node.statics, node.name.span.end, "[")
                 yield from self._list(node.params, node.name.span.end, "(")

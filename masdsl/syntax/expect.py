@@ -11,7 +11,7 @@ _EXPRESSION = frozenset(
 )
 _LITERAL = frozenset({"TYPENAME", "INT", "FLOAT", "STRING", "TRUE", "FALSE", "NONE", "LPAR", "LSQB", "MINUS"})
 _OPERATORS = frozenset({"PLUS", "MINUS", "STAR", "SLASH", "CMP", "AND", "OR", "DOT", "LSQB", "ELSE"})
-_DECLARATION = frozenset({"USE", "TYPE", "TOOL", "AGENT", "FLOW", "BUDGET", "RECTIFY", "TEST"})
+_DECLARATION = frozenset({"USE", "TYPE", "TOOL", "AGENT", "EXTERN", "FLOW", "BUDGET", "RECTIFY", "TEST"})
 _STATEMENT = frozenset({"UNTIL", "RETURN", "LOOP", "FOR", "WITHIN", "IF", "MATCH"})
 _BLOCK = frozenset({"LOOP", "FOR", "WITHIN", "IF", "MATCH"})
 _EDIT = frozenset({"SET", "BIND", "ADD", "DROP", "REPLACE", "AFTER", "BEFORE", "WRAP", "OTHERWISE", "RENAME", "REDO"})

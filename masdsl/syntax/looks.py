@@ -10,7 +10,7 @@ from masdsl.syntax.lex import END, Tokens
 if TYPE_CHECKING:
     from masdsl.syntax.machine import Machine
 
-DECLARATIONS = frozenset({"USE", "TYPE", "TOOL", "AGENT", "FLOW", "BUDGET", "RECTIFY", "TEST"})
+DECLARATIONS = frozenset({"USE", "TYPE", "TOOL", "AGENT", "EXTERN", "FLOW", "BUDGET", "RECTIFY", "TEST"})
 BLOCKS = frozenset({"LOOP", "FOR", "WITHIN", "IF", "MATCH"})
 STATEMENTS = BLOCKS | {"UNTIL", "RETURN", "GIVEN", "EXPECT"}
 

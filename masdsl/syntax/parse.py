@@ -98,6 +98,7 @@ _MEMBERS = {
         ast.EnumDecl,
         ast.Tool,
         ast.Agent,
+        ast.Extern,
         ast.Flow,
         ast.Budget,
         ast.Rectify,
@@ -227,7 +228,7 @@ class _Run:
         return True
 
 
-_BINDERS = frozenset({"TYPE", "TOOL", "AGENT", "FLOW", "FOR", "EACH"})
+_BINDERS = frozenset({"TYPE", "TOOL", "AGENT", "EXTERN", "FLOW", "FOR", "EACH"})
 
 
 def _lost_names(tokens: Tokens, places: list[Span]) -> frozenset[str]:

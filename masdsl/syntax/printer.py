@@ -141,6 +141,8 @@ class Printer:
                 self._signature(item, f"{prefix}agent", self._attributes(item.attrs))
                 self._above(item.prompt, STEP)
                 self._last(anchor, [text_piece(item.prompt.value)], STEP)
+            case ast.Extern():
+                self._last(anchor, [*self._callable(item, f"{prefix}extern"), *phrases.type(item.returns)], 0)
             case ast.Flow():
                 self._last(anchor, self._flow(item, prefix), 0)
             case ast.Test():
@@ -189,12 +191,15 @@ class Printer:
             case _:
                 return [f"{attr.key} {number(attr.value.value, scaled=attr.key not in _UNSCALED)}"]
 
+    def _callable(self, item: ast.Extern | ast.Flow, word: str) -> Doc:
+        """Return a declaration up to its arrow."""
+        head: Doc = [f"{word} {item.name.text}"]
+        if item.statics:
+            head.append(self._phrases.listing(BRACKETS, item.statics, _static))
+        return [*head, self._phrases.listing(PARENTHESES, item.params, self._phrases.param), " -> "]
+
     def _flow(self, flow: ast.Flow, prefix: str) -> Doc:
-        phrases = self._phrases
-        head: Doc = [f"{prefix}flow {flow.name.text}"]
-        if flow.statics:
-            head.append(phrases.listing(BRACKETS, flow.statics, _static))
-        head += [phrases.listing(PARENTHESES, flow.params, phrases.param), " -> ", *phrases.output(flow.output)]
+        head = [*self._callable(flow, f"{prefix}flow"), *self._phrases.output(flow.output)]
         if flow.budget is not None:
             head.append(f" budget {_limits(flow.budget.limits)}")
         return self._block(head, flow.body, 0)
@@ -326,6 +331,8 @@ def _family(item: ast.Item) -> str:
             return "use"
         case ast.RecordDecl() | ast.EnumDecl():
             return "type"
+        case ast.Extern():
+            return "extern"
         case ast.Budget() | ast.Rectify():
             return "budget"
         case _:

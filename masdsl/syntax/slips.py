@@ -17,7 +17,7 @@ _QUOTED = re.compile(
 )
 _FENCE = re.compile(r"^[ \t]*```[^\n]*$", re.MULTILINE)
 _DECLARATION = re.compile(r"^(?:agent|flow|tool|type|test|use)\s+[\w\"]", re.MULTILINE)
-_HEADER = re.compile(r"^[ \t]*(?:mas|bind|patch)[ \t]+[0-9]", re.MULTILINE)
+_HEADER = re.compile(r"^[ \t]*(?:mas|bind|patch)(?:[ \t\n]|#[^\n]*\n)+[0-9]", re.MULTILINE)
 _RUN = re.compile(r"\w+")
 _OPERATORS = {"&": ("AND", "and"), "!": ("NOT", "not"), "%": ("SLASH", "/")}
 _FOREIGN = "аеорсухіјѕԁһԛԝαορνυικτηАВЕКМНОРСТХІЈЅΑΒΕΖΗΙΚΜΝΟΡΤΥΧ"

@@ -8,7 +8,7 @@ from typing import Final
 
 from masdsl.limits import LOOP_TIMES
 from masdsl.verify.forms import refuse
-from masdsl.verify.vocabulary import FUNCTIONS, LIMITS, PLAIN_TYPES, RESERVED
+from masdsl.verify.vocabulary import CALLABLE, LIMITS, PLAIN_TYPES, RESERVED
 
 LARGEST_INT: Final = 2**63
 NO_NAMES: Final[frozenset[str]] = frozenset()
@@ -63,7 +63,7 @@ def check_value(scope: Scope, node: ast.expr, names: frozenset[str] = NO_NAMES) 
                 pending.append((inner, names))
             case ast.Subscript(value=inner, slice=ast.Constant(value=int() as index)) if not isinstance(index, bool):
                 pending.append((inner, names))
-            case ast.Call(func=ast.Name(id=function)) if function in FUNCTIONS and not node.keywords:
+            case ast.Call(func=ast.Name(id=function)) if function in CALLABLE and not node.keywords:
                 scope.needs(node, function)
                 pending += [(argument, names) for argument in node.args]
             case ast.Call(func=ast.Name(id=record), args=[]) if record in scope.records:

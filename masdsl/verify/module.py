@@ -15,7 +15,7 @@ from masdsl.verify.expressions import (
 )
 from masdsl.verify.forms import refuse
 from masdsl.verify.functions import check_function
-from masdsl.verify.vocabulary import FUNCTIONS, OTHERS, TYPING
+from masdsl.verify.vocabulary import MODULES
 
 
 def check_module(tree: ast.Module) -> None:
@@ -56,7 +56,7 @@ class _Module:
 
     def _import(self, node: ast.stmt) -> None:
         assert isinstance(node, ast.ImportFrom)
-        known = {"typing": TYPING, "masdsl.runtime": FUNCTIONS | OTHERS}.get(node.module or "")
+        known = MODULES.get(node.module or "")
         if known is None or node.level:
             refuse(node, f"an import from {(node.module or '.')[:80]!a}")
         for alias in node.names:

@@ -33,6 +33,20 @@ OTHERS: Final = frozenset(
         *("Tokens", "Tool", "flow"),
     }
 )
+EXTERNS: Final = frozenset(
+    {
+        *("agreement", "best", "chosen", "code_block", "final_answer", "normalise", "overlap", "ranked", "same"),
+        *("shuffled", "similarity", "tagged", "vote", "weighted"),
+    }
+)
+"""The functions of the standard library's modules: as pure, total and bounded as the others."""
+CALLABLE: Final = FUNCTIONS | EXTERNS
+MODULES: Final = {
+    "typing": TYPING,
+    "masdsl.runtime": FUNCTIONS | OTHERS,
+    "masdsl.runtime.externs": EXTERNS,
+}
+"""What may be imported from where."""
 PLAIN_TYPES: Final = frozenset({"str", "int", "float", "bool"})
 LIMITS: Final = frozenset({"calls", "tokens", "usd", "seconds"})
 FRAME_CALLS: Final = frozenset({"call", "sample", "map", "sample_in_order", "map_in_order"})

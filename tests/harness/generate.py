@@ -13,6 +13,11 @@ type Kind = math | code | other
 type Review { ok: bool, score: int, kind: Kind, notes: text(20)[3] }
 """
 
+LIBRARY = """use std.text: final_answer, normalise, same, similarity
+use std.vote: agreement, best, ranked, vote
+"""
+"""Functions of the standard library in the generator's expressions."""
+
 LEAVES: dict[str, str] = {
     "text": "text(40)",
     "int": "int",
@@ -76,7 +81,7 @@ class Generator:
 
     def program(self) -> str:
         """Return the text of a program whose entry is `main(q) -> text`."""
-        parts = [HEADER]
+        parts = [HEADER, LIBRARY]
         if self.chance(30):
             parts.append("budget calls 1000\n")
         for kind, written in LEAVES.items():
@@ -250,7 +255,7 @@ class Generator:
             return names[self.random.randrange(len(names))]
         if depth <= 0:
             return self.literal(kind)
-        return self.pick(*self.forms(kind, scope, depth - 1))
+        return self.pick(*self.forms(kind, scope, depth - 1), *self.library(kind, scope, depth - 1))
 
     def literal(self, kind: str) -> str:
         match kind:
@@ -266,6 +271,27 @@ class Generator:
                 return self.pick("Kind.math", "Kind.code", "Kind.other")
             case _:
                 return DEFAULTS[kind]
+
+    def library(self, kind: str, scope: Scope, depth: int) -> list[str]:
+        """Return calls of functions of the standard library."""
+
+        def e(inner: str) -> str:
+            return self.expr(inner, scope, depth)
+
+        match kind:
+            case "text":
+                text = e("text")
+                return [f"normalise({text})", f"final_answer({text})", f"vote([{text}, {e('text')}, {e('text')}])"]
+            case "int":
+                return [f"vote({e('ints')})", f"best({e('ints')}, [{e('float')}, {e('float')}])"]
+            case "float":
+                return [f"similarity({e('text')}, {e('text')})", f"agreement([{e('Review')}, {e('Review')}])"]
+            case "bool":
+                return [f"same({e('text')}, {e('text')})"]
+            case "texts":
+                return [f"ranked({e('texts')}, [{e('float')}])"]
+            case _:
+                return []
 
     def forms(self, kind: str, scope: Scope, depth: int) -> list[str]:
         def e(inner: str) -> str:

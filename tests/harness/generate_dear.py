@@ -62,6 +62,10 @@ class DearGenerator(Generator):
         super().__init__(random, size)
         self.more: dict[str, list[tuple[str, str]]] = {}
 
+    def library(self, kind: str, scope: Scope, depth: int) -> list[str]:
+        """Return nothing: what functions give is held against their declarations elsewhere."""
+        return []
+
     def program(self) -> str:
         """Return the text of a program whose entry is `main(q, xs, ok) -> text`."""
         parts = [HEADER]

@@ -224,6 +224,9 @@ def change_declaration(program: ast.Program, random: Random) -> ast.Program:
             ])  # fmt: skip
         case ast.Tool():
             item = random.choice([item.replace(source=ast.StrLit("other")), item.replace(attrs=())])
+        case ast.Extern():
+            more = (*item.params, ast.Param(ast.Name(_fresh(program, random)), None, None))
+            item = item.replace(params=random.choice([item.params[1:] or more, more]))
         case ast.RecordDecl():
             more = (*item.fields, ast.Field(ast.Name(_fresh(program, random)), None))
             item = item.replace(fields=random.choice([item.fields[1:] or more, more]))
@@ -250,6 +253,7 @@ def add_declaration(program: ast.Program, random: Random) -> ast.Program:
     item = random.choice([
         ast.Agent(name, (), out, (), ast.StrLit("Go.")),
         ast.Tool(name, (), out, ast.StrLit("there"), ()),
+        ast.Extern(name, (), (), out.type),
         ast.Flow(name, (), (), out, None, ast.Block((ast.Return(ast.IntLit(1)),))),
         ast.EnumDecl(ast.Name(name.text.upper()), (ast.Name("a"), ast.Name("b"))),
         ast.Use((ast.Name("std"), name), ()),

@@ -14,6 +14,7 @@ from typing import Any
 
 from masdsl.check import program as p
 from masdsl.runtime.builtins import BUILTINS
+from masdsl.runtime.externs import EXTERNS
 from masdsl.sizes import LARGEST_LIST, LARGEST_TEXT_TOKENS, clip_text
 from masdsl.types import Enum, List, Optional, Record, Text, Type
 
@@ -181,7 +182,8 @@ class Interpreter:
             case p.Logical():
                 return any(self.expr(operand, names) for operand in node.operands)
             case p.Builtin():
-                return BUILTINS[node.name](*(self.expr(argument, names) for argument in node.arguments))
+                functions = BUILTINS if node.extern is None else EXTERNS
+                return functions[node.name](*(self.expr(argument, names) for argument in node.arguments))
             case p.MakeList():
                 return [self.expr(item, names) for item in node.items]
             case p.MakeRecord():

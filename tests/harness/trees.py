@@ -233,6 +233,7 @@ def _compounds(inner: Strategy) -> Strategy:
 
 statements = st.recursive(simple_statements, _compounds, max_leaves=5)
 blocks = _blocks(statements)
+externs = st.builds(ast.Extern, lower_names, _some(statics), _some(params), types)
 flows = st.builds(ast.Flow, lower_names, _some(statics), _some(params), outputs, _maybe(budgets), blocks)
 givens = st.one_of(
     st.builds(ast.Given, paths, st.just("value"), expressions),
@@ -241,7 +242,9 @@ givens = st.one_of(
 )
 expects = st.builds(ast.Expect, expressions)
 tests = st.builds(ast.Test, strings, _some(givens), blocks, _some(expects, 1))
-items = st.one_of(uses, record_declarations, enum_declarations, tools, agents, flows, budgets, rectifies, tests)
+items = st.one_of(
+    uses, record_declarations, enum_declarations, tools, agents, externs, flows, budgets, rectifies, tests
+)
 
 # ---------------------------------------------------------------- documents
 
@@ -334,6 +337,7 @@ NODES: dict[type[Node], Strategy] = {
     ast.Rectify: rectifies,
     ast.Static: statics,
     ast.Block: blocks,
+    ast.Extern: externs,
     ast.Flow: flows,
     ast.Given: givens,
     ast.Expect: expects,
