@@ -44,7 +44,7 @@ async def act(talk: Conversation, prompt: str) -> Any:
     tools = {tool.name: tool for tool in agent.tools}
     forms = {tool.name: form_of(tool) for tool in agent.tools}
     returns = type_of(agent.returns)
-    messages = messages_of(agent, f"{prompt}\n\n{agent.contract}" if prompt else agent.contract)
+    messages = messages_of(agent, prompt)
     for turn in range(agent.steps + 1):
         last = turn == agent.steps
         allowed = {} if last else tools

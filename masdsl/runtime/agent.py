@@ -5,9 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar, final, overload
 
-from masdsl.formats import ToolForm, is_free_text, output_contract, reply_tokens, schema, tool_instructions, turn_tokens
+from masdsl.formats import (
+    ToolForm,
+    is_free_text,
+    output_contract,
+    reply_tokens,
+    schema,
+    schema_tokens,
+    tool_instructions,
+    turn_tokens,
+)
+from masdsl.runtime.models.base import Message
 from masdsl.runtime.prompt import Prompt
 from masdsl.runtime.shapes import Shape, fit, shape_of, type_of
+from masdsl.runtime.text import clean
 
 if TYPE_CHECKING:
     from masdsl.runtime.tool import Tool
@@ -168,6 +179,9 @@ class Agent(Generic[T_co]):
             tool_instructions(map(form_of, self.tools), kind, self.steps) if self.steps else output_contract(kind)
         )
         self.schema = None if is_free_text(kind) else schema(kind)
+        self.schema_tokens = schema_tokens(self.schema)
+        self.opening = (Message("system", clean(role)),) if role else ()
+        """The messages in front of its prompt."""
         self.hashes: dict[str, bytes] = {}  # of this declaration, by the name of the model (`hashes.agent_hash`)
 
     def _longest_reply(self) -> int:

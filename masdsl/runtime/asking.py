@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
+from functools import partial
 from typing import Any
 
 from masdsl.formats import constant_texts
@@ -21,7 +22,7 @@ from masdsl.runtime.using import tool_seconds
 from masdsl.sizes import agent_seconds
 
 
-async def ask(step: Step, values: Mapping[str, object], agent: Agent[Any]) -> Any:
+def ask(step: Step, agent: Agent[Any], values: Mapping[str, object]) -> Awaitable[Any]:
     """Ask an agent with fitted inputs and return its typed value; raise StepFailed (the default is not used here)."""
     try:
         prompt = agent.prompt.render({name: plain(value) for name, value in values.items()})
@@ -38,10 +39,8 @@ async def ask(step: Step, values: Mapping[str, object], agent: Agent[Any]) -> An
         step, agent, model, asyncio.get_running_loop().time() + seconds, seconds, saved_tokens(agent, model)
     )
     if agent.steps:
-        return await act(talk, prompt)
-    request = "\n\n".join(part for part in (prompt, agent.contract) if part)
-    messages = messages_of(agent, request)
-    return await take_turn(talk, messages, agent.schema, lambda text: parse_reply(text, agent.returns))
+        return act(talk, prompt)
+    return take_turn(talk, messages_of(agent, prompt), agent.schema, partial(parse_reply, shape=agent.returns))
 
 
 def saved_tokens(agent: Agent[Any], model: ChatModel) -> int:

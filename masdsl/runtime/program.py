@@ -137,8 +137,7 @@ class Program:
         )
         if run is not None and past is not None:
             session.go_on(Recording(run, past, session.innermost.chain))
-        scope = Scope()
-        root = Run(session, session.innermost, scope, flow, ())
+        root = Run(session, session.innermost, Scope(), flow, ())
         value: Any = None
         failure: StepFailed | None = None
         try:
@@ -148,7 +147,7 @@ class Program:
                 if tools is None:
                     session.tools = self._configured_tools()
                 self._check_grants(session.tools)
-            value = await scope.run(run_flow(root, flow, function, values))
+            value = await run_flow(root, flow, function, values)
         except StepFailed as failed:
             failure = failed
         except NotInJournal as missing:

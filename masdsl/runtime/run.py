@@ -12,7 +12,6 @@ import inspect
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeAlias, TypeVar, get_type_hints, overload
 from weakref import WeakKeyDictionary
 
@@ -52,32 +51,30 @@ class Run:
     # ------------------------------------------------------------ steps
 
     @overload
-    async def call(self, step: str, callee: Agent[T] | Tool[T], /, **inputs: object) -> T: ...
+    def call(self, step: str, callee: Agent[T] | Tool[T], /, **inputs: object) -> Coroutine[Any, Any, T]: ...
 
     @overload
-    async def call(
+    def call(
         self,
         step: str,
         callee: Callable[Concatenate[Run, P], Coroutine[Any, Any, T]],
         /,
         *args: P.args,
         **inputs: P.kwargs,
-    ) -> T: ...
+    ) -> Coroutine[Any, Any, T]: ...
 
-    async def call(self, step: str, callee: Any, /, *args: object, **inputs: object) -> Any:
+    def call(self, step: str, callee: Any, /, *args: object, **inputs: object) -> Coroutine[Any, Any, Any]:
         """Call an agent, a tool or a flow as the step of that name, with inputs by name, and return its value.
 
         Names of steps are relative to the frame and may have dots: `if.answer`. Raises StepFailed where the callee
         gives no value and declares no default.
         """
-        await self._session.let_started_begin()
         path = f"{self.path}.{step}"
         if isinstance(callee, Agent):
-            complete = callee.parameters.complete(inputs)
-            return await take_step(self._step(path, "agent", callee.name), callee, complete, partial(ask, agent=callee))
+            return take_step(self._step(path, "agent", callee.name), callee, callee.parameters.complete(inputs), ask)
         if isinstance(callee, Tool):
-            return await use_tool(self._step(path, "tool", callee.name), callee, callee.parameters.complete(inputs))
-        return await run_flow(self, path, callee, dict(zip(flow_shape(callee).inputs, args, strict=False)) | inputs)
+            return use_tool(self._step(path, "tool", callee.name), callee, callee.parameters.complete(inputs))
+        return run_flow(self, path, callee, dict(zip(flow_shape(callee).inputs, args, strict=False)) | inputs)
 
     def start(self, coroutine: Coroutine[Any, Any, T]) -> Started[T]:
         """Start a step that runs beside the following ones; await what this returns for its value.
@@ -181,8 +178,7 @@ class Run:
         return Meter(limits, name, self._meter, elapsed=elapsed)
 
     def _step(self, path: str, what: StepKind, name: str) -> Step:
-        session = self._session
-        return Step(session, self._meter, self._scope, path, self.indices, what, name, session.now())
+        return Step(self._session, self._meter, self._scope, path, self.indices, what, name)
 
     async def _together(self, functions: Sequence[Callable[[Run], Coroutine[Any, Any, T]]]) -> list[T]:
         scope = Scope(self._scope)
@@ -290,14 +286,17 @@ def flow_shape(function: FlowFunction) -> FlowShape:
 
 async def run_flow(frame: Run, path: str, function: FlowFunction, inputs: Mapping[str, object]) -> Any:
     """Run a flow as the step at `path` and return its value, or its default, once all that it started has ended."""
+    session = frame._session
+    if session.just_started_by:
+        await session.let_started_begin()
     options = flow_options(function)
     shape = flow_shape(function)
     meter = frame._meter
     if options.limits is not None:
         meter = frame._slice(options.limits, f"the budget of flow {path}", path)
     scope = Scope(frame._scope)
-    child = Run(frame._session, meter, scope, path, frame.indices)
-    step = Step(frame._session, meter, scope, path, frame.indices, "flow", flow_name(function), frame._session.now())
+    child = Run(session, meter, scope, path, frame.indices)
+    step = Step(session, meter, scope, path, frame.indices, "flow", flow_name(function), session.now())
     step.begin()
     try:
         values = fit_inputs(step, shape.inputs, inputs)

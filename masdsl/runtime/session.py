@@ -84,7 +84,8 @@ class Session:
         self.stand_ins = stand_ins
         self.seed = seed
         self.events: list[Event] = []
-        self._just_started_by: set[asyncio.Task[Any] | None] = set()
+        self.just_started_by: set[asyncio.Task[Any] | None] = set()
+        """Tasks that have started another one, which has not begun yet."""
         self.unpriced_calls = 0
         self._without_counts: set[str] = set()
         self._resolve = models
@@ -100,13 +101,14 @@ class Session:
         """The address of the first step that did not begin for that reason."""
 
     def note_start(self) -> None:
-        """Remember that the current task has started another one, which has not begun yet."""
-        self._just_started_by.add(asyncio.current_task())
+        """Remember that the current task has started another one."""
+        self.just_started_by.add(asyncio.current_task())
 
     async def let_started_begin(self) -> None:
         """Let the tasks that the current one has started begin before it goes on: steps begin in source order."""
-        if self._just_started_by and (task := asyncio.current_task()) in self._just_started_by:
-            self._just_started_by.discard(task)
+        task = asyncio.current_task()
+        if task in self.just_started_by:
+            self.just_started_by.discard(task)
             await asyncio.sleep(0)
 
     def model_of(self, agent: Agent[Any]) -> ChatModel:
@@ -283,7 +285,7 @@ class Started(Generic[T_co]):
 class Step:
     """One execution of a step: where it stands, what it calls, and what it belongs to.
 
-    Only `entry` is ever set later: once its inputs are known.
+    `began` and `entry` are set later: when it is its turn, and once its inputs are known.
     """
 
     session: Session
@@ -293,7 +295,7 @@ class Step:
     indices: tuple[int, ...]
     what: StepKind
     name: str
-    began: float
+    began: float = 0.0
     entry: Entry | None = None
     """The step's place in the journal, if the run has one."""
 
@@ -334,7 +336,7 @@ class Step:
     def inner(self, what: Literal["tool"], name: str, index: int) -> Step:
         """Return a call that this step makes, as a step of its own: `main.answer.search[0]`."""
         path, indices = f"{self.path}.{name}", (*self.indices, index)
-        return Step(self.session, self.meter, self.scope, path, indices, what, name, self.session.now())
+        return Step(self.session, self.meter, self.scope, path, indices, what, name)
 
     @property
     def is_stopped(self) -> bool:

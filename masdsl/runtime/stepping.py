@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from masdsl.runtime.agent import Agent
 from masdsl.runtime.failures import BudgetRefused, ShapeError, StepFailed, Stopped
@@ -13,20 +13,25 @@ from masdsl.runtime.session import Step
 from masdsl.runtime.shapes import Shape, fit, plain
 from masdsl.runtime.tool import Tool
 
-Work: TypeAlias = Callable[[Step, dict[str, Any]], Awaitable[Any]]
+Callee = TypeVar("Callee", bound="Agent[Any] | Tool[Any]")
+Work: TypeAlias = Callable[[Step, Callee, dict[str, Any]], Awaitable[Any]]
 
 
-async def take_step(step: Step, callee: Agent[Any] | Tool[Any], inputs: Mapping[str, object], work: Work) -> Any:
+async def take_step(step: Step, callee: Callee, inputs: Mapping[str, object], work: Work[Callee]) -> Any:
     """Return the value of a step, or the declared default; raise StepFailed.
 
     `work` does what the step is about, with fitted inputs, where the journal does not have its value.
     """
+    session = step.session
+    if session.just_started_by:
+        await session.let_started_begin()
+    step.began = session.now()
     values, clips, unfit = _fitted(callee.parameters.shapes, inputs)
-    recording = step.session.recording
+    recording = session.recording
     entry: Entry | None = None
     if recording is not None and not unfit:
         step.check_not_stopped()
-        model = step.session.model_name(callee) if isinstance(callee, Agent) else ""
+        model = session.model_name(callee) if isinstance(callee, Agent) else ""
         entry = recording.entry(step.path, step.indices, callee, model, values)
         lost = entry.standing.lost
         if entry.standing.value is not None:
@@ -40,14 +45,14 @@ async def take_step(step: Step, callee: Agent[Any] | Tool[Any], inputs: Mapping[
         step.entry = entry
         if lost:
             step.emit("rerun", detail=lost)
-    step.session.consider_stop()
+    session.consider_stop()
     step.begin()
     for clip in clips:
         step.emit("clipped", detail=clip)
     try:
         if unfit:
             raise step.failed(unfit)
-        value = await work(step, values)
+        value = await work(step, callee, values)
         if entry is not None:
             await entry.value("done" if isinstance(callee, Agent) else "tool", value)
     except StepFailed as failure:

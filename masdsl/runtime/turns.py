@@ -10,8 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from masdsl import sizes
 from masdsl.formats import EMPTY_PROMPT, schema_tokens
@@ -31,8 +30,7 @@ from masdsl.runtime.text import brief, clean
 Parser: TypeAlias = Callable[[str], Parsed | Fault]
 
 
-@dataclass(frozen=True, slots=True)
-class Conversation:
+class Conversation(NamedTuple):
     """What one step asks of one model, and until when: `deadline` is a time of the loop, `seconds` after its start.
 
     `saved` is what every request counts less than by the rule, for a model whose own tokenizer is at hand.
@@ -62,9 +60,9 @@ class Conversation:
 
 
 def messages_of(agent: Agent[Any], prompt: str) -> tuple[Message, ...]:
-    """Return the opening of a chat: the agent's role, if it has one, and the prompt."""
-    opening = (Message("system", clean(agent.role)),) if agent.role else ()
-    return (*opening, Message("user", clean(prompt) or EMPTY_PROMPT))
+    """Return the opening of a chat: the agent's role, if it has one, then the prompt and the format of the reply."""
+    request = f"{prompt}\n\n{agent.contract}" if prompt and agent.contract else prompt or agent.contract
+    return (*agent.opening, Message("user", clean(request) or EMPTY_PROMPT))
 
 
 # ---------------------------------------------------------------- one turn
@@ -79,7 +77,7 @@ async def take_turn(
     failure of the call that may pass, the same is asked again, after a pause.
     """
     step, agent = talk.step, talk.agent
-    for_schema = schema_tokens(schema)
+    for_schema = agent.schema_tokens if schema is agent.schema else schema_tokens(schema)
     asked, reason = messages, ""
     generation = 0 if step.entry is None else step.entry.standing.generation
     for attempt in range(agent.retries + 1):
@@ -97,7 +95,9 @@ async def take_turn(
             attempt=attempt,
         )
         try:
-            outcome = await _ask(talk, request, part, for_schema, parse)
+            outcome = _from_journal(talk, request, part, parse)
+            if outcome is None:
+                outcome = await _call(talk, request, part, for_schema, parse)
         except ModelError as error:
             reason = f"{error.kind.replace('_', ' ')}: {error.detail}" if error.detail else error.kind
             if not error.retried:
@@ -161,25 +161,19 @@ def _seconds(given: object) -> float | None:
 # ---------------------------------------------------------------- one call
 
 
-async def _ask(talk: Conversation, request: Request, part: int, for_schema: int, parse: Parser) -> Parsed | Fault:
-    """Make one call, or take what came of it from the journal. Raises ModelError, BudgetRefused, Stopped."""
+def _from_journal(talk: Conversation, request: Request, part: int, parse: Parser) -> Parsed | Fault | None:
+    """Return what came of a call by the journal, None where it is to be made. Raises ModelError, Stopped."""
     step, entry = talk.step, talk.step.entry
     step.check_not_stopped()
-    if entry is not None:
-        row = entry.outcome(part, request)
-        if row is not None:
-            return _replay(talk, request, row, parse)
-        entry.check_may_call(step.address, f"attempt {request.attempt + 1} of asking the model")
-        if entry.was_under_way(part):
-            step.emit("repeated", attempt=request.attempt, model=talk.model.name, detail=_REPEATED)
-    tokens_in = request_tokens(request.messages, for_schema) - talk.saved
-    try:
-        outcome = await _call(talk, request, part, tokens_in, parse)
-    except ModelError:
-        step.session.consider_stop()
-        raise
-    step.session.consider_stop()
-    return outcome
+    if entry is None:
+        return None
+    row = entry.outcome(part, request)
+    if row is not None:
+        return _replay(talk, request, row, parse)
+    entry.check_may_call(step.address, f"attempt {request.attempt + 1} of asking the model")
+    if entry.was_under_way(part):
+        step.emit("repeated", attempt=request.attempt, model=talk.model.name, detail=_REPEATED)
+    return None
 
 
 _REPEATED: Final = "this call was under way when the run was broken off: it may have been paid for already"
@@ -214,18 +208,19 @@ def _cut_off(request: Request) -> str:
     return f" (it was cut off at {request.max_tokens} tokens)"
 
 
-async def _call(talk: Conversation, request: Request, part: int, tokens_in: int, parse: Parser) -> Parsed | Fault:
+async def _call(talk: Conversation, request: Request, part: int, for_schema: int, parse: Parser) -> Parsed | Fault:
     """Make one call within the budget and the time, account for it, and read the reply.
 
-    `tokens_in` is what the request counts. Raises ModelError, BudgetRefused, Stopped.
+    `for_schema` is what the schema counts that is sent. Raises ModelError, BudgetRefused, Stopped.
     """
     step, model, entry = talk.step, talk.model, talk.step.entry
     loop = asyncio.get_running_loop()
     if talk.deadline - loop.time() < LEAST_SECONDS:
         raise ModelError("timeout", talk.time_is_up())
     price = token_price(model.price)
+    tokens_in = request_tokens(request.messages, for_schema) - talk.saved
     worst = cost_of(tokens_in, request.max_tokens, price)
-    claim = Claim(step.address, worst, model.name, 1)
+    claim = Claim(request.step, worst, model.name, 1)
     reservation = step.meter.reserve_now(claim) or await step.meter.reserve(claim, talk.deadline)
     began, seconds = loop.time(), talk.time_left()
     if talk.agent.timeout is None:
@@ -238,7 +233,13 @@ async def _call(talk: Conversation, request: Request, part: int, tokens_in: int,
     try:
         if entry is not None:
             await entry.intend_call(part, worst, request)
-        reply = await _complete(talk, request, seconds)
+        try:
+            answering = model.complete(_timed(request, seconds))
+            reply = _checked(await step.session.alarm.bounded(answering, seconds))
+        except ModelError:
+            raise
+        except Exception as error:
+            raise _as_model_error(error, seconds) from error
         counts = usage(reply, tokens_in, request.max_tokens)
         cost = cost_of(counts.tokens_in, counts.tokens_out, price)
         answered_by = reply.model or model.name
@@ -268,7 +269,8 @@ async def _call(talk: Conversation, request: Request, part: int, tokens_in: int,
             seconds=round(loop.time() - began, 6),
             detail=detail,
         )
-    if not isinstance(model, StandInModel):
+        step.session.consider_stop()
+    if (counts.faults or counts.is_missing) and not isinstance(model, StandInModel):
         _emit_miscounts(talk, request, counts)
     if isinstance(outcome, Parsed):
         for repair in outcome.repairs:
@@ -287,20 +289,18 @@ def _given(reply: Reply, outcome: Parsed | Fault) -> dict[str, Any]:
     return {"unfit": outcome.text} if isinstance(outcome, Fault) else {"given": plain(outcome.value)}
 
 
-async def _complete(talk: Conversation, request: Request, seconds: float) -> Reply:
-    """Let the model answer within so many seconds; whatever it raises becomes a ModelError."""
-    try:
-        answering = talk.model.complete(_timed(request, seconds))
-        reply: object = await talk.step.session.alarm.bounded(answering, seconds)
-    except TimeoutError:
-        raise ModelError("timeout", f"no reply within {seconds:g} s", billed=True) from None
-    except ModelError:
-        raise
-    except Exception as error:  # a fault of an adapter must not take the run down; what it cost, nobody knows
-        raise ModelError("bad_request", f"{type(error).__name__}: {brief(str(error), 200)}", billed=True) from error
+def _checked(reply: object) -> Reply:
+    """Return what a model's adapter gave, if it is a reply."""
     if not isinstance(reply, Reply) or not isinstance(reply.text, str):
         raise ModelError("bad_request", f"the model's adapter gave {describe(reply)} for a reply", billed=True)
     return reply
+
+
+def _as_model_error(error: Exception, seconds: float) -> ModelError:
+    """Return what it means for a call that it has raised something; what it cost then, nobody knows."""
+    if isinstance(error, TimeoutError):
+        return ModelError("timeout", f"no reply within {seconds:g} s", billed=True)
+    return ModelError("bad_request", f"{type(error).__name__}: {brief(str(error), 200)}", billed=True)
 
 
 def _timed(request: Request, seconds: float) -> Request:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from functools import partial
 from typing import Any
 
@@ -18,15 +18,17 @@ from masdsl.runtime.text import brief
 from masdsl.runtime.tool import Tool, call_function
 
 
-async def use_tool(step: Step, tool: Tool[Any], inputs: Mapping[str, object], until: float | None = None) -> Any:
+def use_tool(
+    step: Step, tool: Tool[Any], inputs: Mapping[str, object], until: float | None = None
+) -> Coroutine[Any, Any, Any]:
     """Use a tool as a step of its own and return its value, or the declared default; raise StepFailed.
 
     `until` is a time of the loop by which whoever uses it must be done.
     """
-    return await take_step(step, tool, inputs, partial(_call, tool=tool, until=until))
+    return take_step(step, tool, inputs, partial(_call, until=until))
 
 
-async def _call(step: Step, inputs: Mapping[str, object], tool: Tool[Any], until: float | None) -> Any:
+async def _call(step: Step, tool: Tool[Any], inputs: Mapping[str, object], until: float | None) -> Any:
     entry = step.entry
     if entry is not None:
         row = entry.outcome(0)
