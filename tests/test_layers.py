@@ -44,6 +44,7 @@ ALLOWED: dict[str, set[str]] = {
     "lower": BASE | {"check"},
     "emit": BASE | {"check", "lower", "verify"},
     "verify": {"limits"},
+    "sandbox": set(),
     "journal": {"node", "limits", "sizes", "version", "types"},
     "runtime": FRONT | {"config", "journal", "pricing", "tokenizers", "verify"},
     "patch": FRONT | {"syntax"},
@@ -59,7 +60,7 @@ ALLOWED: dict[str, set[str]] = {
     "api": COMPILER | {"loaded", "patch", "pipeline", "pricing", "runtime", "testing"},
     "cli": COMPILER
     | {"", "api", "cache", "decode", "fixes", "journal", "loaded", "patch", "pipeline", "pricing"}
-    | {"project", "rectify", "runtime", "testing"},
+    | {"project", "rectify", "runtime", "sandbox", "testing"},
     "": FRONT | {"api", "config", "loaded"},
     "__main__": {"cli"},
 }
