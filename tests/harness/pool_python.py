@@ -134,8 +134,7 @@ def parts(origin: Origin, sources: Path) -> list[str]:
 def _part(origin: Origin, part: str, sources: Path) -> str:
     path, _, index = part.partition("#")
     if index:
-        code: str = json.loads(_text(origin, path, sources))[int(index)]["code"]
-        return code
+        return _entry(json.loads(_text(origin, path, sources)), int(index))
     path, _, lines = part.partition(":")
     text = _text(origin, path, sources)
     if not lines:
@@ -146,6 +145,13 @@ def _part(origin: Origin, part: str, sources: Path) -> str:
         first, last = map(int, run.split("-"))
         taken += all_lines[first - 1 : last]
     return "\n".join(taken)
+
+
+def _entry(archive: Any, index: int) -> str:
+    if isinstance(archive, dict):
+        return "".join(archive["cells"][index]["source"])
+    code: str = archive[index]["code"]
+    return code
 
 
 def _text(origin: Origin, path: str, sources: Path) -> str:
