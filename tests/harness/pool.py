@@ -128,7 +128,9 @@ def table() -> str:
         rows.append(_row(one, known[one.name], original))
     head = "| system | origin | agents | calls | tokens | USD | mas | Python | ratio | mas, whole | Python, whole |"
     line = f"| --- | --- |{' ---: |' * 9}"
-    return "\n".join([head, line, *rows, "", _summary(ratios, len(rows))])
+    notes = [f"- {name}: {one.left_out}" for name, one in sorted(known.items()) if one.left_out]
+    below = ["", "Not counted either, as nothing here stands for it:", "", *notes] if notes else []
+    return "\n".join([head, line, *rows, "", _summary(ratios, len(rows)), *below])
 
 
 def _row(one: System, origin: Origin, original: Count | None) -> str:
