@@ -160,6 +160,6 @@ def _source(origin: Origin) -> str:
 def _summary(ratios: list[float], number: int) -> str:
     third = sum(1 for ratio in ratios if ratio <= 1 / 3)
     return (
-        f"{number} systems, {len(ratios)} of them with Python to compare: the median ratio is {median(ratios):.2f}, the "
-        f"least {min(ratios):.2f}, the greatest {max(ratios):.2f}; {third} are at most a third."
+        f"{number} systems, {len(ratios)} of them with Python to compare: the median ratio is {median(ratios):.2f}, "
+        f"the least {min(ratios):.2f}, the greatest {max(ratios):.2f}; {third} are at most a third."
     )
