@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from masdsl.config import DEFAULT, Config, load_config
+from masdsl.config import DEFAULT, HOST, Config, Grant, load_config
 from masdsl.diagnostics.base import Finding, Findings
 from masdsl.loaded import LoadedProgram, ProgramError
 from masdsl.source import Source
@@ -246,17 +246,39 @@ def load(
     """Compile a program in memory and return it, ready to run.
 
     `models` is where models come from (a resolver, models by tier, or one model for all agents) and `tools` are the
-    host's functions by the names that it grants; the configuration says both where they are left out. Only models of
-    the configuration need prices. No file is written.
+    host's functions by the names that it grants, which grants them; the configuration says both where they are left
+    out. Only models of the configuration need prices. Python functions of the configuration are imported, to compare
+    them with the declarations. No file is written.
 
     Raises:
         ProgramError: the program has errors.
     """
     findings = Findings()
+    if tools is not None:
+        config = _with_tools(_config_for(program, config, findings), tools)
     checked, used = _check(program, config, findings, priced=models is None)
+    if checked is not None and checked.tools:
+        from masdsl.check.grants import compare_with_host
+
+        compare_with_host(checked, used, tools, findings)
     if checked is None or not findings.ok:
         raise ProgramError(findings.sorted())
     return LoadedProgram(checked, used, models, tools)
+
+
+def _config_for(program: Location, config: Config | None, findings: Findings) -> Config:
+    if config is not None:
+        return config
+    if isinstance(program, Source):
+        return _config_of(program, findings)
+    return load_config(os.path.dirname(os.fspath(program)), findings)
+
+
+def _with_tools(config: Config, tools: Mapping[str, ToolFunction]) -> Config:
+    """Return a configuration that grants what the caller passes; what it says of effects still holds."""
+    given = {name: config.tools.get(name, Grant(HOST)) for name in tools}
+    granted = {name: Grant(HOST, effect=grant.effect) for name, grant in given.items()}
+    return config._replace(tools={**config.tools, **granted})
 
 
 def run(program: Location, inputs: Mapping[str, Any] | None = None, *, flow: str = "main", **options: Any) -> Result:

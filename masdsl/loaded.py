@@ -138,7 +138,6 @@ class LoadedProgram:
         self.compiled: CompiledProgram = load_checked(checked)
         self._models = models
         self._tools = tools
-        self._given_tools = tools
         self.flows: dict[str, LoadedFlow] = {
             flow.name: LoadedFlow(self, flow.name, key, function)
             for flow, (key, function) in zip(checked.flows, self.compiled.flows.items(), strict=True)
@@ -197,7 +196,7 @@ class LoadedProgram:
             should_stop: asked before each step and after each call; with a reason the run stops, keeping what is paid.
 
         Raises what `masdsl.runtime.Program.run` raises, `masdsl.journal.JournalError` for what is wrong with a journal,
-        `masdsl.runtime.StepFailed` for a tool of the configuration that cannot be imported, and ProgramError where the
+        `masdsl.runtime.StepFailed` for a tool of the configuration that cannot be used, and ProgramError where the
         program of a resumed run has errors under the present configuration.
         """
         from masdsl.runtime.granted import ceiling_of
@@ -205,13 +204,13 @@ class LoadedProgram:
 
         ceiling = tightest(ceiling, ceiling_of(self.config))
         rectifies = rectifier is not False and (bool(rectifier) or self.checked.rectify is not None)
-        async with self._models_of_run() as models:
+        async with self._models_of_run() as models, self._tools_of_run() as tools:
             if not (journal or resume or rectifies):
                 return await self.compiled.run(
                     flow,
                     inputs,
                     models=models,
-                    tools=self._granted(),
+                    tools=tools(self.compiled),
                     on_event=on_event,
                     budget=budget,
                     ceiling=ceiling,
@@ -227,7 +226,7 @@ class LoadedProgram:
                 else:
                     run = opened.create(self._header(flow, inputs, seed, policy, run_id))
                 try:
-                    host = self._host(models, on_event, on_intervention, budget, ceiling, should_stop)
+                    host = self._host(models, tools, on_event, on_intervention, budget, ceiling, should_stop)
                     durable = self._durable(run, host, rectifier)
                     return await durable.run()
                 finally:
@@ -258,6 +257,21 @@ class LoadedProgram:
             for model in opened:
                 with suppress(Exception):  # the run is over; what a connection says on leaving changes nothing
                     await model.close()
+
+    @asynccontextmanager
+    async def _tools_of_run(self) -> AsyncIterator[Callable[[CompiledProgram], Mapping[str, ToolFunction]]]:
+        """Give what says the host's tools for a program in one run, and close the connections that were made for it.
+
+        That program may be another one than this: a stored or patched one.
+        """
+        from masdsl.runtime.granted import HostTools
+
+        given = self._tools
+        host = HostTools(self.config)
+        try:
+            yield (lambda compiled: host.of(compiled.tools.values())) if given is None else (lambda _: given)
+        finally:
+            await host.close()
 
     def _header(self, flow: str, inputs: Mapping[str, Any], seed: int, policy: str, run_id: str | None) -> RunHeader:
         """Return what the journal keeps of a run from the start. Raises InputError for a policy that is none."""
@@ -316,6 +330,7 @@ class LoadedProgram:
     def _host(
         self,
         models: Models,
+        tools: Callable[[CompiledProgram], Mapping[str, ToolFunction]],
         on_event: Observer | None,
         on_intervention: Callable[[Intervention, Program], None] | None,
         budget: Limits | None,
@@ -324,7 +339,7 @@ class LoadedProgram:
     ) -> Host:
         from masdsl.rectify.durable import Host
 
-        return Host(models, self._granted_for, self._tiers(), budget, ceiling, on_event, on_intervention, should_stop)
+        return Host(models, tools, self._tiers(), budget, ceiling, on_event, on_intervention, should_stop)
 
     def _durable(self, run: OpenRun, host: Host, rectifier: Rectifier | bool | None) -> DurableRun:
         from masdsl.rectify import RuleRectifier
@@ -339,21 +354,6 @@ class LoadedProgram:
         if rectifier is not False and (rectifier or durable.program.rectify is not None):
             durable.rectify_by(RuleRectifier() if rectifier is None or rectifier is True else rectifier)
         return durable
-
-    def _granted_for(self, compiled: CompiledProgram) -> Mapping[str, ToolFunction]:
-        """Return the host's functions for a program that may be another one than this: a stored or patched one."""
-        if self._given_tools is not None:
-            return self._given_tools
-        from masdsl.runtime.granted import configured_tools
-
-        return configured_tools(compiled.tools.values(), self.config)
-
-    def _granted(self) -> Mapping[str, ToolFunction]:
-        if self._tools is None:
-            from masdsl.runtime.granted import configured_tools
-
-            self._tools = configured_tools(self.compiled.tools.values(), self.config)
-        return self._tools
 
 
 def _journal(journal: JournalPlace, resume: str | None) -> Journal:

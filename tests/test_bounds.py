@@ -57,6 +57,7 @@ from masdsl.node import Node
 from masdsl.source import Source
 from masdsl.syntax.parse import parse_program
 from masdsl.types import Bool, Enum, List, Optional, Text, Type
+from tests.harness.programs import granted
 
 HEAD = """mas 1
 type Kind = math | code
@@ -73,7 +74,7 @@ def bounds_of(text: str) -> tuple[Program, Bounds, Findings]:
     source = Source("x.mas", HEAD + text)
     findings = Findings()
     parsed = parse_program(source, findings)
-    config = DEFAULT._replace(tools={"search": "a:b"})
+    config = DEFAULT._replace(tools=granted("search"))
     program = check_parsed(parsed, config=config, read_module=lambda *_: "no modules here", findings=findings)
     assert program is not None, render_text(findings.sorted())
     return program, bound(program, {}), findings

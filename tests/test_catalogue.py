@@ -33,6 +33,7 @@ NO_EXAMPLE = {
     "MAS004": "about a file that cannot be read",
     "MAS007": "about a process that dies",
     "MAS008": "about the machine",
+    "MAS124": "about the machine",
     "MAS023": "about the layout, at which a check does not look",
     "MAS405": "about two states of a program",
     "MAS811": "about two changes of a program",

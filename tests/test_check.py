@@ -16,6 +16,7 @@ from masdsl.limits import RECORD_DEPTH
 from masdsl.pipeline import check_source
 from masdsl.source import Source
 from masdsl.syntax.parse import parse_program
+from tests.harness.programs import granted
 
 PRELUDE = """mas 1
 type Review { ok: bool, issues: text(60)[8] }
@@ -32,7 +33,7 @@ flow pick[T, n](xs: T[n]+) -> T { return first(xs) }
 def check(text: str) -> tuple[Program | None, list[str]]:
     findings = Findings()
     parsed = parse_program(Source("x.mas", text), findings)
-    config = DEFAULT._replace(tools={"send": "a:b", "look": "a:b"})
+    config = DEFAULT._replace(tools=granted("send", "look"))
     program = check_parsed(parsed, config=config, read_module=lambda *_: "no modules here", findings=findings)
     diagnostics = [finding.diagnostic for finding in findings.sorted()]
     return program, [diagnostic.code for diagnostic in diagnostics if diagnostic.severity == ERROR]

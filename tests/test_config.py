@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from masdsl.config import DEFAULT, Ceiling, Config, ModelConfig, find_config, load_config
+from masdsl.config import DEFAULT, Ceiling, Config, Grant, ModelConfig, find_config, load_config
 from masdsl.config.reader import parse_config
 from masdsl.diagnostics.base import Findings
 from masdsl.diagnostics.render import render_short
@@ -59,7 +59,10 @@ def test_everything_that_a_file_can_say() -> None:
     assert config.models["mine"] == mine
     assert config.models["tiny"].path == "/home/project/weights/tiny.gguf"
     assert config.text_size == 400
-    assert config.tools == {"math.add": "tools.math:add", "web.search": "tools:Search.run"}
+    assert config.tools == {
+        "math.add": Grant("python", function="tools.math:add"),
+        "web.search": Grant("python", function="tools:Search.run"),
+    }
     assert config.lints == {"dead_call": "error"}
     assert config.ceiling == Ceiling(100, 200000, 0.5, 1.5)
     assert config.folder() == "/home/project"

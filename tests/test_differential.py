@@ -27,10 +27,11 @@ from masdsl.source import Source
 from masdsl.syntax.parse import parse_program
 from masdsl.syntax.print import format_document
 from tests.harness.generate import program as generated
+from tests.harness.programs import granted
 from tests.harness.reference import Interpreter, StepFailure, World
 from tests.harness.world import hashed_world
 
-CONFIG: Config = DEFAULT._replace(tools={"look": "tests:look", "send": "tests:send"})
+CONFIG: Config = DEFAULT._replace(tools=granted("look", "send"))
 FAILED = "the run failed"
 Calls = Counter[str]
 

@@ -30,6 +30,7 @@ from masdsl.runtime.loader import load_module, places_of
 from masdsl.source import Source
 from masdsl.types import Bool, Float, Int, List, Optional, Record, Text, Type
 from tests.harness.generate import program as generated
+from tests.harness.programs import granted
 from tests.harness.wide import wide_program
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -38,7 +39,7 @@ WIDTH = "120"
 
 def checked(text: str, name: str = "x.mas") -> Program:
     findings = Findings()
-    config = DEFAULT._replace(tools={"look": "tests:look", "send": "tests:send", "t": "tests:t"})
+    config = DEFAULT._replace(tools=granted("look", "send", "t"))
     program = pipeline.check_source(Source(name, text), config, findings)
     errors = [finding for finding in findings.sorted() if finding.diagnostic.severity == ERROR]
     assert program is not None, render_short(errors) + "\n" + text

@@ -20,15 +20,16 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "masdsl"
 
 # room -> the rooms that it may import. A room may always import itself.
-BASE = {"node", "source", "limits", "money", "sizes", "resources", "types", "formats", "version"}
+BASE = {"node", "source", "limits", "money", "sizes", "resources", "types", "formats", "redaction", "version"}
 FRONT = BASE | {"reading", "diagnostics"}
-COMPILER = FRONT | {"config", "syntax", "check", "bounds", "lower", "emit", "verify"}
+COMPILER = FRONT | {"config", "tools", "syntax", "check", "bounds", "lower", "emit", "verify"}
 ALLOWED: dict[str, set[str]] = {
     "node": set(),
     "limits": set(),
     "money": set(),
     "sizes": {"limits"},
     "tokenizers": set(),
+    "redaction": set(),
     "resources": set(),
     "version": set(),
     "source": {"node"},
@@ -39,14 +40,15 @@ ALLOWED: dict[str, set[str]] = {
     "config": FRONT,
     "pricing": BASE | {"config"},
     "syntax": FRONT,
-    "check": FRONT | {"config", "syntax"},
+    "tools": FRONT | {"config"},
+    "check": FRONT | {"config", "syntax", "tools"},
     "bounds": BASE | {"check", "config", "diagnostics", "pricing", "tokenizers"},
     "lower": BASE | {"check"},
     "emit": BASE | {"check", "lower", "verify"},
     "verify": {"limits"},
     "sandbox": set(),
     "journal": {"node", "limits", "sizes", "version", "types"},
-    "runtime": FRONT | {"config", "journal", "pricing", "tokenizers", "verify"},
+    "runtime": FRONT | {"config", "journal", "pricing", "tokenizers", "tools", "verify"},
     "patch": FRONT | {"syntax"},
     "decode": BASE | {"reading", "syntax"},
     "suppressions": FRONT | {"config", "syntax"},
@@ -71,13 +73,17 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "jinja2": ("masdsl.check", "masdsl.runtime"),
     "pydantic": ("masdsl.runtime",),
     "httpx": ("masdsl.runtime.models",),
+    "mcp": ("masdsl.tools.mcp_connection", "masdsl.tools.mcp_process"),
+    "mcp_types": ("masdsl.tools.mcp_connection", "masdsl.tools.mcp_process"),
+    "anyio": ("masdsl.tools.mcp_process",),
+    "httpx2": ("masdsl.tools.mcp_http",),
     "litellm": ("masdsl.runtime.models",),
     "xllamacpp": ("masdsl.runtime.models",),
     "tokenizers": ("masdsl.tokenizers",),
     "psycopg": ("masdsl.journal.postgres",),
 }
 
-HEAVY = ("litellm", "openai", "torch", "transformers", "trl", "pydantic", "tokenizers", "xllamacpp")
+HEAVY = ("litellm", "mcp", "httpx", "sqlite3", "openai", "torch", "transformers", "trl", "pydantic", "tokenizers", "xllamacpp")
 
 
 def _modules() -> Iterator[tuple[str, Path]]:
@@ -192,7 +198,7 @@ flow main(review) -> Mood {
 
 
 def test_importing_masdsl_loads_no_model_library() -> None:
-    assert not _loaded("import masdsl", ROOT) & {*HEAVY, "asyncio", "jinja2", "lark"}
+    assert not _loaded("import masdsl", ROOT) & {*HEAVY, "asyncio", "jinja2", "lark", "masdsl.tools"}
 
 
 def test_a_compiled_program_loads_no_compiler() -> None:

@@ -20,6 +20,7 @@ from masdsl.diagnostics.render import render_text
 from masdsl.node import Span
 from masdsl.source import Source
 from masdsl.syntax.parse import parse_program
+from tests.harness.programs import granted
 
 HEAD = """mas 1
 type Kind = math | code
@@ -46,7 +47,7 @@ def checked(
 ) -> tuple[Program | None, Findings, Source]:
     source = Source("x.mas", head + text)
     findings = Findings()
-    config = DEFAULT._replace(tools={"search": "a:b", "post": "a:b"}, lints=LEVELS if levels is None else levels)
+    config = DEFAULT._replace(tools=granted("search", "post"), lints=LEVELS if levels is None else levels)
     program = check_parsed(
         parse_program(source, findings), config=config, read_module=lambda *_: "none here", findings=findings
     )

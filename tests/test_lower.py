@@ -24,10 +24,11 @@ from masdsl.runtime.shapes import plain
 from masdsl.source import Source
 from tests.harness import virtual_time
 from tests.harness.generate import program as generated
+from tests.harness.programs import granted
 from tests.harness.timing import TimedInterpreter, run_timed
 from tests.harness.world import hashed_world
 
-CONFIG: Config = DEFAULT._replace(tools={"look": "tests:look", "send": "tests:send"})
+CONFIG: Config = DEFAULT._replace(tools=granted("look", "send"))
 
 
 def checked(text: str) -> Program:

@@ -16,8 +16,9 @@ from masdsl.patch.sites import moved, redone
 from masdsl.source import Source
 from masdsl.syntax import ast
 from masdsl.syntax.parse import parse_patch, parse_program
+from tests.harness.programs import granted
 
-CONFIG = DEFAULT._replace(tools={"sandbox": "a:b", "there": "a:b"})
+CONFIG = DEFAULT._replace(tools=granted("sandbox", "there"))
 PROGRAM = """\
 # Written by hand.
 mas 1

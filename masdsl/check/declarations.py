@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from masdsl.check.context import Callee, Frame
 from masdsl.check.expressions import expect
+from masdsl.check.grants import check_grant
 from masdsl.check.literals import as_value
 from masdsl.check.program import Agent, Param, Tool, Value
 from masdsl.check.prompts import check_prompt
@@ -13,7 +14,6 @@ from masdsl.diagnostics.names import (
     DeclaredBelow,
     DuplicateName,
     NotAValue,
-    ToolNotGranted,
     UndefinedCallee,
     UnknownTier,
 )
@@ -99,10 +99,6 @@ def tool(frame: Frame, declared: Declared) -> Tool:
     name = node.name.text
     returns, has_default, default = output(home, node.output, f"tool `{name}`")
     attrs = attributes(home, node.attrs, f"tool `{name}`")
-    granted = frame.context.config.tools
-    if node.source.value not in granted:
-        near = nearest(node.source.value, granted)
-        home.report(ToolNotGranted(node.source.value, tuple(granted), near, span=node.source.span))
     checked = Tool(
         key=frame.context.key(name),
         name=name,
@@ -118,6 +114,7 @@ def tool(frame: Frame, declared: Declared) -> Tool:
         span=node.span,
     )
     frame.context.tools[id(node)] = checked
+    check_grant(home, node, checked)
     return checked
 
 

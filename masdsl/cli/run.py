@@ -150,6 +150,10 @@ def _load(options: Namespace, config: Config, findings: Findings) -> LoadedProgr
     from masdsl.pipeline import check_file
 
     checked = check_file(options.program, findings, config).program
+    if checked is not None and checked.tools:
+        from masdsl.check.grants import compare_with_host
+
+        compare_with_host(checked, config, None, findings)
     if checked is None or not findings.ok:
         return None
     return LoadedProgram(checked, config, _script(options.script) if options.script else None, None)

@@ -36,7 +36,8 @@ class ModelConfig(NamedTuple):
     `kind` is `openai` (any URL that speaks OpenAI's protocol; needs `url` and `model`), `litellm` (needs `model`),
     `gguf` (a local file; needs `path`) or `scripted` (a file of replies; needs `path`). `key_env` names the environment
     variable that holds the key. Prices are USD per million tokens, both or none of them. `timeout` is in seconds,
-    `context` in tokens. `path` is absolute, as is `tokenizer`: the model's own `tokenizer.json`.
+    `context` in tokens. `path` is absolute, as is `tokenizer`: the model's own `tokenizer.json`. `tool_calls` says
+    whether the model is told of tools by the provider's protocol (`has_tool_calls`); None where nothing is said.
     """
 
     name: str
@@ -50,6 +51,60 @@ class ModelConfig(NamedTuple):
     timeout: float | None = None
     context: int | None = None
     tokenizer: str | None = None
+    tool_calls: bool | None = None
+
+    @property
+    def has_tool_calls(self) -> bool:
+        """Whether the provider's own tool calls are used; otherwise tools are described, and used, in plain text.
+
+        Where the configuration does not say, models behind OpenAI's protocol and litellm's do.
+        """
+        return self.kind in ("openai", "litellm") if self.tool_calls is None else self.tool_calls
+
+
+PYTHON, HOST, MCP = "python", "host", "mcp"
+"""Kinds of granted tools: a Python function, one that the Python host passes itself, one of an MCP server."""
+
+
+class Grant(NamedTuple):
+    """An entry of `[tools]`: what a name in a program's `from "..."` stands for.
+
+    `kind` is `python` (`function` is `package.module:name`), `host` (whoever runs the program in Python passes it),
+    `mcp` (the tool `tool` of the entry `server` of `[mcp]`) or a built-in tool (`masdsl.tools`): `sandbox`,
+    `calculator`, `search` and `read` (`path`, absolute, is a folder or a file of JSON lines), `http` (`allow` are the
+    hosts and addresses that may be read, `private` lets their names stand for addresses of a private network, `bytes`
+    is how much of a page is read). `effect` is what the host says: true marks a tool that changes the world, false
+    takes back what an MCP server says of itself; None leaves it to the program.
+    """
+
+    kind: str
+    function: str = ""
+    server: str = ""
+    tool: str = ""
+    path: str = ""
+    allow: tuple[str, ...] = ()
+    private: bool = False
+    bytes: int | None = None
+    effect: bool | None = None
+
+
+class Server(NamedTuple):
+    """An entry of `[mcp]`: a server of tools.
+
+    It has either a `command` (a program and its arguments, started in the configuration's folder and spoken to over its
+    standard input and output; `env` are the names of environment variables that it gets besides the harmless ones) or a
+    `url` (streamable HTTP; `key_env` names the environment variable whose value is sent as a bearer token). `timeout`
+    is how many seconds it has to be ready, `bytes` the largest message that is read.
+    """
+
+    name: str
+    command: tuple[str, ...] = ()
+    env: tuple[str, ...] = ()
+    folder: str = ""
+    url: str | None = None
+    key_env: str | None = None
+    timeout: float | None = None
+    bytes: int | None = None
 
 
 class Ceiling(NamedTuple):
@@ -81,7 +136,8 @@ class Config(NamedTuple):
     `path` is the absolute path of the file it was read from, or None. `tiers` maps a tier to a model: an entry of
     `models`, a built-in model, or a litellm name such as `openai/gpt-4o-mini`. It always has `default`, `fast` and
     `smart`; those that a file does not name are its `default`, or else the embedded model. `text_size` is the size in
-    tokens of a `text` without one. `tools` maps what a program's `from "..."` says to `package.module:function`.
+    tokens of a `text` without one. `tools` maps what a program's `from "..."` says to what is granted under that name,
+    `servers` are the MCP servers that grants name.
     `lints` maps a lint's name to `off`, `warning` or `error`; lints that it does not name keep the severity of their
     diagnostic. `ceiling` is the budget that programs cannot raise. `allow` are the warnings that are allowed for some
     programs.
@@ -91,10 +147,11 @@ class Config(NamedTuple):
     tiers: Mapping[str, str]
     models: Mapping[str, ModelConfig]
     text_size: int
-    tools: Mapping[str, str]
+    tools: Mapping[str, Grant]
     lints: Mapping[str, str]
     ceiling: Ceiling = NO_CEILING
     allow: tuple[Allowance, ...] = ()
+    servers: Mapping[str, Server] = {}
 
     def allowed(self, name: str) -> dict[str, str]:
         """Return the codes that are allowed in the program of this name (its path), and the reason of each."""

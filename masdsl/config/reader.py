@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Mapping
 from tomllib import TOMLDecodeError, loads
 from typing import Any, NamedTuple
 
@@ -20,9 +20,12 @@ from masdsl.config import (
     Allowance,
     Ceiling,
     Config,
+    Grant,
     ModelConfig,
+    Server,
 )
 from masdsl.config.places import Places
+from masdsl.config.rules import KEY_ENV, SECONDS, TABLE, TEXT, TRUTH, URL, Rule, is_count, is_number
 from masdsl.diagnostics.base import Diagnostic, Findings
 from masdsl.diagnostics.config import ConfigSyntax, MissingConfigKey, UnknownConfigKey, UnknownModel, WrongConfigValue
 from masdsl.diagnostics.suggest import nearest
@@ -33,69 +36,33 @@ from masdsl.source import Source
 MAX_TEXT_SIZE = 32_000
 LINT_LEVELS = ("off", "warning", "error")
 _NAME = re.compile(r"[a-z_][a-z0-9_]*")
-_ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
-_FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 
 
-class _Rule(NamedTuple):
-    """What a key's value must be: a test, what it says in words, and advice."""
-
-    holds: Callable[[Any], bool]
-    expected: str
-    advice: str
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e12
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and bool(value.strip())
-
-
-_TEXT = _Rule(_is_text, "a text", "write it in double quotes")
-_PRICE = _Rule(
-    lambda v: _is_number(v) and 0 <= v <= MOST_PER_MILLION,
+_PRICE = Rule(
+    lambda v: is_number(v) and 0 <= v <= MOST_PER_MILLION,
     f"a number of USD per million tokens, from 0 to {MOST_PER_MILLION}",
     "write a number as in 0.15; 0 is a model of your own",
 )
-_TABLE = _Rule(lambda v: isinstance(v, dict), "a table", "write [name] on a line of its own and the keys below it")
-_TEXT_SIZE = _Rule(
-    lambda v: _is_count(v) and 1 <= v <= MAX_TEXT_SIZE,
+_TEXT_SIZE = Rule(
+    lambda v: is_count(v) and 1 <= v <= MAX_TEXT_SIZE,
     f"a whole number of tokens from 1 to {MAX_TEXT_SIZE}",
     "write a number, as in 800",
 )
-_TOOL = _Rule(
-    lambda v: isinstance(v, str) and _FUNCTION.fullmatch(v) is not None,
-    "a Python function, `package.module:function`",
-    'name the module and the function, as in "tools.search:search"',
-)
-_LEVEL = _Rule(lambda v: v in LINT_LEVELS, "a level", 'write "off", "warning" or "error"')
+_LEVEL = Rule(lambda v: v in LINT_LEVELS, "a level", 'write "off", "warning" or "error"')
 
-_MODEL_KEYS: dict[str, _Rule] = {
-    "model": _TEXT,
-    "url": _Rule(
-        lambda v: isinstance(v, str) and v.startswith(("http://", "https://")),
-        "a URL",
-        'write it with http:// or https://, as in "http://127.0.0.1:8000/v1"',
-    ),
-    "key_env": _Rule(
-        lambda v: isinstance(v, str) and _ENVIRONMENT_NAME.fullmatch(v) is not None,
-        "the name of an environment variable",
-        "name the variable that holds the key; a key itself never stands in this file",
-    ),
-    "path": _TEXT,
+_MODEL_KEYS: dict[str, Rule] = {
+    "model": TEXT,
+    "url": URL,
+    "key_env": KEY_ENV,
+    "path": TEXT,
     "input_price": _PRICE,
     "output_price": _PRICE,
-    "timeout": _Rule(lambda v: _is_number(v) and v > 0, "a number of seconds", "write a number above 0, as in 60"),
-    "context": _Rule(
-        lambda v: _is_count(v) and v >= 256, "a whole number of tokens from 256", "write a number, as in 8192"
+    "timeout": SECONDS,
+    "context": Rule(
+        lambda v: is_count(v) and v >= 256, "a whole number of tokens from 256", "write a number, as in 8192"
     ),
-    "tokenizer": _TEXT,
+    "tokenizer": TEXT,
+    "tool_calls": TRUTH,
 }
 _PRICES = ("input_price", "output_price")
 _EXAMPLES = {
@@ -107,21 +74,21 @@ _EXAMPLES = {
     "output_price": "0.60",
 }
 _MOST = 10**12
-_COUNT = _Rule(
-    lambda v: _is_count(v) and 1 <= v <= _MOST,
+_COUNT = Rule(
+    lambda v: is_count(v) and 1 <= v <= _MOST,
     f"a whole number from 1 to {_MOST}",
     "write a number, as in 100, or leave the line out for no limit",
 )
-_CEILING: dict[str, _Rule] = {
+_CEILING: dict[str, Rule] = {
     "calls": _COUNT,
     "tokens": _COUNT,
-    "usd": _Rule(
-        lambda v: _is_number(v) and v >= 0,
+    "usd": Rule(
+        lambda v: is_number(v) and v >= 0,
         "a number of USD from 0",
         "write a number, as in 0.50; 0 allows only models that cost nothing",
     ),
-    "seconds": _Rule(
-        lambda v: _is_number(v) and v > 0,
+    "seconds": Rule(
+        lambda v: is_number(v) and v > 0,
         "a number of seconds above 0",
         "write a number, as in 60, or leave the line out for no limit",
     ),
@@ -136,8 +103,8 @@ class _Kind(NamedTuple):
 
 
 _KINDS = {
-    "openai": _Kind(("url", "model"), ("key_env", *_PRICES, "timeout", "context", "tokenizer")),
-    "litellm": _Kind(("model",), ("url", "key_env", *_PRICES, "timeout", "context", "tokenizer")),
+    "openai": _Kind(("url", "model"), ("key_env", *_PRICES, "timeout", "context", "tokenizer", "tool_calls")),
+    "litellm": _Kind(("model",), ("url", "key_env", *_PRICES, "timeout", "context", "tokenizer", "tool_calls")),
     "gguf": _Kind(("path",), ("timeout", "context", "tokenizer")),
     "scripted": _Kind(("path",), _PRICES),
 }
@@ -159,7 +126,7 @@ def parse_config(source: Source, path: str, findings: Findings) -> Config:
         prefix = ("tool", "masdsl")
         for part in prefix:
             table = table.get(part) if isinstance(table, dict) else None
-    reader = _Reader(source, path, findings, Places(source.text), prefix)
+    reader = Reader(source, path, findings, Places(source.text), prefix)
     return reader.config(table if isinstance(table, dict) else {})
 
 
@@ -181,7 +148,9 @@ def _lower_first(message: str) -> str:
     return message[:1].lower() + message[1:]
 
 
-class _Reader(NamedTuple):
+class Reader(NamedTuple):
+    """Reads one file: its text, its absolute path, where mistakes go, where its keys stand, and the table it is in."""
+
     source: Source
     path: str
     findings: Findings
@@ -190,17 +159,19 @@ class _Reader(NamedTuple):
 
     def config(self, table: dict[str, Any]) -> Config:
         """Return the configuration of the whole table."""
-        known = ("tiers", "models", "sizes", "tools", "lints", "budget", "allow")
+        known = ("tiers", "models", "sizes", "tools", "mcp", "lints", "budget", "allow")
         for key in table:
             if key not in known:
                 self.unknown((key,), "the configuration", known)
         models = self.models(self.table(table, "models"))
+        servers = self.servers(self.table(table, "mcp"))
         return Config(
             path=self.path,
             tiers=self.tiers(self.table(table, "tiers"), models),
             models=models,
             text_size=self.text_size(self.table(table, "sizes")),
-            tools=self.tools(self.table(table, "tools")),
+            tools=self.tools(self.table(table, "tools"), servers),
+            servers=servers,
             lints=self.lints(self.table(table, "lints")),
             allow=self.allow(self.table(table, "allow")),
             ceiling=self.ceiling(self.table(table, "budget")),
@@ -215,7 +186,7 @@ class _Reader(NamedTuple):
                 self.wrong(
                     where, "a name of small letters, digits and _", "programs write it as in `on fast`", at_key=True
                 )
-            elif self.check(where, model, _TEXT):
+            elif self.check(where, model, TEXT):
                 if "/" not in model and model not in models and model not in BUILT_IN_MODELS:
                     near = nearest(model, (*models, *BUILT_IN_MODELS))
                     self.add(UnknownModel(model, near, span=self.places.value(self.prefix + where)))
@@ -227,7 +198,7 @@ class _Reader(NamedTuple):
         """Return the models that are described well enough to be used."""
         models = {}
         for name, entry in table.items():
-            if self.check(("models", name), entry, _TABLE):
+            if self.check(("models", name), entry, TABLE):
                 model = self.model(name, entry)
                 if model is not None:
                     models[name] = model
@@ -235,10 +206,10 @@ class _Reader(NamedTuple):
 
     def model(self, name: str, entry: dict[str, Any]) -> ModelConfig | None:
         """Return one model, or None when it has no usable kind; other mistakes are findings."""
-        where = ("models", name)
+        where, owner = ("models", name), f"the model `{name}`"
         kind = entry.get("kind")
         if kind is None:
-            self.missing(where, name, "", "kind")
+            self.missing(where, owner, "", "kind", _EXAMPLES["kind"])
             return None
         if kind not in _KINDS:
             kinds = ", ".join(f'"{kind}"' for kind in _KINDS)
@@ -258,14 +229,18 @@ class _Reader(NamedTuple):
                 values[key] = value
         for key in required:
             if key not in entry:
-                self.missing(where, name, kind, key)
+                self.missing(where, owner, kind, key, _EXAMPLES[key])
         for key, other in (_PRICES, _PRICES[::-1]):
             if key in values and other not in entry:
-                self.missing((*where, key), name, kind, other)  # half a price bounds nothing
+                self.missing((*where, key), owner, kind, other, _EXAMPLES[other])  # half a price bounds nothing
         for key in ("path", "tokenizer"):
             if key in values:
-                values[key] = os.path.join(os.path.dirname(self.path), os.path.expanduser(values[key]))
+                values[key] = self.full_path(values[key])
         return ModelConfig(name, kind, **values)
+
+    def full_path(self, path: str) -> str:
+        """Return a path of the file as an absolute one: relative paths start from the file's folder."""
+        return os.path.join(os.path.dirname(self.path), os.path.expanduser(path))
 
     def text_size(self, table: dict[str, Any]) -> int:
         """Return the size of a text without one."""
@@ -288,18 +263,21 @@ class _Reader(NamedTuple):
             self.wrong(("budget", "tokens"), f"at least `calls`, {limits['calls']}", advice)
         return Ceiling(**limits)
 
-    def tools(self, table: dict[str, Any], above: tuple[str, ...] = ()) -> dict[str, str]:
-        """Return the granted tools; `math.add` without quotes, which TOML reads as a table, means the same as with
-        them.
-        """
-        tools: dict[str, str] = {}
-        for name, target in table.items():
-            path = (*above, name)
-            if isinstance(target, dict) and target:
-                tools.update(self.tools(target, path))
-            elif self.check(("tools", *path), target, _TOOL):
-                tools[".".join(path)] = target
-        return tools
+    def tools(self, table: dict[str, Any], servers: Mapping[str, Server]) -> dict[str, Grant]:
+        """Return the granted tools."""
+        if not table:
+            return {}
+        from masdsl.config.tools import read_grants
+
+        return read_grants(self, table, servers)
+
+    def servers(self, table: dict[str, Any]) -> dict[str, Server]:
+        """Return the MCP servers."""
+        if not table:
+            return {}
+        from masdsl.config.tools import read_servers
+
+        return read_servers(self, table)
 
     def lints(self, table: dict[str, Any]) -> dict[str, str]:
         """Return the level of each lint that the file names."""
@@ -325,10 +303,11 @@ class _Reader(NamedTuple):
         return tuple(read_allowances(table, lambda key, *fault: self.wrong(("allow", key), *fault)))
 
     def table(self, table: dict[str, Any], key: str) -> dict[str, Any]:
+        """Return a table inside a table; an empty one where it is left out or is none."""
         value = table.get(key, {})
-        return value if self.check((key,), value, _TABLE) else {}
+        return value if self.check((key,), value, TABLE) else {}
 
-    def check(self, where: tuple[str, ...], value: Any, rule: _Rule) -> bool:
+    def check(self, where: tuple[str, ...], value: Any, rule: Rule) -> bool:
         """Return whether a value obeys its rule, and report where it does not."""
         if rule.holds(value):
             return True
@@ -336,17 +315,21 @@ class _Reader(NamedTuple):
         return False
 
     def wrong(self, where: tuple[str, ...], expected: str, advice: str, *, at_key: bool = False) -> None:
+        """Report a value that is not what it must be."""
         place = self.places.key if at_key else self.places.value
         self.add(WrongConfigValue(_shown(where), expected, advice, span=place(self.prefix + where)))
 
     def unknown(self, where: tuple[str, ...], owner: str, known: tuple[str, ...]) -> None:
+        """Report a key that means nothing in its owner, a table or an entry."""
         near = nearest(where[-1], known)
         self.add(UnknownConfigKey(where[-1], owner, known, near, span=self.places.key(self.prefix + where)))
 
-    def missing(self, where: tuple[str, ...], name: str, kind: str, key: str) -> None:
-        self.add(MissingConfigKey(name, kind, key, _EXAMPLES[key], span=self.places.key(self.prefix + where)))
+    def missing(self, where: tuple[str, ...], owner: str, kind: str, key: str, example: str) -> None:
+        """Report that an owner lacks a key; `example` is a value that it could have."""
+        self.add(MissingConfigKey(owner, kind, key, example, span=self.places.key(self.prefix + where)))
 
     def add(self, diagnostic: Diagnostic) -> None:
+        """Report a finding about the file."""
         self.findings.add(self.source, diagnostic)
 
 

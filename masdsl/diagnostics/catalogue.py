@@ -15,7 +15,7 @@ from masdsl.diagnostics.suggest import nearest
 
 RANGES = {
     "0": ("text, syntax and limits", ("internal", "syntax")),
-    "1": ("names and modules", ("names",)),
+    "1": ("names, modules and tools", ("names", "tools")),
     "2": ("types", ("types",)),
     "3": ("control flow", ("flow",)),
     "4": ("bounds and budgets", ("bounds",)),

@@ -130,9 +130,9 @@ class WrongConfigValue(Diagnostic):
 
 
 class MissingConfigKey(Diagnostic):
-    """A model of the configuration lacks a key that its kind needs.
+    """A model, tool or server of the configuration lacks a key that it needs.
 
-    Why: without it the model cannot be reached, and that should not come out in the middle of a run.
+    Why: without it the thing cannot be used, and that should not come out in the middle of a run.
 
     Bad:
         mas 1
@@ -155,14 +155,13 @@ class MissingConfigKey(Diagnostic):
     """
 
     code = "MAS504"
-    model: str
+    owner: str
     kind: str
     key: str
     example: str
 
     def title(self) -> str:
-        which = f"the model `{self.model}`" + (f" of kind `{self.kind}`" if self.kind else "")
-        return f"{which} has no `{self.key}`"
+        return f"{self.owner}{f' of kind `{self.kind}`' if self.kind else ''} has no `{self.key}`"
 
     def label(self) -> str:
         return f"`{self.key}` is missing"

@@ -626,34 +626,3 @@ class UnknownTier(Diagnostic):
 
     def fix(self) -> Fix | None:
         return near_fix(self.name, self.near, self.span)
-
-
-class ToolNotGranted(Diagnostic):
-    """A tool is declared that the host has not granted to the program.
-
-    Why: a program cannot name Python, a file or a URL. What it can touch is what the configuration grants by name.
-
-    Bad:
-        mas 1
-        tool shell(command) -> text from "os.shell"
-        flow main(command) -> text { return shell(command) }
-
-    Good:
-        mas 1
-        flow main(command) -> text { return command }
-    """
-
-    code = "MAS121"
-    source_name: str
-    granted: tuple[str, ...]
-    near: str | None
-
-    def title(self) -> str:
-        return f'the tool "{self.source_name}" is not granted'
-
-    def label(self) -> str:
-        return "no such grant"
-
-    def help(self) -> str:
-        grant = f'"{self.source_name}" = "package.module:function"'
-        return _near(self.near, f"grant it in mas.toml, under [tools]: {grant}")

@@ -18,7 +18,6 @@ from masdsl.runtime.session import Step
 from masdsl.runtime.shapes import plain
 from masdsl.runtime.stand_in import StandInModel
 from masdsl.runtime.turns import Conversation, messages_of, take_turn
-from masdsl.runtime.using import tool_seconds
 from masdsl.sizes import agent_seconds
 
 
@@ -33,7 +32,7 @@ def ask(step: Step, agent: Agent[Any], values: Mapping[str, object]) -> Awaitabl
         model = step.session.model_of(agent) if stand_in is None else StandInModel(stand_in, values)
     except ModelError as error:
         raise step.failed(error.detail) from None
-    longest_tool = max(map(tool_seconds, agent.tools), default=0.0)
+    longest_tool = max((tool.seconds for tool in agent.tools), default=0.0)
     seconds = agent_seconds(agent.timeout, agent.retries, agent.steps, longest_tool)
     talk = Conversation(
         step, agent, model, asyncio.get_running_loop().time() + seconds, seconds, saved_tokens(agent, model)

@@ -1,11 +1,9 @@
-"""What a configuration grants to programs: Python functions by the names that they use, and how much they may spend."""
+"""What a configuration grants to programs: tools by the names that they use, and how much they may spend."""
 
 from __future__ import annotations
 
-import importlib
 import os
-import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from masdsl.config import Config, load_config
@@ -13,6 +11,9 @@ from masdsl.diagnostics.base import Findings
 from masdsl.runtime.failures import StepFailed
 from masdsl.runtime.meter import Limits
 from masdsl.runtime.tool import Tool, ToolFunction
+from masdsl.tools.base import ToolUnusable, is_offer
+from masdsl.tools.connections import Connections
+from masdsl.tools.granting import granted, mismatches
 
 
 class ConfigFault(Exception):
@@ -36,44 +37,53 @@ def ceiling_of(config: Config) -> Limits | None:
     return None if limits == Limits() else limits
 
 
-class ToolMissing(Exception):
-    """What a configuration names as a tool cannot be imported, or is no function; the text says why."""
+class HostTools:
+    """What a configuration grants, for one run.
 
-
-def configured_tools(tools: Iterable[Tool[Any]], config: Config | None = None) -> dict[str, ToolFunction]:
-    """Return the granted functions of those tools that the configuration grants.
-
-    Without `config`, the nearest `mas.toml` upwards from the working folder counts. Raises StepFailed for a function
-    that cannot be imported, ConfigFault.
+    Without `config`, the nearest `mas.toml` upwards from the working folder counts. Connections are made when they are
+    needed, and closed with `close`.
     """
-    if config is None:
-        config = current_config()
-    granted: dict[str, ToolFunction] = {}
-    for tool in tools:
-        target = config.tools.get(tool.granted_as)
-        if target is not None:
+
+    def __init__(self, config: Config | None = None) -> None:
+        self._config = config
+        self._connections: Connections | None = None
+
+    def of(self, tools: Iterable[Tool[Any]]) -> dict[str, ToolFunction]:
+        """Return what is granted for those tools that the configuration grants.
+
+        Raises StepFailed for what cannot be used here, and for a declaration that differs from what is granted;
+        ConfigFault.
+        """
+        found: dict[str, ToolFunction] = {}
+        for tool in tools:
+            if self._config is None:
+                self._config = current_config()
+            grant = self._config.tools.get(tool.granted_as)
+            if grant is None:
+                continue
+            if self._connections is None:
+                self._connections = Connections(self._config.servers)
             try:
-                granted[tool.granted_as] = import_tool(target, config.folder())
-            except ToolMissing as error:
-                raise StepFailed(f"tool {tool.name}", str(error)) from error
-    return granted
+                given = found.get(tool.granted_as) or granted(grant, self._config, self._connections)
+            except ToolUnusable as unusable:
+                raise StepFailed(f"tool {tool.name}", str(unusable)) from unusable
+            for one in mismatches(given, tool.declared):
+                raise StepFailed(f"tool {tool.name}", f"it {one.problem}; {one.advice}")
+            found[tool.granted_as] = given
+        return found
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._connections is not None:
+            await self._connections.close()
 
 
-def import_tool(target: str, folder: str | None = None) -> ToolFunction:
-    """Return the function that `package.module:function` names.
-
-    Modules are looked for in `folder` first, if there is one, then where Python looks for them. Raises ToolMissing.
-    """
-    module_name, _, name = target.partition(":")
-    if folder is not None and folder not in sys.path:
-        sys.path.insert(0, folder)
-    try:
-        found: Any = importlib.import_module(module_name)
-        for part in name.split("."):
-            found = getattr(found, part)
-    except Exception as error:  # a module may raise anything while it is imported
-        raise ToolMissing(f"`{target}` cannot be imported: {type(error).__name__}: {error}") from error
-    if not callable(found):
-        raise ToolMissing(f"`{target}` is a {type(found).__name__}, not a function")
-    function: ToolFunction = found
-    return function
+async def open_tools(tools: Iterable[Tool[Any]], given: Mapping[str, ToolFunction]) -> None:
+    """Make ready what the uses of tools need. Raises StepFailed, before anything is paid, for what cannot be used."""
+    for tool in tools:
+        offer = given[tool.granted_as]
+        if is_offer(offer):
+            try:
+                await offer.open(tool.declared)
+            except ToolUnusable as unusable:
+                raise StepFailed(f"tool {tool.name}", f'"{tool.granted_as}": {unusable}') from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Container, Coroutine, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from masdsl.journal.base import OpenRun
 from masdsl.runtime.agent import Agent
@@ -30,6 +30,10 @@ from masdsl.runtime.run import FlowFunction, FlowShape, Run, flow_name, flow_sha
 from masdsl.runtime.session import Scope, Session, ShouldStop, StandIn
 from masdsl.runtime.shapes import fit, plain
 from masdsl.runtime.tool import Tool, ToolFunction
+from masdsl.tools.base import is_offer
+
+if TYPE_CHECKING:
+    from masdsl.runtime.granted import HostTools
 
 Models: TypeAlias = "ModelResolver | Mapping[str, ChatModel] | ChatModel"
 """Where models come from: a resolver, models by the names of tiers (or of models), or one model for every agent."""
@@ -140,13 +144,17 @@ class Program:
         root = Run(session, session.innermost, Scope(), flow, ())
         value: Any = None
         failure: StepFailed | None = None
+        host = None
         try:
             if session.recording is not None:
                 await session.recording.begin()
             if not replay_only:
-                if tools is None:
-                    session.tools = self._configured_tools()
-                self._check_grants(session.tools)
+                if tools is None and self.tools:
+                    from masdsl.runtime.granted import HostTools
+
+                    host = HostTools()
+                    session.tools = self._configured_tools(host)
+                await self._check_grants(session.tools)
             value = await run_flow(root, flow, function, values)
         except StepFailed as failed:
             failure = failed
@@ -155,6 +163,8 @@ class Program:
             raise
         finally:
             session.alarm.close()
+            if host is not None:
+                await host.close()
             for model in session.opened_models():
                 with suppress(ModelError, OSError):
                     await model.close()
@@ -182,21 +192,23 @@ class Program:
             raise InputError(f"{self.name} has no flow `{name}`; it has {', '.join(self.flows) or 'none'}")
         return function
 
-    def _configured_tools(self) -> dict[str, ToolFunction]:
-        if not self.tools:
-            return {}
-        from masdsl.runtime.granted import ConfigFault, configured_tools
+    def _configured_tools(self, host: HostTools) -> dict[str, ToolFunction]:
+        from masdsl.runtime.granted import ConfigFault
 
         try:
-            return configured_tools(self.tools.values())
+            return host.of(self.tools.values())
         except ConfigFault as fault:
             raise StepFailed(f"tool {next(iter(self.tools))}", str(fault)) from None
 
-    def _check_grants(self, granted: Mapping[str, ToolFunction]) -> None:
-        """Refuse to begin, before anything is paid, when a tool is not granted."""
+    async def _check_grants(self, granted: Mapping[str, ToolFunction]) -> None:
+        """Refuse to begin, before anything is paid, when a tool is not granted or cannot be used."""
         for tool in self.tools.values():
             if tool.granted_as not in granted:
                 raise StepFailed(f"tool {tool.name}", f'the host does not grant "{tool.granted_as}"')
+        if any(map(is_offer, granted.values())):
+            from masdsl.runtime.granted import open_tools
+
+            await open_tools(self.tools.values(), granted)
 
 
 def _configured_ceiling() -> Limits | None:

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Generic, TypeAlias, TypeVar, overload
+from typing import Any, Generic, TypeAlias, TypeVar, overload
 
 from masdsl.runtime.agent import MISSING, Parameters
-from masdsl.runtime.shapes import Shape, fit, plain, shape_of
+from masdsl.runtime.shapes import Shape, fit, plain, shape_of, type_of
 from masdsl.runtime.threads import in_thread
+from masdsl.sizes import TOOL_SECONDS
+from masdsl.tools.base import IDEMPOTENCY_KEY, Declared, Offer, is_offer
 
 T_co = TypeVar("T_co", covariant=True)
 
-ToolFunction: TypeAlias = Callable[..., Any]
-"""A host's function: gets the inputs by name as JSON data, returns (or resolves to) what fits the declared type."""
-
-
-IDEMPOTENCY_KEY: Final = "idempotency_key"
-"""The parameter by which a host's function gets a text that is the same whenever the same use is meant."""
+ToolFunction: TypeAlias = "Callable[..., Any] | Offer"
+"""A host's function: gets the inputs by name as JSON data, returns (or resolves to) what fits the declared type. Or an
+offer of one, whose function depends on how the tool is declared."""
 
 
 class Tool(Generic[T_co]):
@@ -80,6 +79,34 @@ class Tool(Generic[T_co]):
         self.returns: Shape = shape_of(returns)
         self.default = default if default is MISSING else fit(default, self.returns).value
         self.hash: bytes | None = None  # of this declaration (`hashes.tool_hash`)
+        self._used: tuple[Offer, Callable[..., Any]] | None = None
+
+    @property
+    def declared(self) -> Declared:
+        """The declaration, as what is granted is compared with it."""
+        return Declared(
+            name=self.name,
+            granted_as=self.granted_as,
+            inputs={name: type_of(shape) for name, shape in self.parameters.shapes.items()},
+            optional=frozenset(self.parameters.defaults),
+            returns=type_of(self.returns),
+            effect=self.effect,
+            timeout=self.seconds,
+        )
+
+    @property
+    def seconds(self) -> float:
+        """How long a use may take."""
+        return TOOL_SECONDS if self.timeout is None else self.timeout
+
+    def function_of(self, given: ToolFunction) -> Callable[..., Any]:
+        """Return what is called to use the tool, of what the host gives for it."""
+        if not is_offer(given):
+            function: Any = given
+            return function  # type: ignore[no-any-return]
+        if self._used is None or self._used[0] is not given:
+            self._used = given, given.function(self.declared)
+        return self._used[1]
 
     @property
     def has_default(self) -> bool:
@@ -90,7 +117,7 @@ class Tool(Generic[T_co]):
         return f"<tool {self.name}>"
 
 
-async def call_function(function: ToolFunction, inputs: Mapping[str, object], key: str | None = None) -> Any:
+async def call_function(function: Callable[..., Any], inputs: Mapping[str, object], key: str | None = None) -> Any:
     """Call a host's function with plain data: a coroutine function here, any other in a thread of its own.
 
     `key` is passed to a function that has a parameter `idempotency_key`, unless that is an input of the tool.
@@ -104,7 +131,7 @@ async def call_function(function: ToolFunction, inputs: Mapping[str, object], ke
     return await value if inspect.isawaitable(value) else value
 
 
-def _takes_key(function: ToolFunction) -> bool:
+def _takes_key(function: Callable[..., Any]) -> bool:
     try:
         parameter = inspect.signature(function).parameters.get(IDEMPOTENCY_KEY)
     except (TypeError, ValueError):  # a function of C need not say what it takes

@@ -7,7 +7,6 @@ from collections.abc import Coroutine, Mapping
 from functools import partial
 from typing import Any
 
-from masdsl import sizes
 from masdsl.runtime.failures import ShapeError, StepFailed
 from masdsl.runtime.hashes import idempotency_key
 from masdsl.runtime.meter import LEAST_SECONDS, Claim, Cost
@@ -16,6 +15,7 @@ from masdsl.runtime.shapes import fit
 from masdsl.runtime.stepping import take_step
 from masdsl.runtime.text import brief
 from masdsl.runtime.tool import Tool, call_function
+from masdsl.tools.base import ToolFault, ToolUnusable
 
 
 def use_tool(
@@ -38,8 +38,8 @@ async def _call(step: Step, tool: Tool[Any], inputs: Mapping[str, object], until
         if entry.standing.doubt is not None:
             raise step.failed("its effect may have happened already: the run was broken off while it was under way")
         entry.check_may_call(step.address, f"a use of the tool `{tool.name}`")
-    function = step.session.tools.get(tool.granted_as)
-    if function is None:
+    given = step.session.tools.get(tool.granted_as)
+    if given is None:
         raise step.failed(f'the host does not grant "{tool.granted_as}"')
     loop = asyncio.get_running_loop()
     reservation = await step.meter.reserve(Claim(step.address, Cost(), "", 0), until)
@@ -56,11 +56,13 @@ async def _call(step: Step, tool: Tool[Any], inputs: Mapping[str, object], until
         if entry is not None and key is not None:
             await entry.intend_use(key)
         try:
-            result = await step.session.alarm.bounded(call_function(function, inputs, key), seconds)
+            result = await step.session.alarm.bounded(call_function(tool.function_of(given), inputs, key), seconds)
         except TimeoutError:
             detail = f"no result within {seconds:g} s{used_up and f': {used_up}'}"
         except StepFailed as failure:
             detail = failure.reason
+        except (ToolFault, ToolUnusable) as fault:
+            detail = brief(str(fault), 300)
         except Exception as error:  # a host's function may raise anything
             detail = f"{type(error).__name__}: {brief(str(error), 300)}".removesuffix(": ")
         if detail:
@@ -84,15 +86,10 @@ async def _call(step: Step, tool: Tool[Any], inputs: Mapping[str, object], until
 def _time_for(step: Step, tool: Tool[Any], until: float | None) -> tuple[float, str]:
     """Return how many seconds a tool may take now, and what to say when they are used up and were not its own."""
     now = asyncio.get_running_loop().time()
-    own = tool_seconds(tool)
+    own = tool.seconds
     ends = [(own, "" if own else "it has a timeout of 0 s")]
     if until is not None:
         ends.append((until - now, "the time of the agent that uses it is used up"))
     if step.meter.deadline is not None:
         ends.append((step.meter.deadline - now, step.meter.time_is_up))
     return min(ends, key=lambda end: end[0])
-
-
-def tool_seconds(tool: Tool[Any]) -> float:
-    """Return how long a call of a tool may take."""
-    return sizes.TOOL_SECONDS if tool.timeout is None else tool.timeout

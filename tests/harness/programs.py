@@ -7,10 +7,16 @@ from pathlib import Path
 
 from masdsl import pipeline
 from masdsl.check.program import Program
+from masdsl.config import Grant
 from masdsl.diagnostics.base import Finding
 from masdsl.diagnostics.render import render_text
 from masdsl.source import Source
 from masdsl.testing import run_tests
+
+
+def granted(*names: str) -> dict[str, Grant]:
+    """The grants of a configuration in which Python functions are behind these names."""
+    return {name: Grant("python", function=f"tests:{name}") for name in names}
 
 
 def write(folder: Path, text: str, files: Mapping[str, str] | None = None, config: str | None = None) -> Path:

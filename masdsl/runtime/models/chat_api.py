@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal, NamedTuple, TypeAlias
 
+from masdsl.redaction import Secret, one_line
 from masdsl.runtime.models.base import ErrorKind, ModelError, Reply, Request
 from masdsl.runtime.models.envelope import Envelope, envelope_of
-from masdsl.runtime.models.keys import Secret, one_line
 
 MAX_BODY_BYTES = 1024 * 1024
 DEFAULT_TIMEOUT = 120.0

@@ -21,9 +21,9 @@ from dataclasses import dataclass, field
 from importlib import util
 from typing import Any, Final, NamedTuple
 
+from masdsl.redaction import one_line
 from masdsl.runtime.models.base import ModelError
 from masdsl.runtime.models.constraints import llguidance_grammar
-from masdsl.runtime.models.keys import one_line
 
 PROMPT_BLOCK: Final = 128
 """Tokens of a prompt that are read at once: about a second of work on a slow core, and the longest wait for an end."""

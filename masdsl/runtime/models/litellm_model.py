@@ -20,6 +20,7 @@ from typing import Any
 
 from masdsl import pricing
 from masdsl.money import usd_per_million
+from masdsl.redaction import Secret, one_line
 from masdsl.runtime.models.base import ModelError, Price, Reply, Request
 from masdsl.runtime.models.body_cap import limit_bodies, room_for
 from masdsl.runtime.models.chat_api import (
@@ -31,7 +32,7 @@ from masdsl.runtime.models.chat_api import (
     reply_of,
     retry_after,
 )
-from masdsl.runtime.models.keys import Secret, ambient_secrets, one_line, secret_from
+from masdsl.runtime.models.keys import ambient_secrets, secret_from
 from masdsl.runtime.threads import in_thread
 
 STOLE_CREDENTIALS = ("1.82.7", "1.82.8")

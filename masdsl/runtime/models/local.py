@@ -13,11 +13,11 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from masdsl.redaction import Secret
 from masdsl.runtime.models.base import ModelError, Price, Reply, Request
 from masdsl.runtime.models.chat_api import DEFAULT_TIMEOUT, clean_text, reply_of
 from masdsl.runtime.models.constraints import constraint_of
 from masdsl.runtime.models.engine import EngineKey, engine_of
-from masdsl.runtime.models.keys import Secret
 from masdsl.runtime.threads import in_thread
 
 DEFAULT_CONTEXT: Final = 4096

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
+from masdsl.redaction import Secret, one_line
 from masdsl.runtime.models.base import ModelError, Price, Reply, Request
 from masdsl.runtime.models.chat_api import (
     DEFAULT_TIMEOUT,
@@ -24,7 +25,7 @@ from masdsl.runtime.models.chat_api import (
     reply_of,
     retry_after,
 )
-from masdsl.runtime.models.keys import Secret, one_line, secret_from
+from masdsl.runtime.models.keys import secret_from
 
 if TYPE_CHECKING:
     import httpx

@@ -1,0 +1,169 @@
+"""MAS12x: tools, and what the configuration grants."""
+
+from __future__ import annotations
+
+from masdsl.diagnostics.base import Diagnostic, Fix
+from masdsl.diagnostics.suggest import near_fix
+
+_USUAL = {
+    "sandbox.python": '"sandbox"',
+    "math.calculate": '"calculator"',
+    "docs.search": '{ kind = "search", path = "corpus" }',
+    "docs.read": '{ kind = "read", path = "corpus" }',
+    "web.get": '{ kind = "http", allow = ["docs.python.org"] }',
+}
+"""What is usually granted under these names; the paths and hosts are examples."""
+
+
+class ToolNotGranted(Diagnostic):
+    """A tool is declared that the host has not granted to the program.
+
+    Why: a program cannot name Python, a file or a URL. What it can touch is what the configuration grants by name: a
+    Python function, a built-in tool, a tool of an MCP server. Where the tool is passed by the Python program around it
+    (`masdsl.load(.., tools={..})`), `"host"` says so, and a check without that program is content.
+
+    Bad:
+        mas 1
+        tool calculate(expression) -> float from "math.calculate"
+        flow main(sum) -> float { return calculate(sum) }
+
+    Good:
+        mas 1
+        tool calculate(expression) -> float from "math.calculate"
+        flow main(sum) -> float { return calculate(sum) }
+
+    File mas.toml:
+        [tools]
+        "math.calculate" = "calculator"
+    """
+
+    code = "MAS121"
+    source_name: str
+    granted: tuple[str, ...]
+    near: str | None
+    table: str
+    """The table's name in the file that counts, with the file: `[tools] of mas.toml`."""
+
+    def title(self) -> str:
+        return f'the tool "{self.source_name}" is not granted'
+
+    def label(self) -> str:
+        return "no such grant"
+
+    def help(self) -> str:
+        if self.near:
+            return f'did you mean "{self.near}"?'
+        return f'grant it under {self.table}: "{self.source_name}" = {usual_grant(self.source_name)}'
+
+    def fix(self) -> Fix | None:
+        return near_fix(self.source_name, self.near, self.span, written=f'"{self.near}"')
+
+
+def usual_grant(name: str) -> str:
+    """Return what a configuration would usually say behind the name of a tool and `=`, in TOML."""
+    return _USUAL.get(name, '"package.module:function"')
+
+
+class ToolDiffers(Diagnostic):
+    """A tool is declared otherwise than what is granted under its name.
+
+    Why: a wrong name of an input or a wrong type would come out in the middle of a run, after models were paid.
+    Built-in tools are compared whenever a program is checked, Python functions when it is loaded to be run, MCP servers
+    when they are connected; `mas tools --check` compares all of them.
+
+    Bad:
+        mas 1
+        tool search(question) -> text(60)[5] from "docs.search"
+        flow main(question) -> text(60)[5] { return search(question) }
+
+    File mas.toml:
+        [tools]
+        "docs.search" = { kind = "search", path = "corpus" }
+
+    Good:
+        mas 1
+        tool search(query) -> text(60)[5] from "docs.search"
+        flow main(question) -> text(60)[5] { return search(question) }
+
+    File mas.toml:
+        [tools]
+        "docs.search" = { kind = "search", path = "corpus" }
+    """
+
+    code = "MAS122"
+    name: str
+    target: str
+    problem: str
+    advice: str
+
+    def title(self) -> str:
+        return f"the tool `{self.name}` {self.problem}"
+
+    def label(self) -> str:
+        return f"granted is {self.target}"
+
+    def help(self) -> str:
+        return self.advice
+
+
+class HiddenEffect(Diagnostic):
+    """A tool that the host marks as one that changes the world is declared without `effect`.
+
+    Why: uses of a tool with an effect keep their order, are never made again after a run was broken off, and are out of
+    reach of patches from strangers. A program that hides the effect would lose all of that.
+
+    Bad:
+        mas 1
+        tool order(item) -> bool from "shop.order"
+        flow main(item) -> bool { return order(item) }
+
+    File mas.toml:
+        [tools]
+        "shop.order" = { kind = "python", function = "shop:order", effect = true }
+
+    Good:
+        mas 1
+        tool order(item) -> bool from "shop.order" effect
+        flow main(item) -> bool { return order(item) }
+
+    File mas.toml:
+        [tools]
+        "shop.order" = { kind = "python", function = "shop:order", effect = true }
+    """
+
+    code = "MAS123"
+    name: str
+    granted_as: str
+
+    def title(self) -> str:
+        return (
+            f'the host says that "{self.granted_as}" changes the world, and `{self.name}` is declared without `effect`'
+        )
+
+    def label(self) -> str:
+        return "declared as harmless"
+
+    def help(self) -> str:
+        return 'write `effect` behind `from "..."`'
+
+
+class ToolCannotBeUsed(Diagnostic):
+    """What is granted under a tool's name cannot be used on this machine.
+
+    Why: it is looked for before a run begins, so that nothing is paid for in vain: a Python module that cannot be
+    imported, a corpus that cannot be read, an MCP server that does not answer.
+    """
+
+    code = "MAS124"
+    name: str
+    target: str
+    reason: str
+
+    def title(self) -> str:
+        return f"the tool `{self.name}` cannot be used: {self.reason}"
+
+    def label(self) -> str:
+        return f"granted is {self.target}"
+
+    def help(self) -> str:
+        return "mend what is granted, or its entry under [tools] of the configuration"
