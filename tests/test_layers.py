@@ -40,7 +40,7 @@ ALLOWED: dict[str, set[str]] = {
     "config": FRONT,
     "pricing": BASE | {"config"},
     "syntax": FRONT,
-    "tools": FRONT | {"config"},
+    "tools": FRONT | {"config", "sandbox"},
     "check": FRONT | {"config", "syntax", "tools"},
     "bounds": BASE | {"check", "config", "diagnostics", "pricing", "tokenizers"},
     "lower": BASE | {"check"},
@@ -83,7 +83,8 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "psycopg": ("masdsl.journal.postgres",),
 }
 
-HEAVY = ("litellm", "mcp", "httpx", "sqlite3", "openai", "torch", "transformers", "trl", "pydantic", "tokenizers", "xllamacpp")
+HEAVY = ("litellm", "mcp", "httpx", "sqlite3")
+HEAVY += ("openai", "torch", "transformers", "trl", "pydantic", "tokenizers", "xllamacpp")
 
 
 def _modules() -> Iterator[tuple[str, Path]]:

@@ -2,8 +2,98 @@
 
 from __future__ import annotations
 
-from typing import Final
+import json
+from collections.abc import Callable
+from typing import Any, Final
 
-LONGEST_SECONDS: Final = 10.0
-"""A program is stopped after so many seconds, or after the tool's own `timeout`, if that is shorter."""
-_MARGIN: Final = 0.5  # of the tool's time is kept to tell what happened
+from masdsl.sandbox import Limits, Result, SandboxRefused, ladder, run_python, tier
+from masdsl.tools.base import Declared, ToolFault, ToolUnusable, required_type
+from masdsl.tools.builtin import BuiltIn, shaped
+from masdsl.types import Optional, Record, Text, Type
+
+MARGIN_SECONDS: Final = 1.0
+"""Of the tool's time, so much is kept for starting the program and for telling what became of it."""
+_DEFAULT: Final = Limits()
+
+
+def code_runner() -> BuiltIn:
+    """Return the tool that runs Python. It is stopped after 10 seconds, or 1 before the tool's own `timeout`."""
+
+    def make(declared: Declared) -> Callable[..., Any]:
+        limits = _limits(declared.timeout)
+        wanted = required_type(declared.returns)
+
+        async def run(
+            code: str | None,
+            tests: str | None = None,
+            entry: str | None = None,
+            arguments: str | None = None,
+            input: str | None = None,
+        ) -> object:
+            try:
+                done = await run_python(
+                    code or "",
+                    entry_point=entry or None,
+                    arguments=_arguments(arguments),
+                    tests=tests or None,
+                    stdin=input or "",
+                    limits=limits,
+                )
+            except SandboxRefused as refused:
+                raise ToolUnusable(str(refused)) from None
+            return shaped("sandbox", declared, _fields(done, wanted))
+
+        return run
+
+    return BuiltIn("sandbox", make, _usable)
+
+
+def _usable() -> None:
+    """Raise ToolUnusable where no tier of the sandbox works on this machine."""
+    if tier() is None:
+        reasons = "; ".join(f"{rung.name}: {rung.reason}" for rung in ladder())
+        raise ToolUnusable(f"no sandbox works on this machine ({reasons}); see: mas sandbox")
+
+
+def _limits(seconds: float) -> Limits:
+    wall = min(_DEFAULT.seconds, max(seconds - MARGIN_SECONDS, seconds / 2))
+    return _DEFAULT._replace(seconds=wall)
+
+
+def _arguments(text: str | None) -> list[Any]:
+    if not text or not text.strip():
+        return []
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        raise ToolFault('`arguments` is no JSON: write a list, as in [1, "two"]') from None
+    if not isinstance(found, list):
+        raise ToolFault('`arguments` is no list: write one, as in [1, "two"]')
+    return found
+
+
+def _fields(done: Result, wanted: Type) -> dict[str, object]:
+    """Return what a program did as the fields of the tool's result."""
+    lines = done.error.message.strip().splitlines() if done.error is not None else []
+    return {
+        "passed": done.ok,
+        "log": done.log,
+        "output": done.stdout,
+        "value": _value(done, wanted.field("value") if isinstance(wanted, Record) else None),
+        "error": lines[-1] if lines else "",
+    }
+
+
+def _value(done: Result, declared: Type | None) -> object:
+    """Return the value of the function that was called: JSON where text is declared, else as it is.
+
+    Without one, or where the program failed, it is none, or an empty text.
+    """
+    inner = None if declared is None else required_type(declared)
+    if isinstance(inner, Text):
+        if done.value is None:
+            return ""
+        return done.value if isinstance(done.value, str) else json.dumps(done.value, ensure_ascii=False)
+    if done.value is None and declared is not None and not isinstance(declared, Optional):
+        raise ToolFault(done.error.message if done.error is not None else "the program gave no value")
+    return done.value

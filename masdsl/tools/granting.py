@@ -44,6 +44,10 @@ def granted(grant: Grant, config: Config, connections: Connections) -> Granted:
             from masdsl.tools.http import http_reader
 
             return http_reader(grant.allow, private=grant.private, most_bytes=grant.bytes)
+        case "sandbox":
+            from masdsl.tools.code import code_runner
+
+            return code_runner()
     raise ToolUnusable(f"there is no kind of tool `{grant.kind}`")
 
 

@@ -1,0 +1,96 @@
+"""The tool `sandbox`: what a program did, in the fields that a declaration asks for."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from masdsl import sandbox
+from masdsl.tools import code
+from masdsl.tools.base import Declared, ToolFault, ToolUnusable
+from masdsl.tools.code import code_runner
+from masdsl.types import Bool, Float, Int, List, Optional, Record, Text, Type
+
+needs_sandbox = pytest.mark.skipif(sandbox.tier() is None, reason="no tier of the sandbox works on this machine")
+RESULT = Record(
+    None,
+    "",
+    (
+        ("passed", Bool()),
+        ("log", Text(90)),
+        ("output", Text(90)),
+        ("value", Text(90)),
+        ("error", Optional(Text(60))),
+    ),
+)
+
+
+def run(returns: Type = RESULT, timeout: float = 30.0, **inputs: Any) -> Any:
+    declared = Declared("run", "sandbox.python", {}, frozenset(), returns, False, timeout)
+    return asyncio.run(code_runner().function(declared)(**inputs))
+
+
+@needs_sandbox
+def test_what_a_program_did_is_told_in_the_fields_that_are_declared() -> None:
+    done = run(code="print('hi')")
+    assert done == {"passed": True, "log": done["log"], "output": "hi\n", "value": "", "error": None}
+    assert "hi" in done["log"]
+    failed = run(code="print('before')\n1 / 0")
+    assert (failed["passed"], failed["output"]) == (False, "before\n")
+    assert "ZeroDivisionError" in failed["error"] and "ZeroDivisionError" in failed["log"]
+    assert "hi" in run(Text(90), code="print('hi')")
+    assert run(Record(None, "", (("passed", Bool()),)), code="1") == {"passed": True}
+
+
+@needs_sandbox
+def test_a_function_of_the_program_gives_a_value_of_the_declared_type() -> None:
+    program = "def double(x):\n    return x * 2\n\ndef nothing():\n    return None\n"
+
+    def value(kind: Type, entry: str = "double", arguments: str = "[4]") -> Any:
+        returns = Record(None, "", (("value", kind), ("passed", Bool())))
+        return run(returns, code=program, entry=entry, arguments=arguments)["value"]
+
+    assert value(Int()) == value(Float()) == 8
+    assert value(Text(9)) == "8"
+    assert value(Text(9), arguments='["a"]') == "aa"
+    assert value(Text(9), arguments="[[1]]") == "[1, 1]"
+    assert value(List(Int(), 0, 5), arguments="[[1]]") == [1, 1]
+    assert value(Optional(Int()), entry="nothing", arguments="") is None
+    assert value(Optional(Int()), entry="missing") is None
+    with pytest.raises(ToolFault, match="missing"):
+        value(Int(), entry="missing")
+    for arguments in ("{}", "nonsense"):
+        with pytest.raises(ToolFault, match="write (a list|one), as in"):
+            value(Int(), arguments=arguments)
+
+
+@needs_sandbox
+def test_tests_run_after_the_program_and_input_is_read() -> None:
+    program = "def add(a, b):\n    return a + b\n"
+    assert run(code=program, tests="assert add(1, 2) == 3")["passed"] is True
+    failed = run(code=program, tests="assert add(1, 2) == 4")
+    assert failed["passed"] is False
+    assert "add(1, 2) == 4" in failed["log"]
+    assert run(code="print(input())", input="line")["output"] == "line\n"
+
+
+@needs_sandbox
+def test_a_program_is_stopped_before_the_time_of_the_tool() -> None:
+    done = run(code="while True: pass", timeout=1.5)
+    assert done["passed"] is False
+    assert done["error"]
+
+
+def test_limits_leave_time_to_tell_what_happened() -> None:
+    assert code._limits(60.0).seconds == 10.0
+    assert code._limits(5.0).seconds == 4.0
+    assert code._limits(1.0).seconds == 0.5
+
+
+def test_where_no_tier_works_the_run_does_not_begin(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(code, "tier", lambda: None)
+    monkeypatch.setattr(code, "ladder", lambda: (sandbox.Rung("lockdown", False, "no Landlock", (), 0.0),))
+    with pytest.raises(ToolUnusable, match=r"no sandbox works on this machine \(lockdown: no Landlock\)"):
+        code_runner().check()
