@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from statistics import median
 from typing import Any, Final, NamedTuple
@@ -48,6 +49,7 @@ def programs() -> list[Path]:
     return sorted(POOL.glob("*.mas"))
 
 
+@cache
 def system(path: Path) -> System:
     """Return what the table says about a program; raise ValueError for one with errors."""
     findings = Findings()
