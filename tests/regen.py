@@ -77,6 +77,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "limits": limits,
     "mas --help": command_line,
     "pool": pool.table,
+    "frameworks": pool.frameworks,
 }
 _PART = re.compile(
     r"(<!-- (?P<name>[^:>]+): begin \(python -m tests\.regen\) -->\n)(.*?)(<!-- (?P=name): end -->)", re.DOTALL

@@ -13,7 +13,7 @@ from masdsl.source import Source
 from masdsl.syntax import ast
 from masdsl.syntax.parse import parse_program
 from tests.harness import pool
-from tests.harness.pool_python import counts, measured, origins
+from tests.harness.pool_python import FRAMEWORKS, counts, measured, origins
 from tests.regen import changes
 
 PROGRAMS = pool.programs()
@@ -31,6 +31,7 @@ def test_every_program_has_an_origin_and_every_origin_a_program() -> None:
 
 def test_every_original_with_python_is_measured() -> None:
     assert sorted(counts()) == sorted(name for name, origin in origins().items() if origin.python)
+    assert sorted(counts("frameworks")) == sorted(origins(FRAMEWORKS))
 
 
 def test_the_table_shows_what_is_computed() -> None:

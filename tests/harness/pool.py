@@ -24,10 +24,11 @@ from masdsl.syntax.canonical import program_hash
 from masdsl.syntax.parse import parse_program
 from masdsl.syntax.print import print_program
 from tests.harness import gpt_tokens
-from tests.harness.pool_python import POOL, Count, Origin, counts, is_prose, origins
+from tests.harness.pool_python import FRAMEWORKS, POOL, ROOT, Count, Origin, counts, is_prose, origins
 
 REFERENCE: Final = "openai/gpt-4o-mini"
 """The model whose price the USD of the table are for."""
+STD: Final = ROOT / "stdlib"
 _TAGS: Final = re.compile(r"(\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\})", re.DOTALL)
 _DOC: Final = re.compile(r"(?:^##.*\n)+(?=flow main\b)", re.MULTILINE)
 
@@ -133,6 +134,15 @@ def table() -> str:
     notes = [f"- {name}: {one.left_out}" for name, one in sorted(known.items()) if one.left_out]
     below = ["", "Not counted either, as nothing here stands for it:", "", *notes] if notes else []
     return "\n".join([head, line, *rows, "", _summary(ratios, len(rows)), *below])
+
+
+def frameworks() -> str:
+    """Return the table of what both sides rest on, in Markdown: the standard library, and the originals' frameworks."""
+    known, measured = origins(FRAMEWORKS), counts("frameworks")
+    std = [size(_parsed(path.name, path.read_text(encoding="utf-8"))) for path in sorted(STD.glob("*.mas"))]
+    rows = [f"| masdsl: the standard library, {len(std)} modules | {sum(one.bare for one in std):,} |"]
+    rows += [f"| {known[name].title} | {measured[name].bare:,} |" for name in sorted(known)]
+    return "\n".join(["| below the programs | tokens |", "| --- | ---: |", *rows])
 
 
 def _row(one: System, origin: Origin, original: Count | None) -> str:

@@ -1,6 +1,7 @@
 """Measures the Python of the pool's originals: `python -m tests.harness.pool_python --sources FOLDER [--check]`.
 
-`examples/pool/origins.toml` says which lines of which file, at which commit, a system was published as. This script
+`examples/pool/origins.toml` says which lines of which file, at which commit, a system was published as, and
+`frameworks.toml` what families of them rest on. This script
 reads them below FOLDER, counts their tokens, and writes the counts to `examples/pool/python_tokens.json`. Nothing of
 the originals is kept: neither their code nor their prompts are in this repository.
 
@@ -31,6 +32,7 @@ from tests.harness import gpt_tokens
 ROOT: Final = Path(__file__).resolve().parents[2]
 POOL: Final = ROOT / "examples" / "pool"
 ORIGINS: Final = POOL / "origins.toml"
+FRAMEWORKS: Final = POOL / "frameworks.toml"
 COUNTS: Final = POOL / "python_tokens.json"
 
 
@@ -60,9 +62,9 @@ class MissingSource(LookupError):
     """A file of an original is not below the folder of sources."""
 
 
-def origins() -> dict[str, Origin]:
-    """Return the origins of all systems, by the names of their programs."""
-    with ORIGINS.open("rb") as file:
+def origins(path: Path = ORIGINS) -> dict[str, Origin]:
+    """Return the origins of all systems by the names of their programs, or those of the frameworks."""
+    with path.open("rb") as file:
         found = tomllib.load(file)
     return {
         name: Origin(
@@ -77,11 +79,11 @@ def origins() -> dict[str, Origin]:
     }
 
 
-def counts() -> dict[str, Count]:
-    """Return the counts that were measured last, by the names of the programs."""
+def counts(kind: str = "systems") -> dict[str, Count]:
+    """Return the counts that were measured last, by the names of the programs, or those of the `frameworks`."""
     found = json.loads(COUNTS.read_text(encoding="utf-8"))
     assert found["tokenizer"] == gpt_tokens.NAME
-    return {name: Count(one["whole"], one["bare"]) for name, one in found["systems"].items()}
+    return {name: Count(one["whole"], one["bare"]) for name, one in found[kind].items()}
 
 
 def measured(code: Sequence[str]) -> Count:
@@ -172,14 +174,27 @@ def _text(origin: Origin, path: str, sources: Path) -> str:
 # ---------------------------------------------------------------- the command
 
 
-def _document(found: Mapping[str, Count]) -> str:
+def _document(found: Mapping[str, Mapping[str, Count]]) -> str:
     document: dict[str, Any] = {
         "about": "tokens of the originals' Python, measured by `python -m tests.harness.pool_python`",
         "tokenizer": gpt_tokens.NAME,
         "python": ".".join(platform.python_version_tuple()[:2]),
-        "systems": {name: found[name]._asdict() for name in sorted(found)},
     }
+    for kind, ones in found.items():
+        document[kind] = {name: ones[name]._asdict() for name in sorted(ones)}
     return json.dumps(document, indent=2) + "\n"
+
+
+def _measured_again(known: Mapping[str, Origin], before: Mapping[str, Count], sources: Path) -> dict[str, Count]:
+    """Return the counts of all originals with Python; those whose sources are not there keep theirs."""
+    found = {name: count for name, count in before.items() if name in known and known[name].python}
+    for name, origin in known.items():
+        if origin.python:
+            try:
+                found[name] = measured(parts(origin, sources))
+            except MissingSource as missing:
+                print(f"{name}: not measured, not there: {missing}", file=sys.stderr)
+    return found
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -188,18 +203,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--sources", type=Path, required=True, help="the folder with the fetched repositories")
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 where a count is another one")
     options = parser.parse_args(arguments)
-    before = counts() if COUNTS.is_file() else {}
-    known = origins()
-    found = {name: count for name, count in before.items() if known.get(name, None) and known[name].python}
-    for name, origin in known.items():
-        if not origin.python:
-            continue
-        try:
-            found[name] = measured(parts(origin, options.sources))
-        except MissingSource as missing:
-            print(f"{name}: not measured, not there: {missing}", file=sys.stderr)
-    changed = sorted(name for name in {*before, *found} if before.get(name) != found.get(name))
-    print(f"{len(found)} originals; changed: {', '.join(changed) or 'none'}")
+    found, changed = {}, []
+    for kind, path in (("frameworks", FRAMEWORKS), ("systems", ORIGINS)):
+        before = counts(kind)
+        found[kind] = _measured_again(origins(path), before, options.sources)
+        changed += [name for name in sorted({*before, *found[kind]}) if before.get(name) != found[kind].get(name)]
+    print(f"{len(found['systems'])} originals; changed: {', '.join(changed) or 'none'}")
     if not options.check:
         COUNTS.write_text(_document(found), encoding="utf-8")
     return int(options.check and bool(changed))
