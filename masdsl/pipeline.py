@@ -15,6 +15,7 @@ from masdsl.diagnostics.base import Findings
 from masdsl.source import Source
 
 if TYPE_CHECKING:
+    from masdsl.check.cursor import Cursor
     from masdsl.check.modules import ModuleReader
     from masdsl.check.program import Program
     from masdsl.emit import PyModule
@@ -65,11 +66,13 @@ def check_source(
     read_module: ModuleReader | None = None,
     *,
     priced: bool = True,
+    cursor: Cursor | None = None,
 ) -> Program | None:
     """Parse and check a program; None where it has errors.
 
     Imports are read from the folder of `source.name`, unless `read_module` finds them in another way. With `priced`
-    false the models are not those of the configuration, so that none of them needs a price.
+    false the models are not those of the configuration, so that none of them needs a price. A `cursor` is told what is
+    known at its place.
     """
     from masdsl import reading
     from masdsl.check.check import check_parsed
@@ -77,7 +80,7 @@ def check_source(
 
     parsed = parse_program(source, findings)
     reader = read_module or reading.read_module
-    program = check_parsed(parsed, config=config, read_module=reader, findings=findings)
+    program = check_parsed(parsed, config=config, read_module=reader, findings=findings, cursor=cursor)
     if program is not None:
         from masdsl.bounds.budgets import check_budgets
         from masdsl.bounds.flows import bound

@@ -50,7 +50,7 @@ ALLOWED: dict[str, set[str]] = {
     "journal": {"node", "limits", "sizes", "version", "types"},
     "runtime": FRONT | {"config", "journal", "pricing", "tokenizers", "tools", "verify"},
     "patch": FRONT | {"syntax"},
-    "decode": BASE | {"reading", "syntax"},
+    "decode": COMPILER | {"pipeline"},
     "suppressions": FRONT | {"config", "syntax"},
     "fixes": BASE | {"diagnostics"},
     "cache": FRONT,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from masdsl.check.context import Context, Frame
+from masdsl.check.cursor import Cursor
 from masdsl.check.declarations import agent, tool
 from masdsl.check.flows import check_alone, instance
 from masdsl.check.limits_of import limits_of
@@ -21,14 +22,17 @@ from masdsl.syntax import ast
 from masdsl.syntax.parse import Parsed
 
 
-def check_parsed(parsed: Parsed, *, config: Config, read_module: ModuleReader, findings: Findings) -> Program | None:
+def check_parsed(
+    parsed: Parsed, *, config: Config, read_module: ModuleReader, findings: Findings, cursor: Cursor | None = None
+) -> Program | None:
     """Check a parsed program and return it, or None when there are errors (all of them are in `findings`).
 
-    Declarations that did not parse are left out of `parsed.document`, so that the rest is checked all the same.
+    Declarations that did not parse are left out of `parsed.document`, so that the rest is checked all the same. A
+    `cursor` is told what is known at its place.
     """
     loader = ModuleLoader(read_module, findings)
     scope = loader.scope(parsed)
-    context = Context(config, findings, loader.modules, instance)
+    context = Context(config, findings, loader.modules, instance, cursor)
     frame = Frame(scope, context)
     for declared in scope.own():
         _declare(frame, declared)

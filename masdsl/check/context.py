@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, TypeAlias
 
+from masdsl.check.cursor import Cursor
 from masdsl.check.program import Agent, Extern, Flow, Param, Tool
 from masdsl.check.relations import show
 from masdsl.check.scope import Declared, ModuleScope, Names
@@ -46,12 +47,18 @@ class Context:
     """The state of one check: configuration, findings and the tables that grow while declarations are reached."""
 
     def __init__(
-        self, config: Config, findings: Findings, loaded: tuple[ModuleScope, ...], instantiate: Instantiate
+        self,
+        config: Config,
+        findings: Findings,
+        loaded: tuple[ModuleScope, ...],
+        instantiate: Instantiate,
+        cursor: Cursor | None = None,
     ) -> None:
         self.config = config
         self.findings = findings
         self.loaded = loaded
         self.instantiate = instantiate
+        self.cursor = cursor
         self.types: dict[int, Enum | Record] = {}
         self.records: dict[int, tuple[int, int]] = {}
         """Fields and levels of record types, by their `id`."""

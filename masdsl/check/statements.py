@@ -59,6 +59,8 @@ class BlockChecker:
                 )
                 self.exits = True
                 break
+            if context.cursor is not None and node.span.start == context.cursor.offset and not self.frame.scope.name:
+                context.cursor.note(self.frame, self.names, frozenset(self._bound_here), self.exits)
             made = self._statement(node)
             if made is not None:
                 checked.append(made)

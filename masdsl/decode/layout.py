@@ -49,8 +49,8 @@ _LINE_RULES: Final = frozenset(("item", "statement", "arm", "given", "expect", "
 """Rules that begin a line."""
 _SIGNED: Final = frozenset(("factor", "literal"))
 """Rules in which a minus is a sign, directly in front of its number."""
-_DECLARES: Final = frozenset(("type_decl",))
-"""Rules whose braces stand on one line."""
+_TYPE: Final = Symbol("text", "type")
+"""What begins a declaration whose braces stand on one line."""
 
 
 def laid(bnf: Bnf) -> LaidGrammar:
@@ -78,11 +78,11 @@ class _Gaps:
         found = []
         for at, symbol in enumerate(production):
             if at:
-                gap = self._between(name, production[at - 1], symbol, first=at == 1)
+                gap = self._between(name, production[at - 1], symbol, first=at == 1, declares=production[0] == _TYPE)
             found.append(Laid(symbol.kind, symbol.name, gap))
         return tuple(found)
 
-    def _between(self, name: str, before: Symbol, symbol: Symbol, *, first: bool) -> str:
+    def _between(self, name: str, before: Symbol, symbol: Symbol, *, first: bool, declares: bool) -> str:
         """Return what stands between two symbols of a production."""
         signs = before.name == "-" and first and name in _SIGNED
         if before.kind == "text" and (before.name in _OPENING or signs):
@@ -94,14 +94,14 @@ class _Gaps:
             # a declaration that an edit adds stands on the edit's line
             return BLANK if gap == LINE and before.kind == "text" and before.name.isidentifier() else gap
         if symbol.kind == "text":
-            if symbol.name in _TIGHT_TEXTS or (symbol.name == "(" and before.kind != "pattern"):
+            if symbol.name in _TIGHT_TEXTS or symbol.name == "(":
                 return NONE
             if symbol.name == "[":
                 return BLANK if before.kind == "text" else NONE
             if symbol.name == "+" and name == "list_cap":
                 return NONE
             if symbol.name == "}":
-                return BLANK if name in _DECLARES else LINE
+                return BLANK if declares else LINE
         return BLANK
 
     def _ends_a_branch(self, before: Symbol) -> bool:

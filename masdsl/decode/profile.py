@@ -1,0 +1,41 @@
+"""How large what a decoder writes may become: bounds that make every piece of a program end, and the whole too.
+
+A small model does not stop by itself. With these, each piece has a longest text, so that a program can always be closed
+before a limit of tokens.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+
+class Profile(NamedTuple):
+    """The most of each thing in a program that a decoder writes. Lengths are in characters."""
+
+    types: int = 2
+    agents: int = 5
+    statements: int = 8
+    """Statements of a flow, nested ones included."""
+    depth: int = 2
+    """Blocks inside each other."""
+    params: int = 3
+    fields: int = 4
+    words: int = 4
+    rounds: int = 4
+    """Rounds of a loop, and samples."""
+    name: int = 20
+    text: int = 80
+    """A text among values."""
+    prompt: int = 400
+    items: int = 3
+    """Items of a list that is spelt out."""
+
+
+SIZES: Final = (20, 60, 120, 300, 600, 1000)
+"""Caps of texts, in tokens."""
+CAPS: Final = (3, 5, 8)
+"""Caps of lists, in items."""
+
+
+USUAL: Final = Profile()
+"""The profile where nobody says another."""

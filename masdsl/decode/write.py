@@ -1,0 +1,79 @@
+"""Writes a program piece by piece: a model fills each piece in within its grammar, the checker takes or refuses it."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple, Protocol
+
+from masdsl.decode.draft import Draft, Refused, closed, fed
+from masdsl.decode.pieces import PieceGrammar, next_piece
+
+TRIES: Final = 4
+"""How often a model may try one piece before the draft is closed."""
+
+
+class Piece(NamedTuple):
+    """What a model wrote: a whole piece, unless `whole` is false because it ran out of tokens. `tokens` were sampled or
+    forced by the grammar, `forced` are those of them that were forced, where that is known."""
+
+    text: str
+    whole: bool
+    tokens: int
+    forced: int = 0
+
+
+class PieceModel(Protocol):
+    """A model that goes on with a text and keeps to a grammar."""
+
+    async def piece(self, prefix: str, grammar: PieceGrammar, *, most: int, seed: int) -> Piece:
+        """Return the next piece of a program that begins with `prefix`, in at most `most` tokens. Raises ModelError."""
+        ...
+
+
+class Written(NamedTuple):
+    """A program that was written: sound, and within its budget whatever the model did.
+
+    `finished` says that the model itself came to the end; otherwise the draft was closed for it, because of `reason`.
+    `refused` are the pieces that the checker refused, with why. Tokens are those of the model.
+    """
+
+    text: str
+    finished: bool
+    reason: str
+    pieces: int
+    tokens: int
+    forced: int
+    refused: tuple[tuple[str, str], ...]
+
+
+async def write(draft: Draft, model: PieceModel, *, tokens: int, seed: int = 0, tries: int = TRIES) -> Written:
+    """Let a model write a draft to its end, in at most `tokens` tokens. Raises ModelError as the model does.
+
+    A piece that the checker refuses is asked for again, with another seed; after `tries` of one place the draft is
+    closed there, as it is when the tokens run out.
+    """
+    used = forced = pieces = failed = asked = 0
+    refused: list[tuple[str, str]] = []
+    reason = ""
+    while not draft.done and not reason:
+        grammar = next_piece(draft)
+        if grammar is None:
+            reason = "nothing else fits"
+        elif used >= tokens:
+            reason = f"the limit of {tokens} tokens was reached"
+        else:
+            piece = await model.piece(draft.text + draft.head, grammar, most=tokens - used, seed=seed * 1_000 + asked)
+            asked += 1
+            used += piece.tokens
+            forced += piece.forced
+            if not piece.whole:
+                reason = f"the limit of {tokens} tokens was reached"
+                continue
+            try:
+                draft, failed = fed(draft, piece.text), 0
+                pieces += 1
+            except Refused as error:
+                refused.append((piece.text, str(error)))
+                failed += 1
+                if failed >= tries:
+                    reason = f"{tries} pieces in a row were refused, the last because {error}"
+    return Written(closed(draft) if reason else draft.text, not reason, reason, pieces, used, forced, tuple(refused))
