@@ -40,6 +40,8 @@ _EDITION: Final = "1"
 _CHARACTER: Final = rf'(?:[^"\\\t\n{HIDDEN_RANGES.replace(SURROGATES, "")}]|\\["\\nt])'
 _SPELLINGS: Final = {"STRING": rf'"{_CHARACTER}*"|"""\n(?:"{{0,2}}(?:{_CHARACTER}|\n))*"{{0,2}}\n"""'}
 """Texts as the printer writes them, on one line or as a block; the parser also takes other escapes and refuses some."""
+ANY_WORD: Final = "WORD"
+"""The pattern of a name that may be a reserved word."""
 _CLOSING: Final = frozenset((")", "]", "}"))
 
 
@@ -81,7 +83,9 @@ def read_bnf(start: str) -> Bnf:
             production = (production[0], text(_EDITION), *production[2:])
         if not _has_spare_comma(production):
             rules.setdefault(str(one.origin.name), []).append(production)
-    return pruned(Bnf(start, _without_empty_blocks(rules), patterns))
+    if "NAME" in patterns:
+        patterns[ANY_WORD] = patterns["NAME"]
+    return pruned(Bnf(start, _with_words_behind_dots(_without_empty_blocks(rules)), patterns))
 
 
 def _has_spare_comma(production: Production) -> bool:
@@ -89,6 +93,24 @@ def _has_spare_comma(production: Production) -> bool:
     texts = [symbol.name if symbol.kind == "text" else None for symbol in production]
     following = [*texts[1:], ")"]
     return any(one == "," and next_one in _CLOSING for one, next_one in zip(texts, following, strict=True))
+
+
+def _with_words_behind_dots(rules: Mapping[str, tuple[Production, ...]]) -> dict[str, tuple[Production, ...]]:
+    """Let every word be a name directly behind a dot, reserved ones too, as the lexer has it."""
+    name = ((Symbol("pattern", "NAME"),),)
+    found = dict(rules)
+    for rule_name, productions in rules.items():
+        behind = {one for production in productions for dot, one in pairwise(production) if dot == text(".")}
+        roles = {one for one in behind if one.kind == "rule" and rules[one.name] == name}
+        found |= {f"dotted_{one.name}": ((Symbol("pattern", ANY_WORD),),) for one in roles}
+        found[rule_name] = tuple(
+            tuple(
+                rule(f"dotted_{one.name}") if one in roles and before == text(".") else one
+                for before, one in pairwise((text(""), *production))
+            )
+            for production in productions
+        )
+    return found
 
 
 def _without_empty_blocks(rules: Mapping[str, Sequence[Production]]) -> dict[str, tuple[Production, ...]]:
