@@ -1,8 +1,8 @@
 """The command `mas`. Each command is a module here with `run(arguments) -> exit code`, imported when it is asked for.
 
 Exit codes: 0 fine; 1 findings, or failed tests; 2 the command was used wrongly, or a file cannot be read or written; 3
-a run went over its budget; 4 a run failed; 5 no tests were found; 130 interrupted; 141 the reader of the output went
-away.
+a run went over its budget; 4 a run failed; 5 no tests were found; 6 no sandbox works here; 130 interrupted; 141 the
+reader of the output went away.
 """
 
 from __future__ import annotations
@@ -28,10 +28,21 @@ COMMANDS = {
     "explain": "show what a code such as MAS101 means",
     "grammar": "print the grammar for a constrained decoder",
     "models": "list models, fetch the weights of the local one",
+    "sandbox": "show where model-written Python is run, and run some",
     "init": "start a project",
 }
 
-FINE, FOUND, USAGE, OVER_BUDGET, FAILED, NOTHING_COLLECTED, INTERRUPTED, NO_READER = 0, 1, 2, 3, 4, 5, 130, 141
+FINE, FOUND, USAGE, OVER_BUDGET, FAILED, NOTHING_COLLECTED, NO_SANDBOX, INTERRUPTED, NO_READER = (
+    0,
+    1,
+    2,
+    3,
+    4,
+    5,
+    6,
+    130,
+    141,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -62,7 +62,7 @@ def _why_not_started(outcome: Outcome) -> str:
     if outcome.cut == "start":
         return "it did not come to be locked in time"
     lines = outcome.stderr.decode("utf-8", "replace").strip().split("\n")
-    said = f": {lines[-1][:200]}" if lines[-1] else ""
+    said = f": {lines[-1] if len(lines[-1]) <= 200 else lines[-1][:197] + '...'}" if lines[-1] else ""
     return f"its process ended with exit code {outcome.status} before it was locked{said}"
 
 
@@ -118,7 +118,8 @@ def _reply(text: bytes, limits: Limits) -> tuple[Any, Failure | None, int, int]:
         return None, broken, 0, 0
     if "error" not in reply:
         value = reply.get("value")
-        return (None, broken, 0, 0) if _bytes_of(value) > limits.output else (value, None, passed, failed)
+        large = value is not None and _bytes_of(value) > limits.output
+        return (None, broken, 0, 0) if large else (value, None, passed, failed)
     error = reply["error"]
     if not isinstance(error, dict):
         return None, broken, 0, 0

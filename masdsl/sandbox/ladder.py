@@ -22,7 +22,7 @@ TOLERATED: Final[dict[str, frozenset[str]]] = {
 }
 """Probes that may succeed in a tier: Landlock keeps contents of files from a program, but not that they exist."""
 
-ADVICE: Final = "install bubblewrap, or `pip install 'masdsl[code]'`; `mas sandbox` shows what each tier lacks"
+ADVICE: Final = "install bubblewrap, or `pip install 'masdsl[code]'`; more: `mas sandbox`, `mas explain MAS940`"
 
 
 class Rung(NamedTuple):

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 START_SECONDS: Final = 15.0
 """How long a process may take until it is locked: a busy machine is no broken one."""
+LONGEST_WAIT: Final = 60.0
+"""How long to wait for something to happen before looking at the clock again: a deadline may be at infinity."""
 END_SECONDS: Final = 5.0
 """How long a process that was killed may take to be gone."""
 READ: Final = 1
@@ -139,7 +141,7 @@ class _Talk:
         hello, cut = b"", ""
         self._send(setup)
         while not cut and len(self._readers()) > 0:
-            ready = self._selector.select(max(0.0, deadline - time.monotonic()))
+            ready = self._selector.select(min(LONGEST_WAIT, max(0.0, deadline - time.monotonic())))
             if not ready and time.monotonic() >= deadline:
                 cut = "time" if hello else "start"
             for key, _ in ready:

@@ -11,9 +11,9 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from masdsl.sandbox.execute import Stopped, execute
+from masdsl.sandbox.execute import NotStarted, Stopped, execute
 from masdsl.sandbox.ladder import chosen
-from masdsl.sandbox.result import Failure, Limits, Result
+from masdsl.sandbox.result import Failure, Limits, Result, SandboxRefused
 
 if TYPE_CHECKING:
     from masdsl.sandbox.process import Stop
@@ -115,7 +115,7 @@ async def run_python(
     the coroutine is cancelled, the process is killed at once.
 
     Raises:
-        SandboxRefused: no tier works here, or not the one that was asked for; nothing was run.
+        SandboxRefused: no tier works here, or not the one that was asked for, or it did not start; nothing was run.
         TypeError: inputs or arguments are not JSON data.
     """
     import asyncio
@@ -189,6 +189,10 @@ def _run(
     _slots.take(stop)
     try:
         return execute(used, request, limits, stop)
+    except NotStarted as error:
+        raise SandboxRefused(
+            f"the tier {used} of the sandbox did not start, so the Python was not run: {error}"
+        ) from None
     finally:
         _slots.give()
 

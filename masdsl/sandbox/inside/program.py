@@ -86,7 +86,7 @@ def encoded(reply: Reply, most: int) -> bytes:
         said = f"what it returned is not JSON data: {clipped(_said(error))}"
         reply = {"error": _error("memory" if isinstance(error, MemoryError) else "not_json", said)} | _counts(reply)
         text = "null"
-    if len(text) > most:
+    if text != "null" and len(text) > most:
         said = f"what it returned takes {len(text):,} bytes as JSON, and {most:,} are allowed"
         reply = {"error": _error("output", said)} | _counts(reply)
     return _dumps(reply).encode()
