@@ -90,15 +90,20 @@ def check_source(
         rates = rates_of(program, config, findings) if priced else {}
         prices = prices_in(rates)
         counts = counts_of(rates, findings) if counts_tokens(program, config.ceiling) else {}
+        bounds = bound(program, prices, counts)
         check_budgets(
             program,
-            bound(program, prices, counts),
+            bounds,
             findings,
             prices=prices,
             counts=counts,
             ceiling=config.ceiling,
             tiers=lambda: tier_prices(program, config),
         )
+        if program.tools or config.trust is not None:
+            from masdsl.trust.check import check_trust
+
+            check_trust(program, bounds, config, findings, priced=priced)
     if "mas:" in source.text or findings.count:
         from masdsl.suppressions import suppress
 
@@ -122,6 +127,25 @@ def cost_report(checked: Checked) -> dict[str, Any] | None:
     counts = counts_of(rates)
     models = {key: ModelReport(rate.model, rate.price, key in counts) for key, rate in rates.items()}
     return program_report(program, bound(program, prices_in(rates), counts), models=models, ceiling=config.ceiling)
+
+
+def trust_report(checked: Checked) -> dict[str, Any] | None:
+    """Return how far the text of each step can be trusted; None for a program with other errors than those of trust.
+
+    It is plain data; `masdsl.trust.table` says what is in it.
+    """
+    from masdsl.bounds.flows import bound
+    from masdsl.bounds.rates import counts_of, prices_in, rates_of
+    from masdsl.trust.policy import without_limits
+    from masdsl.trust.table import labels_report
+
+    source, program, config = checked.source, checked.program, checked.config
+    if program is None and source is not None:
+        program = check_source(source, without_limits(config), Findings())
+    if program is None:
+        return None
+    rates = rates_of(program, config)
+    return labels_report(program, bound(program, prices_in(rates), counts_of(rates)), config)
 
 
 def build(program: Program) -> PyModule:

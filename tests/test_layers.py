@@ -22,7 +22,7 @@ PACKAGE = ROOT / "masdsl"
 # room -> the rooms that it may import. A room may always import itself.
 BASE = {"node", "source", "limits", "money", "sizes", "resources", "types", "formats", "redaction", "version"}
 FRONT = BASE | {"reading", "diagnostics"}
-COMPILER = FRONT | {"config", "tools", "syntax", "check", "bounds", "lower", "emit", "verify"}
+COMPILER = FRONT | {"config", "tools", "syntax", "check", "bounds", "trust", "lower", "emit", "verify"}
 ALLOWED: dict[str, set[str]] = {
     "node": set(),
     "limits": set(),
@@ -43,6 +43,7 @@ ALLOWED: dict[str, set[str]] = {
     "tools": FRONT | {"config", "sandbox"},
     "check": FRONT | {"config", "syntax", "tools"},
     "bounds": BASE | {"check", "config", "diagnostics", "pricing", "tokenizers"},
+    "trust": BASE | {"bounds", "check", "config", "diagnostics"},
     "lower": BASE | {"check"},
     "emit": BASE | {"check", "lower", "verify"},
     "verify": {"limits"},

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 COMMANDS = {
     "check": "find mistakes in programs without running them",
     "cost": "show what programs cost at least and at worst",
+    "trust": "show how far the text of each step can be trusted",
     "fmt": "write programs in their one layout",
     "fix": "mend what has an obvious remedy",
     "build": "compile a program to a Python file",

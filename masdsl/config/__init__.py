@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from masdsl.config.trust import Trust
     from masdsl.diagnostics.base import Findings
 
 CONFIG_NAME = "mas.toml"
@@ -140,7 +141,7 @@ class Config(NamedTuple):
     `servers` are the MCP servers that grants name.
     `lints` maps a lint's name to `off`, `warning` or `error`; lints that it does not name keep the severity of their
     diagnostic. `ceiling` is the budget that programs cannot raise. `allow` are the warnings that are allowed for some
-    programs.
+    programs. `trust` is the policy for untrusted text and secrets, None where the file has none.
     """
 
     path: str | None
@@ -152,6 +153,7 @@ class Config(NamedTuple):
     ceiling: Ceiling = NO_CEILING
     allow: tuple[Allowance, ...] = ()
     servers: Mapping[str, Server] = {}
+    trust: Trust | None = None
 
     def allowed(self, name: str) -> dict[str, str]:
         """Return the codes that are allowed in the program of this name (its path), and the reason of each."""

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from tomllib import TOMLDecodeError, loads
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from masdsl.config import (
     BUILT_IN_MODELS,
@@ -32,6 +32,9 @@ from masdsl.diagnostics.suggest import nearest
 from masdsl.money import MOST_PER_MILLION
 from masdsl.node import Span
 from masdsl.source import Source
+
+if TYPE_CHECKING:
+    from masdsl.config.trust import Trust
 
 MAX_TEXT_SIZE = 32_000
 LINT_LEVELS = ("off", "warning", "error")
@@ -159,22 +162,24 @@ class Reader(NamedTuple):
 
     def config(self, table: dict[str, Any]) -> Config:
         """Return the configuration of the whole table."""
-        known = ("tiers", "models", "sizes", "tools", "mcp", "lints", "budget", "allow")
+        known = ("tiers", "models", "sizes", "tools", "mcp", "lints", "budget", "allow", "trust")
         for key in table:
             if key not in known:
                 self.unknown((key,), "the configuration", known)
         models = self.models(self.table(table, "models"))
         servers = self.servers(self.table(table, "mcp"))
+        tools = self.tools(self.table(table, "tools"), servers)
         return Config(
             path=self.path,
             tiers=self.tiers(self.table(table, "tiers"), models),
             models=models,
             text_size=self.text_size(self.table(table, "sizes")),
-            tools=self.tools(self.table(table, "tools"), servers),
+            tools=tools,
             servers=servers,
             lints=self.lints(self.table(table, "lints")),
             allow=self.allow(self.table(table, "allow")),
             ceiling=self.ceiling(self.table(table, "budget")),
+            trust=self.trust(self.table(table, "trust"), tools, models) if "trust" in table else None,
         )
 
     def tiers(self, table: dict[str, Any], models: dict[str, ModelConfig]) -> dict[str, str]:
@@ -301,6 +306,16 @@ class Reader(NamedTuple):
         from masdsl.config.allow import read_allowances
 
         return tuple(read_allowances(table, lambda key, *fault: self.wrong(("allow", key), *fault)))
+
+    def trust(self, table: dict[str, Any], tools: Collection[str], models: Collection[str]) -> Trust:
+        """Return the policy for untrusted text and secrets."""
+        from masdsl.config.trust import Teller, read_trust
+
+        tell = Teller(
+            lambda where, *fault: self.wrong(("trust", *where), *fault),
+            lambda where, *fault: self.unknown(("trust", *where), *fault),
+        )
+        return read_trust(table, tools, (*models, *BUILT_IN_MODELS), tell)
 
     def table(self, table: dict[str, Any], key: str) -> dict[str, Any]:
         """Return a table inside a table; an empty one where it is left out or is none."""

@@ -19,7 +19,7 @@ RANGES = {
     "2": ("types", ("types",)),
     "3": ("control flow", ("flow",)),
     "4": ("bounds and budgets", ("bounds",)),
-    "5": ("configuration and models", ("config",)),
+    "5": ("configuration, models and trust", ("config", "trust")),
     "6": ("prompts", ("prompts",)),
     "7": ("lints", ("lints", "suppressions")),
     "8": ("bindings and patches", ("patches",)),

@@ -3,7 +3,8 @@
 1. It applies to the program, and what comes of it is a program without errors (PATCH and the checker say so).
 2. The flow that runs keeps its inputs and its type of value.
 3. It may do no more: `capabilities`. No budget is raised.
-4. Nothing that an untrusted patch brings reaches a tool that changes the world: `influence`.
+4. Nothing that an untrusted patch brings reaches a tool that not everything may decide about: `influence`. (The
+   patched program as a whole is held to the host's policy by 1.)
 5. The worst case of the rest fits what is left of the budget: `remaining`. That is `proved` for each measure, or a
    patch is refused; but one of a trusted rectifier may also pass where the program as it was did not fit either and
    the patch does not make it worse. Such a measure is `enforced`: the ledger refuses what goes beyond.
@@ -12,6 +13,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from masdsl.check.modules import ModuleReader
@@ -31,10 +33,14 @@ from masdsl.patch.patching import apply_patch, read_patch
 from masdsl.rectify.base import Proposal
 from masdsl.rectify.capabilities import more_than, raised, shown
 from masdsl.rectify.influence import influence
+from masdsl.rectify.kept import with_kept
+from masdsl.rectify.moves import aliases_of
 from masdsl.rectify.remaining import COUNTED, Pricing, Rest, StepCost, Version, left_of, rest
 from masdsl.source import Source
 from masdsl.syntax import ast
 from masdsl.syntax.parse import parse_program
+from masdsl.trust.check import check_kept
+from masdsl.trust.policy import limited
 
 PATCH_NAME = "<patch>"
 
@@ -139,6 +145,11 @@ def judge(ground: Ground, standing: Standing, proposal: Proposal, *, trusted: bo
     version = Version(program, entry.key, ground.pricing(program))
     for fault in _faults(ground, standing, version, whole, trusted=trusted and not proposal.invents):
         findings.add(origin, fault)
+    old_document = parse_program(standing.source, Findings()).document
+    assert isinstance(old_document, ast.Program)
+    if not standing.strict:
+        version = with_kept(version, now, aliases_of(patch, old_document, name), ground.config)
+        check_kept(version.program, ground.config, findings, version.kept)
     history = (*standing.earlier, now)
     after = rest(version, history, standing.finished, before=now, redo=redone(patch), strict=standing.strict)
     left = left_of((program.budget, now.program.budget, *ground.limits), standing.spent)
@@ -151,8 +162,6 @@ def judge(ground: Ground, standing: Standing, proposal: Proposal, *, trusted: bo
     verdict = refused._replace(findings=findings.sorted(), after=after, left=left, fits=fits)
     if not findings.ok:
         return verdict
-    old_document = parse_program(standing.source, Findings()).document
-    assert isinstance(old_document, ast.Program)
     return verdict._replace(
         accepted=True,
         source=patched.source,
@@ -175,7 +184,8 @@ def _faults(ground: Ground, standing: Standing, version: Version, span: Span, *,
     if higher:
         found.append(PatchRaisesBudget(higher, span=span))
     if not trusted:
-        reached = influence(now.program, version.program, version.entry, "content").effects
+        limits = partial(limited, config=ground.config)
+        reached = influence(now.program, version.program, version.entry, "content", limits).effects
         if reached:
             found.append(PatchReachesEffect(reached, span=span))
     return found

@@ -10,7 +10,7 @@ finished steps are surely still steps of the patched program, with the same inpu
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any, Literal, NamedTuple
 
 from masdsl.check.program import (
@@ -60,13 +60,26 @@ class Influence(NamedTuple):
     rounds: tuple[tuple[str, int], ...] = ()
 
 
-def influence(before: Program, after: Program, entry: str, declarations: Declarations) -> Influence:
+def effects_of(program: Program) -> frozenset[str]:
+    """Return the keys of the tools that are declared with `effect`."""
+    return frozenset(tool.key for tool in program.tools if tool.effect)
+
+
+def influence(
+    before: Program,
+    after: Program,
+    entry: str,
+    declarations: Declarations,
+    limited: Callable[[Program], frozenset[str]] = effects_of,
+) -> Influence:
     """Return what the difference between two programs may change in a run of the flow `entry` (a key of `after`).
+
+    `limited` gives the keys of the tools of a program whose uses are asked about.
 
     Where the question is about finished steps (`declarations` is not `content`), a further option that a step gets in
     case it fails changes nothing for what has not failed.
     """
-    analysis = _Analysis(before, after, entry, declarations)
+    analysis = _Analysis(before, after, entry, declarations, limited)
     analysis.run()
     return Influence(frozenset(analysis.steps), tuple(sorted(analysis.effects)), tuple(sorted(analysis.rounds.items())))
 
@@ -94,11 +107,19 @@ class _Exits(NamedTuple):
 
 
 class _Analysis:
-    def __init__(self, before: Program, after: Program, entry: str, declarations: Declarations) -> None:
+    def __init__(
+        self,
+        before: Program,
+        after: Program,
+        entry: str,
+        declarations: Declarations,
+        limited: Callable[[Program], frozenset[str]],
+    ) -> None:
         self._callees = program_callees(after)
         self._old_callees = program_callees(before)
         self._tools = {tool.key: tool for tool in after.tools}
         self._old_tools = {tool.key: tool for tool in before.tools}
+        self._limited, self._old_limited = limited(after), limited(before)
         self._declarations = declarations
         self.entry = entry
         self.is_about_steps = declarations != "content"
@@ -131,7 +152,7 @@ class _Analysis:
             if flow.key in live:
                 for place in steps(flow):
                     callee = self._old_callees[place.step.callee]
-                    if _acts(callee, self._old_tools) and (_identity(flow), place.step.path) not in kept:
+                    if _acts(callee, self._old_limited) and (_identity(flow), place.step.path) not in kept:
                         gone.add(place.step.path)
         return gone
 
@@ -153,8 +174,8 @@ class _Analysis:
         return old != callee
 
     def acts(self, step: Invoke) -> bool:
-        """Whether a step may change the world by itself."""
-        return _acts(self._callees[step.callee], self._tools)
+        """Whether a step uses a limited tool by itself."""
+        return _acts(self._callees[step.callee], self._limited)
 
     def called(self, flow: Flow, step: Invoke, *, controlled: bool, names: set[str]) -> None:
         """Take note of a call: whether it happens, or with which inputs, may be influenced."""
@@ -170,10 +191,10 @@ class _Analysis:
             self.effects.add(step.path)
 
 
-def _acts(callee: Agent | Tool | Flow, tools: Mapping[str, Tool]) -> bool:
+def _acts(callee: Agent | Tool | Flow, limited: frozenset[str]) -> bool:
     if isinstance(callee, Agent):
-        return any(tools[name].effect for name in callee.tools)
-    return isinstance(callee, Tool) and callee.effect
+        return not limited.isdisjoint(callee.tools)
+    return callee.key in limited
 
 
 def _identity(flow: Flow) -> tuple[Any, ...]:

@@ -105,11 +105,15 @@ class Rest(NamedTuple):
 
 
 class Version(NamedTuple):
-    """A program that a run goes by: the first one, or one made by a patch. `entry` is the key of the flow that runs."""
+    """A program that a run goes by: the first one, or one made by a patch. `entry` is the key of the flow that runs.
+
+    `kept` are taints that its steps have from the versions before it, by key of the flow and address (`kept`).
+    """
 
     program: Program
     entry: str
     rates: Rates
+    kept: Mapping[tuple[str, str], frozenset[str]] = {}
 
 
 def rest(

@@ -12,11 +12,13 @@ from masdsl.patch.identity import base_of
 from masdsl.patch.patching import apply_patch
 from masdsl.rectify.base import Intervention, Trigger
 from masdsl.rectify.checks import PATCH_NAME, Ground, flow_named
+from masdsl.rectify.kept import with_kept
 from masdsl.rectify.remaining import Version
 from masdsl.rectify.sources import source_of
 from masdsl.source import Source
 from masdsl.syntax import ast
 from masdsl.syntax.parse import parse_program
+from masdsl.trust.check import check_kept
 
 PATCH, ASKED = "patch", "asked"
 """Kinds of rows: a patch that was applied; a rectifier that was asked, of whom no patch was applied."""
@@ -46,6 +48,7 @@ def stored(header: RunHeader, rows: Sequence[Row], ground: Ground) -> Stored:
     """
     source = source_of(header.program, header.sources)
     versions = [_version(source, header.flow, ground)]
+    is_frozen = header.policy == "frozen"
     interventions = []
     for row in rows:
         asked = intervention_of(row)
@@ -53,7 +56,14 @@ def stored(header: RunHeader, rows: Sequence[Row], ground: Ground) -> Stored:
             interventions.append(asked)
         if row.kind == PATCH and "patch" in row.body:
             source = _patched(header.id, row, source)
-            versions.append(_version(source, header.flow, ground))
+            version = _version(source, header.flow, ground)
+            if is_frozen:
+                version = with_kept(version, versions[-1], row.body.get("aliases", {}), ground.config)
+                findings = Findings()
+                check_kept(version.program, ground.config, findings, version.kept)
+                if not findings.ok:
+                    raise StoredFaulty(findings.sorted())
+            versions.append(version)
     return Stored(source, tuple(versions), tuple(interventions))
 
 

@@ -1,15 +1,15 @@
-"""The analysis with one change in its source: a private copy of `masdsl.bounds` beside the true one.
+"""An analysis with one change in its source: a private copy of `masdsl.bounds`, or `masdsl.trust`, beside the true one.
 
 `analysis_with(mutant)` runs all modules of the room anew, the changed one among them, and gives back what they were in
 the end; whoever holds the true modules notices nothing. `masdsl/sizes.py` is changed for the copy alone: the runtime
-keeps the true formulas.
+keeps the true formulas. `trust_with(mutant)` does the same for the other room.
 """
 
 from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -20,22 +20,36 @@ import masdsl
 from tests.harness.battery import Analysis
 
 PACKAGE = Path(masdsl.__file__).parent
-ROOM = "masdsl.bounds"
-COPIED = (
-    "amounts",
-    "result",
-    "ways",
-    "growth",
-    "kinds",
-    "clock",
-    "parts",
-    "runs",
-    "shown",
-    "prompts",
-    "requests",
-    "flows",
+BOUNDS = (
+    "sizes",
+    "bounds.amounts",
+    "bounds.result",
+    "bounds.ways",
+    "bounds.growth",
+    "bounds.kinds",
+    "bounds.clock",
+    "bounds.parts",
+    "bounds.runs",
+    "bounds.shown",
+    "bounds.prompts",
+    "bounds.requests",
+    "bounds.flows",
 )
 """The modules that a bound is made of; each stands behind those that it uses."""
+TRUST = tuple(
+    f"trust.{name}" for name in ("labels", "policy", "results", "contexts", "expressions", "walk", "analysis", "check")
+)
+"""The modules that a judgement of trust is made of."""
+ONLY_CHANGED = ("sizes",)
+"""Modules that the copy has only where they are what is changed."""
+
+
+class Judge(NamedTuple):
+    """What it takes to say whether a program keeps a policy: see `tests.harness.interference`."""
+
+    policy_of: Callable[..., Any]
+    unproven: Callable[..., Any]
+    analyse: Callable[..., Any]
 
 
 class Mutant(NamedTuple):
@@ -57,45 +71,50 @@ def source_of(mutant: Mutant) -> str:
     if found != 1:
         raise Vanished(
             f"masdsl/{mutant.file} has this text {found} times, a mutant needs it once: {mutant.old!r}\n"
-            "Write the mutant anew (tests/test_bounds_mutants.py) for what stands there now."
+            "Write the mutant anew (tests/test_bounds_mutants.py, test_trust.py) for what stands there now."
         )
     return source.replace(mutant.old, mutant.new)
 
 
 @cache
 def _true_code(name: str) -> CodeType:
-    path = PACKAGE / "bounds" / f"{name}.py"
+    path = PACKAGE / f"{name.replace('.', '/')}.py"
     return compile(path.read_text(encoding="utf-8"), str(path), "exec")
 
 
 def analysis_with(mutant: Mutant) -> Analysis:
     """Return `bounds.flows.bound` with a change. Raises Vanished."""
-    changed = compile(source_of(mutant), mutant.file, "exec")
-    with _private_copies() as run:
-        if mutant.file == "sizes.py":
-            run("masdsl.sizes", changed)
-        for name in COPIED:
-            run(f"{ROOM}.{name}", changed if mutant.file == f"bounds/{name}.py" else _true_code(name))
-        analysis: Analysis = sys.modules[f"{ROOM}.flows"].bound
+    with _changed(mutant, BOUNDS) as module:
+        analysis: Analysis = module("bounds.flows").bound
     return analysis
 
 
+def trust_with(mutant: Mutant) -> Judge:
+    """Return `trust.analysis.analyse`, and what it is given, with a change. Raises Vanished."""
+    with _changed(mutant, TRUST) as module:
+        return Judge(module("trust.policy").policy_of, module("trust.check").unproven, module("trust.analysis").analyse)
+
+
 @contextmanager
-def _private_copies() -> Iterator[Any]:
-    """Give a function that runs a module's code under its name; put everything back in the end."""
-    for name in COPIED:
-        importlib.import_module(f"{ROOM}.{name}")
+def _changed(mutant: Mutant, names: Sequence[str]) -> Iterator[Callable[[str], ModuleType]]:
+    """Run the modules anew, one of them changed, and put everything back in the end."""
+    changed = compile(source_of(mutant), mutant.file, "exec")
+    own = mutant.file.removesuffix(".py").replace("/", ".")
+    assert own in names, own
+    for name in names:
+        importlib.import_module(f"masdsl.{name}")
     kept: dict[str, ModuleType] = {}
-
-    def run(name: str, code: CodeType) -> None:
-        true = kept.setdefault(name, sys.modules[name])
-        copy = ModuleType(name)
-        copy.__file__, copy.__package__ = true.__file__, name.rpartition(".")[0]
-        _place(name, copy)
-        exec(code, copy.__dict__)
-
     try:
-        yield run
+        for name in names:
+            if name != own and name in ONLY_CHANGED:
+                continue
+            full = f"masdsl.{name}"
+            true = kept.setdefault(full, sys.modules[full])
+            copy = ModuleType(full)
+            copy.__file__, copy.__package__ = true.__file__, full.rpartition(".")[0]
+            _place(full, copy)
+            exec(changed if name == own else _true_code(name), copy.__dict__)
+        yield lambda name: sys.modules[f"masdsl.{name}"]
     finally:
         for name, true in kept.items():
             _place(name, true)

@@ -15,8 +15,9 @@ from masdsl.rectify.checks import Ground, Standing, Verdict, flow_named, judge
 from masdsl.rectify.remaining import Rates, Version, finished_steps, left_of
 from masdsl.rectify.state import State, Tier
 from masdsl.source import Source
+from tests.harness.programs import granted
 
-TOOLS = dict.fromkeys(("mail.send", "web.find", "web.seek", "disk.wipe"), "module:function")
+TOOLS = granted("mail.send", "web.find", "web.seek", "disk.wipe")
 CONFIG: Config = DEFAULT._replace(tools=TOOLS, tiers={**DEFAULT.tiers, "cheap": "smollm2"})
 PRICES = {"fast": TokenPrice(5, 5), "smart": TokenPrice(9, 9), "cheap": TokenPrice(1, 1), "default": TokenPrice(5, 5)}
 TIERS = tuple(Tier(name, f"model-{name}", price) for name, price in PRICES.items() if name != "default")

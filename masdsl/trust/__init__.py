@@ -1,0 +1,1 @@
+"""Trust labels: what text may decide what a tool does, and who may read what; proved before a program runs."""
