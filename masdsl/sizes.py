@@ -24,6 +24,7 @@ What a step costs at worst follows from the same constants:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Final
 from zlib import adler32
 
@@ -153,6 +154,10 @@ def counted_thirds(text: str) -> int:
     a row. So two texts in a row count at most as much as each alone, and at least as much as the first one and
     `least_thirds` of the second. Taking characters out of a text never raises its count.
     """
+    return _kept_count(text) if len(text) <= _KEPT else _count(text)
+
+
+def _count(text: str) -> int:
     data = text.encode("utf-8", "surrogatepass")
     if not data:
         return 0
@@ -164,6 +169,12 @@ def counted_thirds(text: str) -> int:
     else:
         total = sum(adler32(added[at : at + _SUMMED], 0) & 0xFFFF for at in range(0, len(added), _SUMMED))
     return total + _FIRST[data[0]]
+
+
+# A value is counted where it comes from and wherever it goes: as a reply, as a text of the step's type, as an input of
+# the next step, and of the one after that.
+_KEPT: Final = 2048
+_kept_count = lru_cache(maxsize=1024)(_count)
 
 
 def least_thirds(text: str) -> int:

@@ -52,6 +52,7 @@ class Parameters:
     def __init__(self, owner: str, inputs: Mapping[str, object], optional: Mapping[str, object]) -> None:
         self.owner = owner
         self.shapes = {name: shape_of(annotation) for name, annotation in inputs.items()}
+        self.names = tuple(self.shapes)
         unknown = [name for name in optional if name not in self.shapes]
         if unknown:
             raise TypeError(f"{owner}: `optional` names {unknown[0]!r}, which is none of its inputs")
@@ -74,6 +75,8 @@ class Parameters:
 
         Raises TypeError for unknown and missing ones: a fault of the compiled program, not of the data.
         """
+        if tuple(inputs) == self.names:
+            return dict(inputs)
         given = {self.name_of(name): value for name, value in inputs.items()}
         values = {name: given.get(name, self.defaults.get(name, MISSING)) for name in self.shapes}
         missing = [name for name, value in values.items() if value is MISSING]
@@ -170,7 +173,7 @@ class Agent(Generic[T_co]):
         self.tools = tuple(tools)
         self.steps = max(steps, 0) if self.tools else 0
         self.parameters = Parameters(f"agent {name}", inputs or {}, optional or {})
-        self.prompt = Prompt(prompt, tuple(self.parameters.shapes))
+        self.prompt = Prompt(prompt, self.parameters.names)
         self.returns: Shape = shape_of(returns)
         self.default = default if default is MISSING else fit(default, self.returns).value
         kind = type_of(self.returns)

@@ -34,9 +34,9 @@ def ask(step: Step, agent: Agent[Any], values: Mapping[str, object]) -> Awaitabl
         raise step.failed(error.detail) from None
     longest_tool = max((tool.seconds for tool in agent.tools), default=0.0)
     seconds = agent_seconds(agent.timeout, agent.retries, agent.steps, longest_tool)
-    talk = Conversation(
-        step, agent, model, asyncio.get_running_loop().time() + seconds, seconds, saved_tokens(agent, model)
-    )
+    deadline = asyncio.get_running_loop().time() + seconds
+    ends = deadline if step.meter.deadline is None else min(deadline, step.meter.deadline)
+    talk = Conversation(step, agent, model, deadline, ends, seconds, saved_tokens(agent, model))
     if agent.steps:
         return act(talk, prompt)
     return take_turn(talk, messages_of(agent, prompt), agent.schema, partial(parse_reply, shape=agent.returns))

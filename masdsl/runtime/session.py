@@ -319,9 +319,25 @@ class Step:
     ) -> None:
         """Record an event of this step."""
         session = self.session
-        number, at = len(session.events), round(session.now(), 6)
-        place = (number, kind, self.path, self.indices, self.what, self.name, at)
-        session.record(Event(*place, attempt, model, tokens_in, tokens_out, usd, seconds, detail, value))
+        session.record(
+            Event(
+                len(session.events),
+                kind,
+                self.path,
+                self.indices,
+                self.what,
+                self.name,
+                round(session.now(), 6),
+                attempt,
+                model,
+                tokens_in,
+                tokens_out,
+                usd,
+                seconds,
+                detail,
+                value,
+            )
+        )
 
     def begin(self) -> None:
         """Record that the step begins; raise Stopped where none may."""

@@ -247,7 +247,8 @@ def fit(value: object, shape: Shape) -> Fitted:
     64 bits; texts and lists beyond their caps are cut. Everything else raises ShapeError.
     """
     clips: list[Clip] = []
-    return Fitted(_fit(value, shape, "", clips), tuple(clips))
+    fitted = _fit(value, shape, "", clips)
+    return Fitted(fitted, tuple(clips) if clips else ())
 
 
 def _fit(value: Any, shape: Shape, where: str, clips: list[Clip]) -> Any:
@@ -354,6 +355,8 @@ def describe(value: object) -> str:
 
 def plain(value: Any) -> Any:
     """Return a typed value as JSON data: records as dicts by the names in the program, enums as words."""
+    if type(value) is str:
+        return value
     if isinstance(value, Record):
         shape = shape_of(type(value))
         assert isinstance(shape, RecordShape)

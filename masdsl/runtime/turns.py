@@ -33,6 +33,7 @@ Parser: TypeAlias = Callable[[str], Parsed | Fault]
 class Conversation(NamedTuple):
     """What one step asks of one model, and until when: `deadline` is a time of the loop, `seconds` after its start.
 
+    `ends` is that, or the earlier time at which that of a budget is used up.
     `saved` is what every request counts less than by the rule, for a model whose own tokenizer is at hand.
     """
 
@@ -40,21 +41,25 @@ class Conversation(NamedTuple):
     agent: Agent[Any]
     model: ChatModel
     deadline: float
+    ends: float
     seconds: float
     saved: int = 0
 
+    def time_for_call(self) -> float:
+        """Return the seconds that a call may take now; 0.0 where there is no time."""
+        left = self.time_left()
+        return min(left, sizes.MODEL_SECONDS) if self.agent.timeout is None else left
+
     def time_left(self) -> float:
         """Return the seconds that are left of the step's time and of the budget's; 0.0 where none are."""
-        end = self.deadline if self.step.meter.deadline is None else min(self.deadline, self.step.meter.deadline)
-        left = end - asyncio.get_running_loop().time()
+        left = self.ends - asyncio.get_running_loop().time()
         return left if left >= LEAST_SECONDS else 0.0
 
     def time_is_up(self) -> str:
         """Return whose time is used up, in a few words; nothing while some is left."""
         if self.time_left():
             return ""
-        ends_first = self.step.meter.deadline
-        if ends_first is not None and ends_first < self.deadline:
+        if self.ends < self.deadline:
             return self.step.meter.time_is_up
         return f"the {self.seconds:g} s for this step are used up"
 
@@ -89,6 +94,7 @@ async def take_turn(
             schema=schema,
             max_tokens=agent.max_tokens,
             temperature=agent.temperature,
+            timeout=talk.time_for_call(),
             seed=step.session.draw(step.path, step.indices, part, generation),
             agent=agent.name,
             step=step.address,
@@ -221,10 +227,11 @@ async def _call(talk: Conversation, request: Request, part: int, for_schema: int
     tokens_in = request_tokens(request.messages, for_schema) - talk.saved
     worst = cost_of(tokens_in, request.max_tokens, price)
     claim = Claim(request.step, worst, model.name, 1)
-    reservation = step.meter.reserve_now(claim) or await step.meter.reserve(claim, talk.deadline)
-    began, seconds = loop.time(), talk.time_left()
-    if talk.agent.timeout is None:
-        seconds = min(seconds, sizes.MODEL_SECONDS)
+    reservation = step.meter.reserve_now(claim)
+    if reservation is None:
+        reservation = await step.meter.reserve(claim, talk.deadline)
+        request = request._replace(timeout=talk.time_for_call())
+    began, seconds = loop.time(), request.timeout
     if step.is_stopped or not seconds:
         step.meter.release(reservation)
         step.check_not_stopped()
@@ -234,8 +241,7 @@ async def _call(talk: Conversation, request: Request, part: int, for_schema: int
         if entry is not None:
             await entry.intend_call(part, worst, request)
         try:
-            answering = model.complete(_timed(request, seconds))
-            reply = _checked(await step.session.alarm.bounded(answering, seconds))
+            reply = _checked(await step.session.alarm.bounded(model.complete(request), seconds))
         except ModelError:
             raise
         except Exception as error:
@@ -301,21 +307,6 @@ def _as_model_error(error: Exception, seconds: float) -> ModelError:
     if isinstance(error, TimeoutError):
         return ModelError("timeout", f"no reply within {seconds:g} s", billed=True)
     return ModelError("bad_request", f"{type(error).__name__}: {brief(str(error), 200)}", billed=True)
-
-
-def _timed(request: Request, seconds: float) -> Request:
-    """Return a request with its time; the dataclass's own `replace` takes three times as long."""
-    return Request(
-        request.messages,
-        request.schema,
-        request.max_tokens,
-        request.temperature,
-        seconds,
-        request.seed,
-        request.agent,
-        request.step,
-        request.attempt,
-    )
 
 
 def _emit_miscounts(talk: Conversation, request: Request, counts: Usage) -> None:

@@ -45,8 +45,7 @@ class Price(NamedTuple):
     output: float
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """What a model is asked.
 
     `schema` is the JSON schema that the reply should obey, or None for free text: an adapter that can constrain the
