@@ -29,6 +29,8 @@ DEVICES: Final = ("/dev/null", "/dev/urandom")
 NOT_STANDARD: Final = ("site-packages", "dist-packages")
 """Folders of the standard library's that hold what is no part of it."""
 
+MORE_TASKS: Final = 100
+
 INSIDE: Final = os.path.join(os.path.dirname(os.path.abspath(__file__)), "inside")
 
 BOOT: Final = """\
@@ -107,6 +109,7 @@ def command_of(tier: str, limits: Limits) -> Command:
         "folders": [here.standard],
         "memory": limits.memory,
         "cpu_seconds": limits.cpu_seconds,
+        "tasks": _tasks(),
         "output": limits.output,
     }
     python = [here.executable, "-I", "-S", "-X", "utf8", "-c", BOOT, INSIDE]
@@ -117,6 +120,19 @@ def command_of(tier: str, limits: Limits) -> Command:
     if tier == LOCKDOWN:
         return Command([*python, "strict"], here.environment, setup)
     return Command([*_bwrap(here), *python, "within"], {}, setup)
+
+
+def _tasks() -> int:
+    """Return how many processes and threads a user may have when a program asks for a thread; 0 for no such limit.
+
+    The kernel counts all of the user's, wherever they are, so it is `MORE_TASKS` above what the machine has now. For
+    root it knows no such limit.
+    """
+    try:
+        with open("/proc/loadavg", encoding="ascii") as file:
+            return int(file.read().split()[3].partition("/")[2]) + MORE_TASKS
+    except (OSError, ValueError, IndexError):
+        return 0
 
 
 def _bwrap(here: Installation) -> list[str]:

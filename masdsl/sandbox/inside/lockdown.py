@@ -55,8 +55,9 @@ class Wanted:
     """What a process keeps when it locks itself; what of it does not exist is passed over.
 
     `readable` are files and folders with all that is in them, `folders` those whose names can be listed. `memory` is
-    in bytes of address space. `executable` are programs that this process may become, and their loader: none, unless it
-    is one of these that runs what is not trusted.
+    in bytes of address space. `tasks` is how many processes and threads the user may have, all told, when this process
+    asks for one more; zero for as many as before. `executable` are programs that this process may become, and their
+    loader: none, unless it is one of these that runs what is not trusted.
     """
 
     def __init__(
@@ -65,12 +66,14 @@ class Wanted:
         folders: Sequence[str],
         memory: int,
         cpu_seconds: int,
+        tasks: int,
         executable: Sequence[str] = (),
     ) -> None:
         self.readable = readable
         self.folders = folders
         self.memory = memory
         self.cpu_seconds = cpu_seconds
+        self.tasks = tasks
         self.executable = executable
 
 
@@ -83,7 +86,7 @@ def lock(wanted: Wanted, *, landlock_required: bool) -> dict[str, object]:
     Raises:
         NotLocked: a part is missing or the kernel refuses it.
     """
-    limit(wanted.memory, wanted.cpu_seconds)
+    _limit(wanted)
     machine = MACHINES.get(os.uname().machine)
     if sys.platform != "linux" or machine is None or sys.maxsize < 2**32:
         raise NotLocked(f"there is no filter for {sys.platform} on {os.uname().machine}")
@@ -101,16 +104,18 @@ def lock(wanted: Wanted, *, landlock_required: bool) -> dict[str, object]:
     return {"landlock": abi, "machine": machine.name}
 
 
-def limit(memory: int, cpu_seconds: int) -> None:
+def _limit(wanted: Wanted) -> None:
     """Set the limits that the kernel keeps for a process. At the soft CPU limit it is told, a second later killed."""
     limits = {
-        resource.RLIMIT_AS: (memory, memory),
-        resource.RLIMIT_CPU: (cpu_seconds, cpu_seconds + 1),
+        resource.RLIMIT_AS: (wanted.memory, wanted.memory),
+        resource.RLIMIT_CPU: (wanted.cpu_seconds, wanted.cpu_seconds + 1),
         resource.RLIMIT_FSIZE: (0, 0),
         resource.RLIMIT_NOFILE: (OPEN_FILES, OPEN_FILES),
         resource.RLIMIT_CORE: (0, 0),
         resource.RLIMIT_MEMLOCK: (0, 0),
     }
+    if wanted.tasks:
+        limits[resource.RLIMIT_NPROC] = (wanted.tasks, wanted.tasks)
     for limit, (soft, hard) in limits.items():
         _, ceiling = resource.getrlimit(limit)
         if ceiling != resource.RLIM_INFINITY:  # who runs us may have set less

@@ -34,7 +34,7 @@ def boot(mode: str) -> None:
 
             done = lock_for_monty(setup)
         else:
-            wanted = Wanted(setup["readable"], setup["folders"], setup["memory"], setup["cpu_seconds"])
+            wanted = Wanted(setup["readable"], setup["folders"], setup["memory"], setup["cpu_seconds"], setup["tasks"])
             done = lock(wanted, landlock_required=mode == "strict")
     except (NotLocked, OSError, ValueError) as error:
         _write(answer, json.dumps({"refused": f"{error}"}).encode() + b"\n")

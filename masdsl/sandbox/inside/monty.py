@@ -72,7 +72,9 @@ LINES_BEFORE = PRELUDE.count("\n") + 3
 def lock_for_monty(setup: dict[str, Any]) -> dict[str, object]:
     """Lock this process as far as this machine can, so that it can still become monty; monty itself is the wall."""
     executable = [setup["monty"], *LOADERS]
-    wanted = Wanted(setup["readable"], setup["folders"], setup["memory"], setup["cpu_seconds"], executable)
+    wanted = Wanted(
+        setup["readable"], setup["folders"], setup["memory"], setup["cpu_seconds"], setup["tasks"], executable
+    )
     try:
         return lock(wanted, landlock_required=False)
     except (NotLocked, OSError, ValueError) as error:
