@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from masdsl.sandbox import TIERS, SandboxRefused, ladder, process, run_python_sync, start, tier
+from masdsl.sandbox import TIERS, Limits, SandboxRefused, ladder, process, run_python_sync, start, tier
 from masdsl.sandbox import ladder as ladder_function
 from masdsl.sandbox.ladder import TOLERATED, Rung, chosen, rung, self_test
 from masdsl.sandbox.probes import PROBES
+from masdsl.sandbox.run import CODE_BYTES, REQUEST_BYTES
 from masdsl.sandbox.start import BWRAP, LOCKDOWN, MONTY, NotHere, find_bwrap, trustworthy
 from tests.harness.pretend import MACHINES
 from tests.harness.sandboxes import EVERY_TIER, ROOT, accept, as_nobody, in_process, need, package_for_all
@@ -388,3 +389,24 @@ def test_the_package_of_the_tests_is_enough_to_run_it() -> None:
             timeout=60,
         )
     assert done.stdout == "1\n\n", done.stderr
+
+
+# ---------------------------------------------------------------- what is said about it
+
+
+def test_the_page_about_security_names_every_attempt_limit_and_place() -> None:
+    page = " ".join((ROOT / "docs" / "security.md").read_text(encoding="utf-8").split())
+    attempts = page.partition("(`masdsl/sandbox/probes.py`): ")[2].partition(". Only")[0].split(", ")
+    assert attempts == list(PROBES)
+    limits = Limits()
+    said = [f"{limits.seconds:g} s |", f"| {limits.cpu_seconds} s, of all", f"{limits.memory >> 20} MiB of address"]
+    said += [
+        f"{limits.output >> 10} KiB each of",
+        f"{CODE_BYTES >> 10} KiB each; with inputs {REQUEST_BYTES >> 20} MiB",
+    ]
+    said += [
+        f"about {start.MORE_TASKS} beyond",
+        *(f"`{os.path.dirname(place)}`" for place in start.BWRAP_PLACES),
+        *TIERS,
+    ]
+    assert [text for text in said if text not in page] == []
