@@ -37,7 +37,7 @@ MARK = "mas:"
 WORDS = ("allow", "allow-file")
 _TOKEN = re.compile(r'"""(?:"{0,2}(?:[^"\\]|\\[\s\S]))*"""|"(?:[^"\\\n]|\\[^\n])*"|#[^\n]*|[][()]')
 _PARTS = (
-    *(ast.Use, ast.RecordDecl, ast.EnumDecl, ast.Tool, ast.Agent, ast.Extern, ast.Flow),
+    *(ast.Use, ast.RecordDecl, ast.EnumDecl, ast.Tool, ast.Agent, ast.Variant, ast.Extern, ast.Flow),
     *(ast.Budget, ast.Rectify, ast.Test),
     *(ast.Bind, ast.Append, ast.Until, ast.Return, ast.Loop, ast.For, ast.Within, ast.If, ast.Match),
     *(ast.Branch, ast.Arm, ast.Given, ast.Expect),

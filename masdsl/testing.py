@@ -121,9 +121,11 @@ class _TestRun:
 
     def outcome(self, compiled: CompiledProgram, flow: str) -> Outcome:
         """Run the test and judge it."""
-        stand_ins = {agent.key: self._answers(agent.key).for_agent for agent in self._program.agents}
+        agents = {agent.declaration: self._answers(agent.declaration) for agent in self._program.agents}
+        stand_ins = {agent.key: agents[agent.declaration].for_agent(agent.key) for agent in self._program.agents}
         tools = {
-            tool.key: self._answers(tool.key).for_tool(compiled.tools[tool.key].returns) for tool in self._program.tools
+            tool.key: self._answers(tool.key).for_tool(tool.key, compiled.tools[tool.key].returns)
+            for tool in self._program.tools
         }
         try:
             result = compiled.run_sync(flow, {}, stand_ins=stand_ins, tools=tools, models={})
@@ -133,16 +135,16 @@ class _TestRun:
             failures = tuple(self._not_given(result)) or (self._failed(failure),)
         return Outcome(self._test, failures, result.calls, result.seconds)
 
-    def _answers(self, key: str) -> _Answers:
-        given = [given for given in self._test.givens if given.target == key]
-        return _Answers(given, lambda: self._missing.setdefault(key))
+    def _answers(self, target: str) -> _Answers:
+        return _Answers([given for given in self._test.givens if given.target == target], self._missing)
 
     def _not_given(self, result: Result) -> Iterator[Diagnostic]:
         """Report each agent and tool that was asked without having anything to say, at the step that asked first."""
+        names = {agent.key: agent.name for agent in self._program.agents}
         for key in self._missing:
             event = next(event for event in result.events if event.kind == "started" and event.name == key)
             address, span, _ = self._place(event.path)
-            yield NotGiven(self._test.title, address, key, span=span)
+            yield NotGiven(self._test.title, address, names.get(key, key), span=span)
 
     def _failed(self, failure: RunFailed) -> Diagnostic:
         address, span, labels = self._place(failure.step)
@@ -182,16 +184,19 @@ class _TestRun:
 
 
 class _Answers:
-    """What a test gives for one agent or tool: one answer after the other, the last one again and again."""
+    """What a test gives for one agent or tool: one answer after the other, the last one again and again.
 
-    def __init__(self, givens: Sequence[Given], missing: Callable[[], None]) -> None:
+    An agent that is used with several types answers as one. Who is asked and has none is noted in `missing`.
+    """
+
+    def __init__(self, givens: Sequence[Given], missing: dict[str, None]) -> None:
         self._givens = givens
         self._missing = missing
         self._next = 0
 
-    def _take(self) -> Given:
+    def _take(self, key: str) -> Given:
         if not self._givens:
-            self._missing()
+            self._missing.setdefault(key)
             raise StepFailed("test", "nothing is given for it")
         given = self._givens[min(self._next, len(self._givens) - 1)]
         self._next += 1
@@ -199,16 +204,20 @@ class _Answers:
             raise StepFailed("test", "the test lets it fail")
         return given
 
-    def for_agent(self, inputs: Mapping[str, Any]) -> Any:
-        """Answer in the place of an agent's model."""
-        given = self._take()
-        return RawReply(str(given.value)) if given.mode == "replies" else plain_constant(given.value)
+    def for_agent(self, key: str) -> Callable[[Mapping[str, Any]], Any]:
+        """Return a function that answers in the place of an agent's model."""
 
-    def for_tool(self, returns: Shape) -> Callable[..., Any]:
+        def answer(inputs: Mapping[str, Any]) -> Any:
+            given = self._take(key)
+            return RawReply(str(given.value)) if given.mode == "replies" else plain_constant(given.value)
+
+        return answer
+
+    def for_tool(self, key: str, returns: Shape) -> Callable[..., Any]:
         """Return a function that answers in the place of a tool with that type of result."""
 
         async def answer(**inputs: Any) -> Any:
-            given = self._take()
+            given = self._take(key)
             if given.mode != "replies":
                 return plain_constant(given.value)
             parsed = parse_reply(str(given.value), returns)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from masdsl.check.context import Context, Frame
 from masdsl.check.cursor import Cursor
-from masdsl.check.declarations import agent, tool
+from masdsl.check.declarations import agent, agent_alone, head_of, tool
 from masdsl.check.flows import check_alone, instance
+from masdsl.check.generics import is_generic, opaque_statics
 from masdsl.check.limits_of import limits_of
 from masdsl.check.lints import run_lints
 from masdsl.check.modules import ModuleLoader, ModuleReader
 from masdsl.check.program import Flow, ModuleSource, Program, Rectify, Test
 from masdsl.check.resolve import named_type
 from masdsl.check.scope import Declared, ModuleScope
-from masdsl.check.steps import is_generic
 from masdsl.check.tests_of import check_test, invokes
 from masdsl.config import Config
 from masdsl.diagnostics.base import Findings
@@ -37,12 +37,7 @@ def check_parsed(
     for declared in scope.own():
         _declare(frame, declared)
     for declared in scope.own():
-        if (
-            isinstance(declared.node, ast.Flow)
-            and is_generic(declared.node)
-            and not _instantiated(context, declared.node)
-        ):
-            check_alone(context, declared)
+        _check_generic(frame, declared)
     tests = tuple(check_test(context, scope, item) for item in scope.items if isinstance(item, ast.Test))
     budget = _single(frame, ast.Budget)
     rectify = _single(frame, ast.Rectify)
@@ -51,11 +46,13 @@ def check_parsed(
     if not sound:
         return None
     flows = _reachable(scope, context, tests)
+    bodies = [*(flow.body for flow in flows), *(test.body for test in tests)]
+    called = {step.callee for body in bodies for step in invokes(body)}
     program = Program(
         modules=tuple(ModuleSource(module.name, module.source) for module in (scope, *loader.modules)),
         types=tuple(context.types.values()),
         tools=tuple(context.tools.values()),
-        agents=tuple(context.agents.values()),
+        agents=tuple(agent for (_, statics), agent in context.agents.items() if not statics or agent.key in called),
         flows=flows,
         tests=tests,
         budget=None if limits is None or budget is None else limits.replace(span=budget.span),
@@ -74,15 +71,26 @@ def _declare(frame: Frame, declared: Declared) -> None:
             named_type(frame, declared, end_of_file)
         case ast.Tool():
             tool(frame, declared)
-        case ast.Agent():
-            agent(frame, declared)
+        case ast.Agent() | ast.Variant():
+            head = head_of(frame, declared)
+            if head is not None and not is_generic(head):
+                agent(frame, declared)
         case ast.Flow():
             if not is_generic(declared.node):
                 instance(context, declared, {}, {}, declared.at, frame.scope.source)
 
 
-def _instantiated(context: Context, node: ast.Flow) -> bool:
-    return any(isinstance(key, tuple) and key[0] == id(node) for key in context.flows)
+def _check_generic(frame: Frame, declared: Declared) -> None:
+    """Check a generic flow or agent that nothing calls on its own."""
+    context, node = frame.context, declared.node
+    head = head_of(frame, declared)
+    made = (*context.flows, *context.agents)
+    if head is None or not is_generic(head) or any(isinstance(key, tuple) and key[0] == id(node) for key in made):
+        return
+    if isinstance(node, ast.Flow):
+        check_alone(context, declared)
+    else:
+        agent_alone(frame, declared, opaque_statics(head))
 
 
 def _single(frame: Frame, kind: type[ast.Budget | ast.Rectify]) -> ast.Budget | ast.Rectify | None:

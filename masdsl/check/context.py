@@ -63,7 +63,7 @@ class Context:
         self.records: dict[int, tuple[int, int]] = {}
         """Fields and levels of record types, by their `id`."""
         self.tools: dict[int, Tool] = {}
-        self.agents: dict[int, Agent] = {}
+        self.agents: dict[tuple[int, tuple[tuple[str, Type | int], ...]], Agent] = {}
         self.flows: dict[object, Flow] = {}
         self.externs: dict[int, Extern] = {}
         self.statements = 0

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from masdsl.check.context import Callee, Frame
+from masdsl.check.context import Callee, Frame, Statics
 from masdsl.check.expressions import expect
 from masdsl.check.grants import check_grant
 from masdsl.check.literals import as_value
 from masdsl.check.program import Agent, Param, Tool, Value
 from masdsl.check.prompts import check_prompt
-from masdsl.check.resolve import resolve
+from masdsl.check.resolve import resolve, visible
 from masdsl.check.scope import Declared, Names
 from masdsl.diagnostics.names import (
     DeclaredBelow,
@@ -37,6 +37,10 @@ NUMBER_RANGES: dict[str, tuple[float, float]] = {
 }
 
 
+AGENTS = (ast.Agent, ast.Variant)
+NO_STATICS: Statics = {}
+
+
 def params(frame: Frame, nodes: tuple[ast.Param, ...], skip: frozenset[str] = frozenset()) -> tuple[Param, ...]:
     """Return the checked parameters (`skip` names those that take agents and are resolved away)."""
     first: dict[str, Span] = {}
@@ -63,7 +67,7 @@ def output(frame: Frame, node: ast.Output, what: str) -> tuple[Type, bool, Value
     return kind, True, constant(frame, node.default, kind, f"the `else` of {what}")
 
 
-def constant(frame: Frame, node: ast.Literal, kind: Type, place: str) -> Value:
+def constant(frame: Frame, node: ast.Literal | ast.Var, kind: Type, place: str) -> Value:
     """Return the value of a literal of a type."""
     checked = expect(frame, Names(), node, kind, place)
     return None if isinstance(checked.type, Unknown) else as_value(checked)
@@ -118,53 +122,128 @@ def tool(frame: Frame, declared: Declared) -> Tool:
     return checked
 
 
-def agent(frame: Frame, declared: Declared) -> Agent:
-    """Return the checked agent, from the table if it was reached before."""
+def agent(frame: Frame, declared: Declared, statics: Statics = NO_STATICS) -> Agent:
+    """Return the checked agent for these static arguments, from the table if it was reached before."""
+    key = (id(declared.node), tuple(sorted(statics.items(), key=lambda item: item[0])))
+    known = frame.context.agents.get(key)
+    if known is None:
+        known = agent_alone(frame, declared, statics)
+        known = known.replace(key=frame.context.key(known.name))
+        frame.context.agents[key] = known
+    return known
+
+
+def agent_alone(frame: Frame, declared: Declared, statics: Statics) -> Agent:
+    """Return a checked agent without a key, which the program need not have."""
     node = declared.node
-    assert isinstance(node, ast.Agent)
-    known = frame.context.agents.get(id(node))
-    if known is not None:
-        return known
     home = Frame(declared.home, frame.context)
+    home.statics = statics
+    name = node.name.text
+    made = _agent(home, node) if isinstance(node, ast.Agent) else _variant(home, declared, statics)
+    doc = declared.home.doc(node) or made.doc
+    return made.replace(
+        name=name, module=declared.home.name, declaration=f"{declared.home.name}:{name}", doc=doc, span=node.span
+    )
+
+
+def _agent(home: Frame, node: ast.Agent) -> Agent:
     name = node.name.text
     checked_params = params(home, node.params)
     returns, has_default, default = output(home, node.output, f"agent `{name}`")
-    attrs = attributes(home, node.attrs, f"agent `{name}`")
-    tools = _tools(home, attrs.get("tools"))
-    steps = attrs.get("steps")
-    if steps is not None and not tools:
-        home.report(BadAttribute("steps", "is given without `tools`", "add `tools [..]` or remove it", span=steps.span))
-    model, is_model_name = _model(home, attrs.get("on"))
-    kinds = {param.name: param.type for param in checked_params}
-    info = check_prompt(node.prompt.value, kinds, home.scope.source, node.prompt.span, home.report)
-    role = attrs["role"].value if "role" in attrs else None
-    retries = _number(attrs.get("retry"))
-    max_tokens = _number(attrs.get("max"))
-    checked = Agent(
-        key=frame.context.key(name),
+    plain = Agent(
+        key="",
         name=name,
-        module=declared.home.name,
+        module="",
         params=checked_params,
         returns=returns,
         has_default=has_default,
         default=default,
-        model=model,
-        is_model_name=is_model_name,
-        role=role.value if isinstance(role, ast.StrLit) else None,
-        temperature=_number(attrs.get("temp")),
-        max_tokens=None if max_tokens is None else int(max_tokens),
-        retries=int(retries or 0),
-        timeout=_number(attrs.get("timeout")),
-        tools=tools,
-        steps=(int(_number(steps) or 1) if steps is not None else DEFAULT_STEPS) if tools else 0,
-        prompt=node.prompt.value,
-        unmentioned=info.unmentioned,
-        doc=declared.home.doc(node),
-        parts=info.parts,
-        span=node.span,
+        model=None,
+        is_model_name=False,
+        role=None,
+        temperature=None,
+        max_tokens=None,
+        retries=0,
+        timeout=None,
+        tools=(),
+        steps=0,
+        prompt="",
+        unmentioned=(),
+        doc="",
     )
-    frame.context.agents[id(node)] = checked
-    return checked
+    return _with_settings(home, plain, node.attrs, node.prompt, f"agent `{name}`")
+
+
+def _variant(home: Frame, declared: Declared, statics: Statics) -> Agent:
+    node = declared.node
+    assert isinstance(node, ast.Variant)
+    base = base_of(home, declared)
+    assert base is not None, "a variant without a base is not reached"
+    made = agent_alone(home, base, statics)
+    return _with_settings(home, made, node.attrs, node.prompt, f"agent `{node.name.text}`")
+
+
+def _with_settings(
+    home: Frame, made: Agent, nodes: tuple[ast.Attr, ...], prompt: ast.StrLit | None, what: str
+) -> Agent:
+    """Return an agent with the attributes, and the prompt, that are written."""
+    attrs = attributes(home, nodes, what)
+    changes: dict[str, object] = {}
+    for key, field in (("temp", "temperature"), ("timeout", "timeout")):
+        if key in attrs:
+            changes[field] = _number(attrs[key])
+    for key, field in (("max", "max_tokens"), ("retry", "retries")):
+        if key in attrs:
+            changes[field] = int(_number(attrs[key]) or 0)
+    if "on" in attrs:
+        changes["model"], changes["is_model_name"] = _model(home, attrs["on"])
+    if "role" in attrs and isinstance(role := attrs["role"].value, ast.StrLit):
+        changes["role"] = role.value
+    tools = _tools(home, attrs["tools"]) if "tools" in attrs else made.tools
+    if "steps" in attrs:
+        changes["steps"] = int(_number(attrs["steps"]) or 1)
+        if not tools:
+            advice = "add `tools [..]` or remove it"
+            home.report(BadAttribute("steps", "is given without `tools`", advice, span=attrs["steps"].span))
+    steps = changes.pop("steps", made.steps or DEFAULT_STEPS) if tools else 0
+    changes |= {"tools": tools, "steps": steps}
+    if prompt is not None:
+        kinds = {param.name: param.type for param in made.params}
+        info = check_prompt(prompt.value, kinds, home.scope.source, prompt.span, home.report)
+        changes |= {"prompt": prompt.value, "unmentioned": info.unmentioned, "parts": info.parts}
+    return made.replace(**changes)
+
+
+def base_of(frame: Frame, declared: Declared) -> Declared | None:
+    """Return the agent that a variant is like; one that there is not is reported, and gives None."""
+    node = declared.node
+    assert isinstance(node, ast.Variant)
+    home = Frame(declared.home, frame.context)
+    name = node.base
+    found = declared.home.names.get(name.text)
+    if found is None:
+        if name.text not in declared.home.missing:
+            known = [known for known, one in declared.home.names.items() if isinstance(one.node, AGENTS)]
+            home.report(UndefinedCallee(name.text, nearest(name.text, known), span=name.span))
+    elif not isinstance(found.node, AGENTS):
+        home.report(NotAValue(name.text, f"{found.what}, and here an agent is meant", span=name.span))
+    elif visible(home, found, name.span):
+        return found
+    return None
+
+
+def head_of(frame: Frame, declared: Declared) -> ast.Agent | ast.Tool | ast.Flow | None:
+    """Return what says the parameters of something that can be called: its node, or the agent that it is like.
+
+    None for what cannot be called, and for a variant of nothing, which is reported.
+    """
+    node = declared.node
+    while isinstance(node, ast.Variant):
+        base = base_of(frame, declared)
+        if base is None:
+            return None
+        declared, node = base, base.node
+    return node if isinstance(node, ast.Agent | ast.Tool | ast.Flow) else None
 
 
 def callee_of(item: Agent | Tool) -> Callee:

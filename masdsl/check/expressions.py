@@ -349,7 +349,7 @@ def report_uncallable(frame: Frame, names: Names, callee: ast.Name) -> None:
     callable_names = [
         known
         for known, found in frame.scope.names.items()
-        if isinstance(found.node, ast.Agent | ast.Tool | ast.Extern | ast.Flow)
+        if isinstance(found.node, ast.Agent | ast.Variant | ast.Tool | ast.Extern | ast.Flow)
     ]
     near = nearest(name, [*callable_names, *frame.callees, *BUILTINS])
     frame.report(UndefinedCallee(name, near, span=callee.span))

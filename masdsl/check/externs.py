@@ -1,8 +1,9 @@
 """Functions of the standard library that are written in Python: `extern` declarations, and the types of their calls.
 
 An extern has one signature, with static parameters for the types and sizes that its result takes from its arguments.
-They are learned anew wherever a call is looked at, so that a result is as narrow as the arguments are. A `text` without
-a size is any text. What the functions do is in `masdsl/runtime/externs.py`; a test matches the two.
+They are learned anew wherever a call is looked at, so that a result is as narrow as the arguments are: `T[n]` has as
+many items, at least and at most, as the argument that says n. A `text` without a size is any text. What the functions
+do is in `masdsl/runtime/externs.py`; a test matches the two.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from masdsl.syntax import ast
 from masdsl.syntax.print import print_item
 from masdsl.types import List, Nothing, Optional, Text, Type, Unknown
 
-Learned: TypeAlias = "dict[str, Type | int]"
+Learned: TypeAlias = "dict[str, Type | tuple[int, int]]"
+"""What types are, and the least and the greatest value of sizes."""
 
 
 def extern(frame: Frame, declared: Declared) -> Extern:
@@ -81,13 +83,13 @@ def _learn(pattern: Pattern, kind: Type, learned: Learned) -> None:
     match pattern, kind:
         case TypeHole(name=name), _:
             known = learned.get(name)
-            common = join(known, kind) if known is not None and not isinstance(known, int) else kind
+            common = join(known, kind) if known is not None and not isinstance(known, tuple) else kind
             learned[name] = kind if common is None else common
         case TextHole(size=size), Text():
-            _learn_size(size, kind.cap, learned)
+            _learn_size(size, 0, kind.cap, learned)
         case ListOf(), List():
             if isinstance(pattern.high, str):
-                _learn_size(pattern.high, kind.high, learned)
+                _learn_size(pattern.high, kind.low, kind.high, learned)
             if kind.high:
                 _learn(pattern.element, kind.element, learned)
         case Maybe(), Optional():
@@ -98,9 +100,9 @@ def _learn(pattern: Pattern, kind: Type, learned: Learned) -> None:
             pass
 
 
-def _learn_size(name: str, size: int, learned: Learned) -> None:
-    known = learned.get(name, 0)
-    learned[name] = max(known if isinstance(known, int) else 0, size)
+def _learn_size(name: str, low: int, high: int, learned: Learned) -> None:
+    known = learned.get(name)
+    learned[name] = (min(known[0], low), max(known[1], high)) if isinstance(known, tuple) else (low, high)
 
 
 def _filled(pattern: Pattern, learned: Learned) -> Type:
@@ -110,16 +112,17 @@ def _filled(pattern: Pattern, learned: Learned) -> Type:
             return pattern.type
         case TypeHole():
             kind = learned.get(pattern.name)
-            return Nothing() if kind is None or isinstance(kind, int) else kind
+            return Nothing() if kind is None or isinstance(kind, tuple) else kind
         case TextHole():
-            return text(_size(pattern.size, learned))
+            return text(_size(pattern.size, learned)[1])
         case ListOf():
-            high = pattern.high if isinstance(pattern.high, int) else _size(pattern.high, learned)
-            return list_of(_filled(pattern.element, learned), pattern.low, max(pattern.low, high))
+            low, high = (0, pattern.high) if isinstance(pattern.high, int) else _size(pattern.high, learned)
+            low = max(low, pattern.low)
+            return list_of(_filled(pattern.element, learned), low, max(low, high))
         case Maybe():
             return optional(_filled(pattern.inner, learned))
 
 
-def _size(name: str, learned: Learned) -> int:
-    size = learned.get(name, 0)
-    return size if isinstance(size, int) else 0
+def _size(name: str, learned: Learned) -> tuple[int, int]:
+    size = learned.get(name)
+    return size if isinstance(size, tuple) else (0, 0)

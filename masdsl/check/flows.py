@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from masdsl.check.context import Callee, Context, Frame, Statics
 from masdsl.check.declarations import output, params
+from masdsl.check.generics import default_agent, opaque_statics
 from masdsl.check.limits_of import limits_of
 from masdsl.check.program import Flow, Param
 from masdsl.check.relations import show
@@ -16,7 +17,6 @@ from masdsl.limits import FLOW_INSTANCES
 from masdsl.node import Span
 from masdsl.source import Source
 from masdsl.syntax import ast
-from masdsl.types import Opaque, Type
 
 
 def instance(
@@ -40,11 +40,11 @@ def check_alone(context: Context, declared: Declared) -> None:
     """Check a flow with static parameters that nothing calls: opaque types, default counts, agents as declared."""
     node = declared.node
     assert isinstance(node, ast.Flow)
-    statics: dict[str, Type | int] = {}
-    for static in node.statics:
-        name = static.name.text
-        statics[name] = Opaque(name) if name[:1].isupper() else 1 if static.default is None else static.default
+    statics = opaque_statics(node)
     frame = Frame(declared.home, context)
+    for param in node.params:
+        if isinstance(param.type, ast.AgentType) and param.default is not None:
+            default_agent(frame, param)
     frame.statics = statics
     callees = {
         param.name.text: _stand_in(frame, param.name.text, param.type)

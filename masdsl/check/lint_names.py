@@ -23,6 +23,7 @@ _MENTIONED = {
     ast.Append: "name",
     ast.RecordLit: "type",
     ast.TagLit: "type",
+    ast.Variant: "base",
 }
 _SIZES = {ast.NamedType: "size", ast.ListType: "cap", ast.Sample: "count", ast.Loop: "times"}
 _LEAVES = frozenset((ast.Name, ast.IntLit, ast.FloatLit, ast.StrLit, ast.BoolLit, ast.NoneLit))
@@ -101,7 +102,7 @@ def _unused_declarations(
         return  # a library: whatever it declares may be imported
     given = {target.target[0].text for test in document.items if isinstance(test, ast.Test) for target in test.givens}
     for item in document.items:
-        if not isinstance(item, ast.RecordDecl | ast.EnumDecl | ast.Tool | ast.Agent | ast.Flow):
+        if not isinstance(item, ast.RecordDecl | ast.EnumDecl | ast.Tool | ast.Agent | ast.Variant | ast.Flow):
             continue
         name = item.name.text
         if isinstance(item, ast.Flow) and name == "main":

@@ -47,7 +47,9 @@ class ModuleLoader:
             elif isinstance(item, ast.Extern) and not is_standard:
                 self._findings.add(scope.source, ExternOutsideStd(item.name.text, span=item.span))
                 scope.missing.add(item.name.text)
-            elif isinstance(item, ast.RecordDecl | ast.EnumDecl | ast.Tool | ast.Agent | ast.Extern | ast.Flow):
+            elif isinstance(
+                item, ast.RecordDecl | ast.EnumDecl | ast.Tool | ast.Agent | ast.Variant | ast.Extern | ast.Flow
+            ):
                 self._declare(scope, Declared(item.name.text, item, scope, item.name.span, item.span.end))
         self._loading.pop()
         return scope

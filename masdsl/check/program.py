@@ -351,10 +351,11 @@ class Tool(Node):
 
 
 class Agent(Node):
-    """A declared agent.
+    """A declared agent; one with static parameters appears once for each set of types and sizes that it is used with.
 
-    `prompt` is Jinja2 text, verified; `unmentioned` are the parameters that the runtime appends to it, `parts` is what
-    it consists of. `model` is a tier's name, or a model's when `is_model_name`; None is a role still to be assigned.
+    `declaration` is the same for all that come of one declaration. `prompt` is Jinja2 text, verified; `unmentioned` are
+    the parameters that the runtime appends to it, `parts` is what it consists of. `model` is a tier's name, or a
+    model's when `is_model_name`; None is a role still to be assigned.
     """
 
     key: str
@@ -377,6 +378,7 @@ class Agent(Node):
     unmentioned: tuple[str, ...]
     doc: str
     parts: Parts = ()
+    declaration: str = ""
 
 
 class Flow(Node):
@@ -399,7 +401,10 @@ class Flow(Node):
 
 
 class Given(Node):
-    """What a test makes of a call of `target` (key of an agent or tool): mode is value, replies or fails."""
+    """What a test makes of a call of `target`, the key of a tool or the `declaration` of an agent.
+
+    mode is value, replies or fails.
+    """
 
     target: str
     mode: str

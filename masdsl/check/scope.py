@@ -15,6 +15,7 @@ KIND_OF = {
     ast.EnumDecl: "a type",
     ast.Tool: "a tool",
     ast.Agent: "an agent",
+    ast.Variant: "an agent",
     ast.Extern: "a function",
     ast.Flow: "a flow",
 }
@@ -28,7 +29,7 @@ class Declared(NamedTuple):
     """
 
     name: str
-    node: ast.RecordDecl | ast.EnumDecl | ast.Tool | ast.Agent | ast.Extern | ast.Flow
+    node: ast.RecordDecl | ast.EnumDecl | ast.Tool | ast.Agent | ast.Variant | ast.Extern | ast.Flow
     home: ModuleScope
     at: Span
     visible_from: int

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import NamedTuple
 
 from masdsl.check import program
 from masdsl.check.builtins import BUILTINS
@@ -12,8 +10,9 @@ from masdsl.check.context import Frame
 from masdsl.check.expressions import check_fits, check_word, condition, is_function, narrowed, typed
 from masdsl.check.limits_of import limits_of
 from masdsl.check.program import Block, Invoke, Rhs, Statement
-from masdsl.check.relations import grown, join, list_of, required, show, unlimited
+from masdsl.check.relations import join, list_of, required, show
 from masdsl.check.resolve import static_int
+from masdsl.check.rounds import Round, assigned, filled, grown_rounds
 from masdsl.check.scope import Names
 from masdsl.check.steps import invoke
 from masdsl.diagnostics.flow import (
@@ -32,8 +31,6 @@ from masdsl.limits import EXPANDED_NODES, LOOP_TIMES
 from masdsl.node import Span
 from masdsl.syntax import ast
 from masdsl.types import Enum, List, Nothing, Optional, Type, Unknown
-
-MAX_TYPE_ROUNDS = 4
 
 
 class BlockChecker:
@@ -387,37 +384,24 @@ class BlockChecker:
         carried = [name for name in dict.fromkeys(assigned(node)) if name in outer]
         findings = self.frame.context.findings
 
-        def again(start: dict[str, Type], before: _Round | None = None) -> _Round:
+        def again(start: dict[str, Type], before: Round | None = None) -> Round:
             if before is not None:
                 findings.rollback(before.mark)
             return self._round(path, node, start, binders, findings.mark())
 
         tried = again({name: outer[name] for name in carried})
-        is_exact = tried.settled or times == 1
-        if not is_exact:
-            first = tried.behind
+        first = tried.behind
+        if not tried.settled and times > 1:
             tried = again(first, tried)
-            is_exact = tried.settled or times == 2
-            if not is_exact and times == 3:
-                tried = again(tried.behind, tried)
-                is_exact = True
-            elif not is_exact:
-                second = tried.behind
-                tried = again({name: grown(first[name], second[name], times - 2) for name in carried}, tried)
-                last = {name: grown(first[name], second[name], times - 1) for name in carried}
-                tries = 0
-                while not tried.settled and not _all_fit(tried.behind, last) and tries < MAX_TYPE_ROUNDS:
-                    wider = {
-                        name: kind if kind == tried.start[name] else unlimited(kind)
-                        for name, kind in tried.behind.items()
-                    }
-                    tried = again(wider, tried)
-                    tries += 1
-                is_exact = tried.settled
+        if not tried.settled and times == 3:
+            tried = again(tried.behind, tried)
+        is_exact = tried.settled or times <= 3
+        if not is_exact:
+            tried, is_exact = grown_rounds(first, tried, times, again)
         after = tried.behind if is_exact else tried.start
         if runs and tried.ends:
             ends = self._joined({name: tried.ends[0][name] for name in carried}, tried.ends, node)
-            after = ends if is_exact else {name: _filled(kind, ends[name]) for name, kind in after.items()}
+            after = ends if is_exact else {name: filled(kind, ends[name]) for name, kind in after.items()}
         outer.refine(after)
         own = {binder.text for binder in binders}
         for end in tried.ends:
@@ -428,7 +412,7 @@ class BlockChecker:
 
     def _round(
         self, path: str, node: ast.Block, start: dict[str, Type], binders: dict[ast.Name, Type], mark: int
-    ) -> _Round:
+    ) -> Round:
         """Check the body once, with `start` as the types of the carried names."""
         names = self.names.layer()
         names.refine(start)
@@ -442,7 +426,7 @@ class BlockChecker:
             ends.append(inner.names)
         behind = self._joined(start, ends, node)
         clash = any(isinstance(kind, Unknown) and not isinstance(start[name], Unknown) for name, kind in behind.items())
-        return _Round(start, behind, body, ends, mark, clash)
+        return Round(start, behind, body, ends, mark, clash)
 
     def _joined(self, start: dict[str, Type], ends: list[Names], node: ast.Block) -> dict[str, Type]:
         """Return what the carried names may be at the start of a round and at its ends together."""
@@ -457,53 +441,6 @@ class BlockChecker:
                     common = Unknown()
                 joined[name] = common
         return joined
-
-
-class _Round(NamedTuple):
-    """One try at a loop's body: types at its start, at start and ends together, the body, what holds at its ends."""
-
-    start: dict[str, Type]
-    behind: dict[str, Type]
-    body: Block
-    ends: list[Names]
-    mark: int
-    clash: bool
-
-    @property
-    def settled(self) -> bool:
-        """Whether another round would find the same types, or would hide that types clashed in this one."""
-        return self.clash or self.behind == self.start
-
-
-def _filled(kind: Type, end: Type) -> Type:
-    """Return the type of a list with as many items at least as it has at the ends of a round."""
-    return kind.replace(low=end.low) if isinstance(kind, List) and isinstance(end, List) else kind
-
-
-def _all_fit(kinds: dict[str, Type], limits: dict[str, Type]) -> bool:
-    return all(join(limits[name], kind) == limits[name] for name, kind in kinds.items())
-
-
-def assigned(block: ast.Block) -> Iterator[str]:
-    """Yield the names that a block binds or adds to, in nested blocks too."""
-    pending: list[ast.Statement] = list(block.statements)
-    while pending:
-        node = pending.pop()
-        match node:
-            case ast.Bind() | ast.Append():
-                yield node.name.text
-            case ast.Loop() | ast.For() | ast.Within():
-                pending.extend(node.body.statements)
-            case ast.If():
-                for branch in node.branches:
-                    pending.extend(branch.body.statements)
-                pending.extend(node.orelse.statements if node.orelse else ())
-            case ast.Match():
-                for arm in node.arms:
-                    pending.extend(arm.body.statements)
-                pending.extend(node.orelse.statements if node.orelse else ())
-            case ast.Until() | ast.Return():
-                pass
 
 
 def _element(want: Type | None) -> Type | None:

@@ -1,22 +1,19 @@
-"""Calls of agents, tools and flows: arguments, static parameters, and the instances of flows that calls need."""
+"""Calls of agents, tools and flows: what is called, and with which arguments."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-from masdsl.check.context import Callee, Frame, Statics
-from masdsl.check.declarations import agent, callee_of, tool
-from masdsl.check.expressions import check_fits, is_function, report_uncallable, typed, unknown
+from masdsl.check.context import Callee, Frame
+from masdsl.check.declarations import head_of
+from masdsl.check.expressions import check_fits, report_uncallable, typed, unknown
+from masdsl.check.generics import Given, Head, infer, instance, is_generic, statics_of
 from masdsl.check.program import Const, Expr, Invoke
-from masdsl.check.relations import fits, join, show
-from masdsl.check.resolve import resolve, visible
 from masdsl.check.scope import Declared, Names
 from masdsl.diagnostics.names import DeclaredBelow, Recursion, UnknownParameter
 from masdsl.diagnostics.suggest import nearest
-from masdsl.diagnostics.types import BadAgentArgument, BadStatic, CannotInfer, MissingArgument, TooManyArguments
-from masdsl.limits import STATIC_INTEGER
+from masdsl.diagnostics.types import MissingArgument, TooManyArguments
 from masdsl.syntax import ast
-from masdsl.types import List, Optional, Text, Type, Unknown
+
+CALLABLE = (ast.Agent, ast.Variant, ast.Tool, ast.Flow)
 
 
 def invoke(frame: Frame, names: Names, node: ast.Call, path: str) -> Invoke | Const:
@@ -26,7 +23,7 @@ def invoke(frame: Frame, names: Names, node: ast.Call, path: str) -> Invoke | Co
     if callee is not None:
         return _step(frame, names, node, path, callee)
     declared = frame.scope.names.get(name)
-    if declared is None or not isinstance(declared.node, ast.Agent | ast.Tool | ast.Flow):
+    if declared is None or not isinstance(declared.node, CALLABLE):
         report_uncallable(frame, names, node.callee)
         return _given_up(frame, names, node)
     if declared.visible_from > node.callee.span.start:
@@ -36,22 +33,13 @@ def invoke(frame: Frame, names: Names, node: ast.Call, path: str) -> Invoke | Co
             line = frame.scope.source.position(declared.at.start).line
             frame.report(DeclaredBelow(name, line, declared.at, span=node.callee.span))
         return _given_up(frame, names, node)
-    if isinstance(declared.node, ast.Flow):
-        if is_generic(declared.node):
-            return _generic_step(frame, names, node, path, declared, declared.node)
-        instance = _instance(frame, declared, {}, {}, node)
-        return _step(frame, names, node, path, instance) if instance else _given_up(frame, names, node)
-    return _step(frame, names, node, path, named_callee(frame, declared))
-
-
-def is_generic(node: ast.Flow) -> bool:
-    """Say whether a flow has to be instantiated: it has static parameters or takes agents."""
-    return bool(node.statics) or any(isinstance(param.type, ast.AgentType) for param in node.params)
-
-
-def named_callee(frame: Frame, declared: Declared) -> Callee:
-    """Return the agent or tool that a name stands for."""
-    return callee_of(tool(frame, declared) if isinstance(declared.node, ast.Tool) else agent(frame, declared))
+    head = head_of(frame, declared)
+    if head is None:
+        return _given_up(frame, names, node)
+    if is_generic(head):
+        return _generic_step(frame, names, node, path, declared, head)
+    made = instance(frame, declared, head, {}, {}, node.span)
+    return _step(frame, names, node, path, made) if made else _given_up(frame, names, node)
 
 
 def _given_up(frame: Frame, names: Names, node: ast.Call) -> Const:
@@ -104,198 +92,29 @@ def _match_arguments(
     return bound
 
 
-# ---------------------------------------------------------------- flows with static parameters
-
-
-class _Call(NamedTuple):
-    """A call of a generic flow, split: values by parameter, agents by parameter, integers passed by name."""
-
-    values: dict[str, ast.Expr]
-    agents: dict[str, ast.Expr]
-    integers: dict[str, ast.Expr]
-
-
 def _generic_step(
-    frame: Frame, names: Names, node: ast.Call, path: str, declared: Declared, flow: ast.Flow
+    frame: Frame, names: Names, node: ast.Call, path: str, declared: Declared, head: Head
 ) -> Invoke | Const:
-    shown = f"{flow.name.text}({', '.join(param.name.text for param in flow.params)})"
-    static_names = {static.name.text for static in flow.statics}
-    order = (*(param.name.text for param in flow.params), *sorted(name for name in static_names if name[:1].islower()))
-    positional = len(flow.params)
+    name = declared.node.name.text
+    shown = f"{name}({', '.join(param.name.text for param in head.params)})"
+    static_names = {static.name.text for static in statics_of(head)}
+    order = (*(param.name.text for param in head.params), *sorted(name for name in static_names if name[:1].islower()))
+    positional = len(head.params)
     if sum(argument.name is None for argument in node.arguments) > positional:
-        frame.report(TooManyArguments(flow.name.text, shown, None, span=node.arguments[positional].span))
+        frame.report(TooManyArguments(name, shown, None, span=node.arguments[positional].span))
         return _given_up(frame, names, node)
-    bound = _match_arguments(frame, node, order, flow.name.text, shown)
-    agent_params = {param.name.text for param in flow.params if isinstance(param.type, ast.AgentType)}
-    call = _Call(
+    bound = _match_arguments(frame, node, order, name, shown)
+    agent_params = {param.name.text for param in head.params if isinstance(param.type, ast.AgentType)}
+    given = Given(
         {name: value for name, value in bound.items() if name not in agent_params | static_names},
         {name: value for name, value in bound.items() if name in agent_params},
         {name: value for name, value in bound.items() if name in static_names},
     )
-    statics, callees = _infer(frame, names, node, flow, call)
-    if statics is None:
-        return _given_up(frame, names, node)
-    instance = _instance(frame, declared, statics, callees, node)
-    if instance is None:
+    inferred = infer(frame, names, node, declared, head, given)
+    made = None if inferred is None else instance(frame, declared, head, *inferred, node.span)
+    if made is None:
         return _given_up(frame, names, node)
     by_name = tuple(
-        ast.Argument(ast.Name(name, span=value.span), value, span=value.span) for name, value in call.values.items()
+        ast.Argument(ast.Name(name, span=value.span), value, span=value.span) for name, value in given.values.items()
     )
-    plain = node.replace(arguments=by_name)
-    return _step(frame, names, plain, path, instance)
-
-
-def _infer(
-    frame: Frame, names: Names, node: ast.Call, flow: ast.Flow, call: _Call
-) -> tuple[Statics | None, dict[str, Callee]]:
-    """Return what the static parameters and the agent parameters are in this call (None after a fault)."""
-    statics: dict[str, Type | int] = {}
-    static_names = {static.name.text for static in flow.statics}
-    callees: dict[str, Callee] = {}
-    ok = True
-    for name, value in call.integers.items():
-        number = _static_argument(frame, name, value)
-        ok = ok and number is not None
-        if number is not None:
-            statics[name] = number
-    for param in flow.params:
-        name = param.name.text
-        if isinstance(param.type, ast.AgentType):
-            callee = _agent_argument(frame, name, call.agents.get(name), param.type, node)
-            if callee is None:
-                ok = False
-                continue
-            callees[name] = callee
-            _unify(param.type.returns, callee.returns, static_names, statics)
-        elif param.type is not None and name in call.values:
-            before = frame.context.findings.mark()
-            given = typed(frame, names, call.values[name]).type
-            if isinstance(given, Unknown):  # its fault is reported already, and there is nothing to learn from it
-                ok = False
-                continue
-            frame.context.findings.rollback(before)
-            _unify(param.type, given, static_names, statics)
-    for static in flow.statics:
-        name = static.name.text
-        if name not in statics and static.default is not None:
-            statics[name] = static.default
-        if ok and name not in statics:
-            frame.report(CannotInfer(flow.name.text, name, span=node.span))
-            ok = False
-    return (statics if ok else None), callees
-
-
-def _static_argument(frame: Frame, name: str, value: ast.Expr) -> int | None:
-    number: object = None
-    if isinstance(value, ast.IntLit):
-        number = value.value
-    elif isinstance(value, ast.Var):
-        number = frame.statics.get(value.name.text)
-    if not isinstance(number, int):
-        frame.report(BadStatic(name, "has to be known at compile time", span=value.span))
-        return None
-    if not 0 <= number <= STATIC_INTEGER:
-        problem = f"is {number}, but must be from 0 to {STATIC_INTEGER}"
-        frame.report(BadStatic(name, problem, span=value.span))
-        return None
-    return number
-
-
-def _agent_argument(
-    frame: Frame, name: str, value: ast.Expr | None, wanted: ast.AgentType, node: ast.Call
-) -> Callee | None:
-    shown = f"agent({', '.join('..' for _ in wanted.params)}) -> .."
-    if value is None:
-        frame.report(MissingArgument(node.callee.text, (name,), f"{name}: {shown}", span=node.span))
-        return None
-    if isinstance(value, ast.Var):
-        passed = value.name.text
-        if passed in frame.callees:
-            return frame.callees[passed]
-        declared = frame.scope.names.get(passed)
-        if declared is not None and isinstance(declared.node, ast.Agent | ast.Tool | ast.Flow):
-            if not visible(frame, declared, value.span):
-                return None
-            if not isinstance(declared.node, ast.Flow):
-                return named_callee(frame, declared)
-            if not is_generic(declared.node):
-                return _instance(frame, declared, {}, {}, node)
-            problem = f"`{passed}` is a flow with parameters that are not known here"
-            frame.report(BadAgentArgument(name, shown, problem, span=value.span))
-            return None
-        if is_function(frame, passed):
-            problem = f"`{passed}` is a function; a flow may return what it gives"
-            frame.report(BadAgentArgument(name, shown, problem, span=value.span))
-            return None
-        if passed not in frame.scope.names:
-            report_uncallable(frame, Names(), value.name)
-            return None
-    frame.report(BadAgentArgument(name, shown, "this is a value", span=value.span))
-    return None
-
-
-def _unify(node: ast.TypeExpr, given: Type, static_names: set[str], statics: dict[str, Type | int]) -> None:
-    """Learn static parameters from a written type and the type that meets it."""
-    match node, given:
-        case ast.OptionalType(), Optional():
-            _unify(node.inner, given.inner, static_names, statics)
-        case ast.OptionalType(), _:
-            _unify(node.inner, given, static_names, statics)
-        case ast.ListType(), List():
-            if isinstance(node.cap, ast.Name) and node.cap.text in static_names:
-                _learn_int(node.cap.text, given.high, statics)
-            if given.high > 0:
-                _unify(node.element, given.element, static_names, statics)
-        case ast.NamedType(), Unknown():
-            if node.name.text in static_names:
-                statics.setdefault(node.name.text, given)
-        case ast.NamedType(), _ if node.name.text in static_names:
-            known = statics.get(node.name.text)
-            if known is None:
-                statics[node.name.text] = given
-            elif not isinstance(known, int):
-                statics[node.name.text] = join(known, given) or known
-        case ast.NamedType(size=ast.Name(text=size)), Text() if size in static_names:
-            _learn_int(size, given.cap, statics)
-        case _:
-            pass
-
-
-def _learn_int(name: str, number: int, statics: dict[str, Type | int]) -> None:
-    known = statics.get(name)
-    statics[name] = max(known, number) if isinstance(known, int) else number
-
-
-def _instance(
-    frame: Frame, declared: Declared, statics: Statics, callees: dict[str, Callee], node: ast.Call
-) -> Callee | None:
-    flow = declared.node
-    assert isinstance(flow, ast.Flow)
-    home = Frame(declared.home, frame.context)
-    home.statics = statics
-    for param in flow.params:
-        if isinstance(param.type, ast.AgentType):
-            callee = callees[param.name.text]
-            fault = _misfit(home, param.type, callee)
-            if fault:
-                shown = ", ".join(show(resolve(home, kind)) for kind in param.type.params)
-                expected = f"agent({shown}) -> {show(resolve(home, param.type.returns))}"
-                frame.report(BadAgentArgument(param.name.text, expected, fault, span=node.span))
-                return None
-    made = frame.context.instantiate(frame.context, declared, statics, callees, node.span, frame.scope.source)
-    return None if made is None else Callee("flow", made.key, flow.name.text, made.params, made.returns)
-
-
-def _misfit(home: Frame, wanted: ast.AgentType, callee: Callee) -> str:
-    """Return why a callee does not fit an agent type, or nothing."""
-    kinds = [resolve(home, kind) for kind in wanted.params]
-    required = [param for param in callee.params if not param.optional]
-    if len(kinds) < len(required) or len(kinds) > len(callee.params):
-        return f"`{callee.signature}` takes another number of inputs"
-    for kind, param in zip(kinds, callee.params, strict=False):
-        if not fits(kind, param.type):
-            return f"`{callee.signature}` takes `{show(param.type)}` where `{show(kind)}` comes"
-    returns = resolve(home, wanted.returns)
-    if not fits(callee.returns, returns):
-        return f"`{callee.signature}` gives `{show(callee.returns)}`"
-    return ""
+    return _step(frame, names, node.replace(arguments=by_name), path, made)

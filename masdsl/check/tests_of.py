@@ -3,10 +3,26 @@
 from __future__ import annotations
 
 from masdsl.check.context import Context, Frame
-from masdsl.check.declarations import agent, tool
+from masdsl.check.declarations import agent, agent_alone, head_of, tool
 from masdsl.check.expressions import condition, expect
+from masdsl.check.generics import is_generic, opaque_statics
 from masdsl.check.literals import NotConstantError, as_value
-from masdsl.check.program import Binary, Block, Builtin, Const, Expr, Flow, Given, Invoke, Logical, Test, Unary, Value
+from masdsl.check.program import (
+    Agent,
+    Binary,
+    Block,
+    Builtin,
+    Const,
+    Expr,
+    Flow,
+    Given,
+    Invoke,
+    Logical,
+    Test,
+    Tool,
+    Unary,
+    Value,
+)
 from masdsl.check.relations import text
 from masdsl.check.scope import Declared, ModuleScope, Names
 from masdsl.check.statements import BlockChecker
@@ -17,10 +33,11 @@ from masdsl.diagnostics.types import NotConstant
 from masdsl.node import Node
 from masdsl.sizes import text_tokens
 from masdsl.syntax import ast
-from masdsl.types import Float, Int, Type, Unknown
+from masdsl.types import Float, Int, List, Opaque, Optional, Record, Type, Unknown
 
 MEASURES: dict[str, Type] = {"calls": Int(), "tokens": Int(), "usd": Float(), "seconds": Float()}
 RAN = "ran"
+GIVEN = (ast.Agent, ast.Variant, ast.Tool)
 
 
 def check_test(context: Context, scope: ModuleScope, node: ast.Test) -> Test:
@@ -46,26 +63,50 @@ def _given(frame: Frame, node: ast.Given) -> Given | None:
     span = node.target[0].span.to(node.target[-1].span)
     declared = _target(frame, tuple(part.text for part in node.target))
     if declared is None:
-        known = [name for name, found in frame.scope.names.items() if isinstance(found.node, ast.Agent | ast.Tool)]
+        known = [name for name, found in frame.scope.names.items() if isinstance(found.node, GIVEN)]
         frame.report(UndefinedCallee(dotted, nearest(dotted, known), span=span))
         return None
-    if not isinstance(declared.node, ast.Agent | ast.Tool):
+    head = head_of(frame, declared) if isinstance(declared.node, GIVEN) else None
+    if not isinstance(declared.node, GIVEN):
         frame.report(NotAValue(dotted, f"{declared.what}; given stands for an agent or a tool", span=span))
         return None
-    item = tool(frame, declared) if isinstance(declared.node, ast.Tool) else agent(frame, declared)
+    if head is None:
+        return None
+    item: Agent | Tool
+    if isinstance(declared.node, ast.Tool):
+        item = tool(frame, declared)
+    elif is_generic(head):
+        item = agent_alone(frame, declared, opaque_statics(head))
+    else:
+        item = agent(frame, declared)
     value: Value = None
     if node.value is not None and node.mode == "replies":
         assert isinstance(node.value, ast.StrLit)
         value = node.value.value
     elif node.value is not None:
-        checked = expect(frame, Names(), node.value, item.returns, f"what `{dotted}` gives")
+        checked = expect(frame, Names(), node.value, _known(item.returns), f"what `{dotted}` gives")
         try:
             value = as_value(checked)
         except NotConstantError:
             if not isinstance(checked.type, Unknown):
                 frame.report(NotConstant("what is given", span=node.value.span))
             return None
-    return Given(item.key, node.mode, value, span=node.span)
+    return Given(item.declaration if isinstance(item, Agent) else item.key, node.mode, value, span=node.span)
+
+
+def _known(kind: Type) -> Type:
+    """Return a type whose static parameters are anything: an agent that is generic may be given any value there."""
+    match kind:
+        case Opaque():
+            return Unknown()
+        case List():
+            return kind.replace(element=_known(kind.element))
+        case Optional():
+            return kind.replace(inner=_known(kind.inner))
+        case Record(name=None):
+            return kind.replace(fields=tuple((name, _known(inner)) for name, inner in kind.fields))
+        case _:
+            return kind
 
 
 def _target(frame: Frame, parts: tuple[str, ...]) -> Declared | None:

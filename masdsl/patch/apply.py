@@ -150,7 +150,7 @@ class _Editor:
     def _bind(self, assignment: ast.Assignment) -> None:
         role = assignment.role
         spot = self._find((role,))
-        if not isinstance(spot.node, ast.Agent):
+        if not isinstance(spot.node, ast.Agent | ast.Variant):
             raise wrong(f"`{role.text}` is no agent", "`bind` gives an agent its model", role.span)
         model = assignment.model
         value = ast.Var(model, span=model.span) if isinstance(model, ast.Name) else model

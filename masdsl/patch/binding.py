@@ -24,7 +24,7 @@ def binding_of(program: ast.Program) -> ast.Binding | None:
         [
             ast.Assignment(item.name, model)
             for item in program.items
-            if isinstance(item, ast.Agent) and (model := properties.get(item, "on")) is not None
+            if isinstance(item, ast.Agent | ast.Variant) and (model := properties.get(item, "on")) is not None
         ]
     )
     return ast.Binding(1, assignments) if assignments else None
@@ -33,7 +33,8 @@ def binding_of(program: ast.Program) -> ast.Binding | None:
 def template_of(program: ast.Program) -> ast.Program:
     """Return a program with the models of its agents taken away; `binding_of` tells them."""
     items = [
-        properties.with_property(item, "on", None) if isinstance(item, ast.Agent) else item for item in program.items
+        properties.with_property(item, "on", None) if isinstance(item, ast.Agent | ast.Variant) else item
+        for item in program.items
     ]
     return program.replace(items=tuple(items))
 
@@ -56,7 +57,7 @@ def bind(binding: Source, template: Source, findings: Findings, check: Check | N
 
 
 def _fits(binding: ast.Binding, source: Source, program: ast.Program, findings: Findings) -> bool:
-    agents = {item.name.text: item for item in program.items if isinstance(item, ast.Agent)}
+    agents = {item.name.text: item for item in program.items if isinstance(item, ast.Agent | ast.Variant)}
     models = {name: properties.get(agent, "on") for name, agent in agents.items()}
     seen: dict[str, ast.Name] = {}
     fits = True

@@ -103,6 +103,8 @@ class Declarations:
                 return self._flow(one, other)
             case ast.Agent() | ast.Tool():
                 return _signature(one, other)
+            case ast.Variant():
+                return _settings(one, other) if one.base == other.base else None
             case ast.RecordDecl():
                 return _fewer("fields", one, other)
             case ast.EnumDecl():
@@ -178,7 +180,7 @@ def _property(one: Any, other: Any, name: str) -> Found | None:
     if old == new:
         return Found(0, ())
     if new is None:
-        names = {part.name.text for part in one.params}
+        names = {part.name.text for part in getattr(one, "params", ())}
         if isinstance(one, ast.Flow):
             names.update(statement_names(one.body.statements))
         return None if name in names else Found(1 + path_weight(2), (Change("drop", (name,)),))
@@ -191,16 +193,22 @@ def _property(one: Any, other: Any, name: str) -> Found | None:
 def _signature(one: Any, other: Any) -> Found | None:
     """Return the edits of an agent or a tool, of which parameters can only be dropped."""
     names = [attr.key for attr in (*one.attrs, *other.attrs)]
-    if len({attr.key for attr in one.attrs}) < len(one.attrs) or len({attr.key for attr in other.attrs}) < len(
-        other.attrs
-    ):
-        return None
-    if one.output.type != other.output.type:
+    if one.output.type != other.output.type or getattr(one, "statics", ()) != getattr(other, "statics", ()):
         return None
     fewer = _fewer("params", one, other)
     if fewer is None or any(part.suffix[0] in names for part in fewer.parts):
         return None
-    cost, parts = fewer.cost, list(fewer.parts)
+    settings = _settings(one, other)
+    return None if settings is None else Found(fewer.cost + settings.cost, (*fewer.parts, *settings.parts))
+
+
+def _settings(one: Any, other: Any) -> Found | None:
+    """Return the edits of what can be set of an agent, a variant or a tool."""
+    for node in (one, other):
+        if len({attr.key for attr in node.attrs}) < len(node.attrs):
+            return None
+    cost = 0
+    parts: list[Part] = []
     for name in properties.properties_of(other):
         found = _property(one, other, name)
         if found is None:

@@ -101,6 +101,11 @@ class Joiner:
                 return self._agent(old, left, right, address, prompt=("prompt", "prompt"))
             case ast.Tool():
                 return self._agent(old, left, right, address, prompt=("source", "from"))
+            case ast.Variant():
+                base = self.one_of(old.base, left.base, right.base, address)
+                prompt = self.one_of(old.prompt, left.prompt, right.prompt, f"{address}.prompt")
+                attrs = self._attributes(old, left, right, address)
+                return self._with(old, left, right, address, base=base, prompt=prompt, attrs=attrs)
             case ast.Flow():
                 budget = self.one_of(old.budget, left.budget, right.budget, f"{address}.budget")
                 statics = self.one_of(old.statics, left.statics, right.statics, address)
@@ -135,9 +140,15 @@ class Joiner:
         text = self.one_of(getattr(old, field), getattr(left, field), getattr(right, field), f"{address}.{word}")
         params = self.one_of(old.params, left.params, right.params, address)
         output = self._output(old.output, left.output, right.output, address)
+        attrs = self._attributes(old, left, right, address)
+        changes = {field: text}
+        if isinstance(left, ast.Agent):
+            changes["statics"] = self.one_of(old.statics, left.statics, right.statics, address)
+        return self._with(*(old, left, right, address), params=params, output=output, attrs=attrs, **changes)
+
+    def _attributes(self, old: Any, left: Any, right: Any, address: str) -> Any:
         keyed = self._keyed(old.attrs, left.attrs, right.attrs, address, lambda attr: attr.key)
-        attrs = tuple(sorted(keyed, key=lambda attr: ast.ATTRIBUTE_ORDER.index(attr.key)))
-        return self._with(*(old, left, right, address), params=params, output=output, attrs=attrs, **{field: text})
+        return tuple(sorted(keyed, key=lambda attr: ast.ATTRIBUTE_ORDER.index(attr.key)))
 
     def _output(self, old: ast.Output, left: ast.Output, right: ast.Output, address: str) -> Any:
         if self.same(left, right):

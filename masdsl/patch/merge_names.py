@@ -89,6 +89,7 @@ def _used(program: ast.Program, owner: str) -> Iterable[str]:
             names |= local_names(item)
         elif isinstance(item, ast.Agent | ast.Tool) and owner == item.name.text:
             names |= {param.name.text for param in item.params}
+            names |= {static.name.text for static in getattr(item, "statics", ())}
     return names
 
 

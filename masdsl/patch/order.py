@@ -21,6 +21,7 @@ _RANKS = {
     ast.Rectify: 2,
     ast.Tool: 3,
     ast.Agent: 4,
+    ast.Variant: 4,
     ast.Extern: 4,
     ast.Flow: 5,
     ast.Test: 6,

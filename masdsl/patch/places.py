@@ -26,7 +26,7 @@ ITEM, PARAM, STATIC, FIELD, WORD = "declaration", "parameter", "static parameter
 STATEMENT, BRANCH, OTHERWISE, ARM, OPTION = "statement", "branch", "else", "arm", "option"
 
 Construct = ast.Loop | ast.For | ast.Within | ast.If | ast.Match
-NAMED_ITEMS = (ast.RecordDecl, ast.EnumDecl, ast.Tool, ast.Agent, ast.Extern, ast.Flow)
+NAMED_ITEMS = (ast.RecordDecl, ast.EnumDecl, ast.Tool, ast.Agent, ast.Variant, ast.Extern, ast.Flow)
 _WORDS = {ast.Loop: "loop", ast.For: "for", ast.Within: "within", ast.If: "if", ast.Match: "match"}
 
 
@@ -181,7 +181,10 @@ def find(program: ast.Program, path: ast.Path) -> Spot:
     if not rest:
         return here
     match item:
-        case ast.Agent() | ast.Tool():
+        case ast.Agent():
+            parts = [(PARAM, "params", item.params), (STATIC, "statics", item.statics)]
+            return _member(here, path[0].text, rest, parts)
+        case ast.Tool():
             return _member(here, path[0].text, rest, [(PARAM, "params", item.params)])
         case ast.RecordDecl():
             return _member(here, path[0].text, rest, [(FIELD, "fields", item.fields)])

@@ -1,6 +1,7 @@
 """What `set` sets and `drop` takes away beside declarations and statements.
 
 agent       on role temp max retry timeout tools steps prompt else
+variant     the same, but for else
 tool        from effect timeout else
 flow        else, and calls tokens usd seconds of its own budget
 loop        times                 within      calls tokens usd seconds
@@ -16,6 +17,7 @@ from masdsl.node import Node
 from masdsl.syntax import ast
 
 AGENT: Final = ("on", "role", "temp", "max", "retry", "timeout", "tools", "steps", "prompt", "else")
+VARIANT: Final = tuple(name for name in AGENT if name != "else")
 TOOL: Final = ("from", "effect", "timeout", "else")
 FLOW: Final = ("else", *ast.LIMIT_ORDER)
 LOOP: Final = ("times",)
@@ -43,6 +45,8 @@ def properties_of(node: Node) -> tuple[str, ...]:
     match node:
         case ast.Agent():
             return AGENT
+        case ast.Variant():
+            return VARIANT
         case ast.Tool():
             return TOOL
         case ast.Flow():
@@ -62,7 +66,7 @@ def get(node: Any, name: str) -> Any:
     match node, name:
         case ((ast.Agent() | ast.Tool() | ast.Flow()), "else"):
             return node.output.default
-        case ast.Agent(), "prompt":
+        case ((ast.Agent() | ast.Variant()), "prompt"):
             return node.prompt
         case ast.Tool(), "from":
             return node.source
@@ -82,13 +86,13 @@ def with_property(node: Any, name: str, value: ast.Expr | None) -> Any:
 
     Raises Unfit where the value is none for this property, or where it must have one.
     """
-    if value is None and name in _NEEDED:
+    if value is None and name in _NEEDED and not isinstance(node, ast.Variant):
         raise Unfit("it cannot be taken away")
     match node, name:
         case ((ast.Agent() | ast.Tool() | ast.Flow()), "else"):
             return node.replace(output=node.output.replace(default=None if value is None else _literal(value)))
-        case ast.Agent(), "prompt":
-            return node.replace(prompt=_text(value))
+        case ((ast.Agent() | ast.Variant()), "prompt"):
+            return node.replace(prompt=None if value is None else _text(value))
         case ast.Tool(), "from":
             return node.replace(source=_text(value))
         case ast.Loop(), _:

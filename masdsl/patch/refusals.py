@@ -32,6 +32,7 @@ _ITEM_WORDS = {
     ast.EnumDecl: "a type",
     ast.Tool: "a tool",
     ast.Agent: "an agent",
+    ast.Variant: "an agent",
     ast.Extern: "a function",
     ast.Flow: "a flow",
     ast.Use: "an import",

@@ -77,6 +77,13 @@ class _Renamer:
             changes["name"] = item.name.replace(text=names.declared[old])
         if params and isinstance(item, ast.Agent):
             changes["prompt"] = item.prompt.replace(value=renamed_prompt(item.prompt.value, params))
+        if isinstance(item, ast.Variant):
+            base = item.base.text
+            if base in names.declared:
+                changes["base"] = item.base.replace(text=names.declared[base])
+            if item.prompt is not None and base in names.parameters:
+                text = renamed_prompt(item.prompt.value, names.parameters[base])
+                changes["prompt"] = item.prompt.replace(value=text)
         self._here = names.declared
         if not changes:
             return made

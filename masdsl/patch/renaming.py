@@ -69,7 +69,8 @@ def _check_new(tree: Tree, edit: ast.RenameEdit, inside: set[str], among_items: 
 
 def _parameters(node: Node) -> set[str]:
     assert isinstance(node, ast.Agent | ast.Tool)
-    return {param.name.text for param in node.params}
+    names = {param.name.text for param in node.params}
+    return names | {static.name.text for static in node.statics} if isinstance(node, ast.Agent) else names
 
 
 def _local_name(node: Node) -> str | None:

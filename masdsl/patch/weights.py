@@ -84,6 +84,7 @@ _ITEMS = (
         ast.EnumDecl,
         ast.Tool,
         ast.Agent,
+        ast.Variant,
         ast.Extern,
         ast.Flow,
         ast.Budget,

@@ -219,7 +219,7 @@ class RecordType(Node):
 
 
 class AgentType(Node):
-    """`agent(text) -> text`: the type of a parameter that takes an agent."""
+    """`agent(text) -> text`, `agent(text) -> (ok: bool)`: the type of a parameter that takes an agent."""
 
     params: tuple[TypeExpr, ...]
     returns: TypeExpr
@@ -259,11 +259,11 @@ class EnumDecl(Node):
 
 
 class Param(Node):
-    """`name: type = default`; without a type, text."""
+    """`name: type = default`; without a type, text. The default of one that takes an agent is the agent's name."""
 
     name: Name
     type: TypeExpr | AgentType | None
-    default: Literal | None
+    default: Literal | Var | None
 
 
 class Output(Node):
@@ -297,13 +297,23 @@ class Tool(Node):
 
 
 class Agent(Node):
-    """`agent name(params) -> output attrs "prompt"`."""
+    """`agent name[statics](params) -> output attrs "prompt"`."""
 
     name: Name
     params: tuple[Param, ...]
     output: Output
     attrs: tuple[Attr, ...]
     prompt: StrLit
+    statics: tuple[Static, ...] = ()
+
+
+class Variant(Node):
+    """`agent name = base attrs "prompt"`: another agent with some attributes, or the prompt, of its own."""
+
+    name: Name
+    base: Name
+    attrs: tuple[Attr, ...]
+    prompt: StrLit | None
 
 
 class Extern(Node):
@@ -336,7 +346,7 @@ class Rectify(Node):
 
 
 class Static(Node):
-    """`T` or `n = 3` in a flow's brackets: a type or an integer that is known at compile time."""
+    """`T` or `n = 3` in the brackets of a flow or an agent: a type or an integer that is known at compile time."""
 
     name: Name
     default: int | None
@@ -382,7 +392,7 @@ class Test(Node):
     expects: tuple[Expect, ...]
 
 
-Item: TypeAlias = Use | RecordDecl | EnumDecl | Tool | Agent | Extern | Flow | Budget | Rectify | Test
+Item: TypeAlias = Use | RecordDecl | EnumDecl | Tool | Agent | Variant | Extern | Flow | Budget | Rectify | Test
 
 # ---------------------------------------------------------------- statements
 

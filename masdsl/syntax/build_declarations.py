@@ -117,8 +117,17 @@ def _tool(site: Site, children: Children, span: Span) -> ast.Tool:
 
 @rule("agent")
 def _agent(site: Site, children: Children, span: Span) -> ast.Agent:
-    name, params, output, *attrs, prompt = children
-    return ast.Agent(name, params, output, in_order(attrs), prompt, span=span)
+    name, *rest, prompt = children
+    statics = rest.pop(0) if isinstance(rest[1], tuple) else ()
+    params, output, *attrs = rest
+    return ast.Agent(name, params, output, in_order(attrs), prompt, statics, span=span)
+
+
+@rule("variant")
+def _variant(site: Site, children: Children, span: Span) -> ast.Variant:
+    name, base, *attrs = children
+    prompt = attrs.pop() if attrs and isinstance(attrs[-1], ast.StrLit) else None
+    return ast.Variant(name, base, in_order(attrs), prompt, span=span)
 
 
 @rule("extern")

@@ -168,7 +168,7 @@ def _declared(item: ast.Item) -> Iterator[str]:
             yield item.path[-1].text
             for name in item.names:
                 yield (name.alias or name.name).text
-        case ast.Tool() | ast.Agent() | ast.Extern() | ast.Flow():
+        case ast.Tool() | ast.Agent() | ast.Variant() | ast.Extern() | ast.Flow():
             yield item.name.text
 
 

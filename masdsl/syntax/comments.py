@@ -201,6 +201,8 @@ class _Attacher:
             case ast.EnumDecl():
                 yield from self._list_to_end(node.words, node.name.span.end, "=", node.span.end)
             case ast.Tool() | ast.Agent():
+                if isinstance(node, ast.Agent):
+                    yield from self._list(node.statics, node.name.span.end, "[")
                 yield from self._list(node.params, node.name.span.end, "(")
                 yield from self._regions_in(node.output)
                 last = node.prompt if isinstance(node, ast.Agent) else node.source
@@ -208,6 +210,10 @@ class _Attacher:
                 # Attributes are printed in one fixed order: where that is not theirs, comments among them would mix.
                 if all(one.span.start < other.span.start for one, other in pairwise(tail)):
                     yield _Region(key(node.output), node.output.span.end, node.span.end, _anchors(tail), True)
+            case ast.Variant():
+                tail = node.attrs if node.prompt is None else (*node.attrs, node.prompt)
+                if all(one.span.start < other.span.start for one, other in pairwise(tail)):
+                    yield _Region(key(node.base), node.base.span.end, node.span.end, _anchors(tail), True)
             case ast.Extern():
                 yield from self._list(node.statics, node.name.span.end, "[")
                 yield from self._list(node.params, node.name.span.end, "(")
@@ -261,6 +267,7 @@ class _Attacher:
                 yield from self._list(node.fields, node.span.start, "(")
             case ast.AgentType():
                 yield from self._list(node.params, node.span.start, "(")
+                yield from self._regions_in(node.returns)
             case ast.Attr(value=tuple() as names):
                 yield from self._list(names, node.span.start, "[")
             case _:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from masdsl.node import Node
 from masdsl.syntax import ast
 from masdsl.syntax.comments import NO_NOTES
-from masdsl.syntax.layout import PARENTHESES, Doc, unbroken
+from masdsl.syntax.layout import Doc, unbroken
 from masdsl.syntax.printer import Printer
 
 
@@ -36,11 +36,8 @@ class _CompactPrinter(Printer):
     def item(self, item: ast.Item, anchor: Node, prefix: str) -> None:
         """Write a declaration; an agent's prompt stands on the line of its signature."""
         super().item(item, anchor, prefix)
-        if isinstance(item, ast.Agent):
+        if isinstance(item, ast.Agent | ast.Variant) and item.prompt is not None:
             self._lines[-2:] = [" ".join(self._lines[-2:])]
 
-    def _signature(self, item: ast.Tool | ast.Agent, word: str, tail: Sequence[tuple[Node, Doc]]) -> None:
-        phrases = self._phrases
-        parameters = phrases.listing(PARENTHESES, item.params, phrases.param)
-        head: Doc = [f"{word} {item.name.text}", parameters, " -> ", *phrases.output(item.output)]
+    def _signature(self, head: Doc, region: Node, tail: Sequence[tuple[Node, Doc]]) -> None:
         self._line(0, " ".join([unbroken(head), *(unbroken(doc) for _, doc in tail)]))

@@ -18,7 +18,19 @@ from masdsl.syntax.tables import ACCEPT
 if TYPE_CHECKING:
     from masdsl.syntax.recover import Recovery
 
-_DECLARED = ("use", "record_decl", "enum_decl", "tool", "agent", "extern", "budget", "rectify", "flow", "test")
+_DECLARED = (
+    "use",
+    "record_decl",
+    "enum_decl",
+    "tool",
+    "agent",
+    "variant",
+    "extern",
+    "budget",
+    "rectify",
+    "flow",
+    "test",
+)
 _STATED = ("bind", "append", "until", "return_", "block", "choice", "match_", "elif", "else_", "arm")
 _TESTED = ("given_value", "given_reply", "given_failure", "expect")
 _EDITED = ("assignment", "set", "rebind", "add", "drop", "replace", "after", "before", "wrap")

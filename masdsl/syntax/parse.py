@@ -98,6 +98,7 @@ _MEMBERS = {
         ast.EnumDecl,
         ast.Tool,
         ast.Agent,
+        ast.Variant,
         ast.Extern,
         ast.Flow,
         ast.Budget,

@@ -135,12 +135,22 @@ class Printer:
                 self._last(anchor, [f"{prefix}rectify tries {item.tries}{at}"], 0)
             case ast.Tool():
                 source: Doc = [f"from {strings.encode_line(item.source.value)}"]
-                self._signature(item, f"{prefix}tool", [(item.source, source), *self._attributes(item.attrs)])
+                tail = [(item.source, source), *self._attributes(item.attrs)]
+                self._signature(
+                    [*self._callable(item, f"{prefix}tool"), *phrases.output(item.output)], item.output, tail
+                )
                 self._finish(anchor)
             case ast.Agent():
-                self._signature(item, f"{prefix}agent", self._attributes(item.attrs))
-                self._above(item.prompt, STEP)
-                self._last(anchor, [text_piece(item.prompt.value)], STEP)
+                head = [*self._callable(item, f"{prefix}agent"), *phrases.output(item.output)]
+                self._signature(head, item.output, self._attributes(item.attrs))
+                self._prompt(item.prompt)
+                self._finish(anchor)
+            case ast.Variant():
+                head = [f"{prefix}agent {item.name.text} = {item.base.text}"]
+                self._signature(head, item.base, self._attributes(item.attrs))
+                if item.prompt is not None:
+                    self._prompt(item.prompt)
+                self._finish(anchor)
             case ast.Extern():
                 self._last(anchor, [*self._callable(item, f"{prefix}extern"), *phrases.type(item.returns)], 0)
             case ast.Flow():
@@ -150,13 +160,17 @@ class Printer:
             case _:
                 assert_never(item)
 
-    def _signature(self, item: ast.Tool | ast.Agent, word: str, tail: Sequence[tuple[Node, Doc]]) -> None:
-        """Write an agent or tool without its prompt: on one line, else with the tail below, on one line or several."""
+    def _prompt(self, prompt: ast.StrLit) -> None:
+        self._above(prompt, STEP)
+        self._line(STEP, self._render([text_piece(prompt.value)], STEP))
+
+    def _signature(self, head: Doc, region: Node, tail: Sequence[tuple[Node, Doc]]) -> None:
+        """Write an agent or tool without its prompt: on one line, else with the tail below, on one line or several.
+
+        What stands behind `region`, the end of the head, are the attributes.
+        """
         notes = self._notes
-        phrases = self._phrases
-        parameters = phrases.listing(PARENTHESES, item.params, phrases.param)
-        head: Doc = [f"{word} {item.name.text}", parameters, " -> ", *phrases.output(item.output)]
-        opening = notes.opening.get(key(item.output), "")
+        opening = notes.opening.get(key(region), "")
         has_comments = any(key(node) in notes.above for node, _ in tail)
         has_comments = has_comments or any(key(node) in notes.behind for node, _ in tail[:-1])
         texts = [flat(doc) for _, doc in tail]
@@ -191,10 +205,10 @@ class Printer:
             case _:
                 return [f"{attr.key} {number(attr.value.value, scaled=attr.key not in _UNSCALED)}"]
 
-    def _callable(self, item: ast.Extern | ast.Flow, word: str) -> Doc:
+    def _callable(self, item: ast.Tool | ast.Agent | ast.Extern | ast.Flow, word: str) -> Doc:
         """Return a declaration up to its arrow."""
         head: Doc = [f"{word} {item.name.text}"]
-        if item.statics:
+        if not isinstance(item, ast.Tool) and item.statics:
             head.append(self._phrases.listing(BRACKETS, item.statics, _static))
         return [*head, self._phrases.listing(PARENTHESES, item.params, self._phrases.param), " -> "]
 
@@ -333,6 +347,8 @@ def _family(item: ast.Item) -> str:
             return "type"
         case ast.Extern():
             return "extern"
+        case ast.Variant():
+            return "variant"
         case ast.Budget() | ast.Rectify():
             return "budget"
         case _:

@@ -219,8 +219,15 @@ def change_declaration(program: ast.Program, random: Random) -> ast.Program:
                 item.replace(attrs=tuple(ordered)),
                 item.replace(prompt=ast.StrLit("Other words.\nOn two lines.")),
                 item.replace(params=item.params[1:]),
+                item.replace(statics=() if item.statics else (ast.Static(ast.Name("T"), None),)),
                 item.replace(output=item.output.replace(default=ast.StrLit("x"))),
                 item.replace(output=item.output.replace(default=None)),
+            ])  # fmt: skip
+        case ast.Variant():
+            item = random.choice([
+                item.replace(attrs=(ast.Attr("on", ast.Name(random.choice(["fast", "smart"]))),)),
+                item.replace(prompt=random.choice([None, ast.StrLit("Other words.")])),
+                item.replace(base=ast.Name(_fresh(program, random))),
             ])  # fmt: skip
         case ast.Tool():
             item = random.choice([item.replace(source=ast.StrLit("other")), item.replace(attrs=())])
@@ -254,6 +261,7 @@ def add_declaration(program: ast.Program, random: Random) -> ast.Program:
         ast.Agent(name, (), out, (), ast.StrLit("Go.")),
         ast.Tool(name, (), out, ast.StrLit("there"), ()),
         ast.Extern(name, (), (), out.type),
+        ast.Variant(name, ast.Name(_fresh(program, random)), (ast.Attr("on", ast.Name("fast")),), None),
         ast.Flow(name, (), (), out, None, ast.Block((ast.Return(ast.IntLit(1)),))),
         ast.EnumDecl(ast.Name(name.text.upper()), (ast.Name("a"), ast.Name("b"))),
         ast.Use((ast.Name("std"), name), ()),

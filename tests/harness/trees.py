@@ -137,7 +137,7 @@ def _declared(kinds: SearchStrategy[Node]) -> SearchStrategy[Node | None]:
 
 fields = st.builds(ast.Field, lower_names, _declared(types))
 record_types = st.builds(ast.RecordType, _some(fields, 1))
-agent_types = st.builds(ast.AgentType, _some(types), types)
+agent_types = st.builds(ast.AgentType, _some(types), types | record_types)
 
 # ---------------------------------------------------------------- declarations
 
@@ -145,7 +145,9 @@ import_names = st.builds(ast.ImportName, names, _maybe(names))
 uses = st.builds(ast.Use, paths, _some(import_names))
 record_declarations = st.builds(ast.RecordDecl, upper_names, _some(fields, 1, 6))
 enum_declarations = st.builds(ast.EnumDecl, upper_names, _some(lower_names, 1, 9))
-params = st.builds(ast.Param, lower_names, _declared(types | agent_types), _maybe(literals))
+params = st.builds(
+    ast.Param, lower_names, _declared(types | agent_types), _maybe(literals | st.builds(ast.Var, lower_names))
+)
 outputs = st.builds(ast.Output, types | record_types, _maybe(literals))
 
 
@@ -168,21 +170,16 @@ def _attributes(*keys: str) -> Strategy:
 
 attributes = st.sampled_from(ast.ATTRIBUTE_ORDER).flatmap(_attribute)
 tools = st.builds(ast.Tool, lower_names, _some(params), outputs, strings, _attributes("effect", "timeout"))
-agents = st.builds(
-    ast.Agent,
-    lower_names,
-    _some(params),
-    outputs,
-    _attributes("on", "role", "temp", "max", "retry", "timeout", "tools", "steps"),
-    strings,
-)
+statics = st.builds(ast.Static, upper_names, st.none()) | st.builds(ast.Static, lower_names, _maybe(naturals))
+settings = _attributes("on", "role", "temp", "max", "retry", "timeout", "tools", "steps")
+agents = st.builds(ast.Agent, lower_names, _some(params), outputs, settings, strings, _some(statics))
+variants = st.builds(ast.Variant, lower_names, lower_names, settings, _maybe(strings))
 limits = st.builds(ast.Limit, st.sampled_from(ast.LIMIT_ORDER), numbers)
 limit_lists = st.lists(limits, min_size=1, max_size=4).map(
     lambda chosen: tuple(sorted(chosen, key=lambda limit: ast.LIMIT_ORDER.index(limit.kind)))
 )
 budgets = st.builds(ast.Budget, limit_lists)
 rectifies = st.builds(ast.Rectify, naturals, _maybe(st.integers(0, 120).map(lambda share: share / 100)))
-statics = st.builds(ast.Static, upper_names, st.none()) | st.builds(ast.Static, lower_names, _maybe(naturals))
 
 # ---------------------------------------------------------------- statements
 
@@ -243,7 +240,7 @@ givens = st.one_of(
 expects = st.builds(ast.Expect, expressions)
 tests = st.builds(ast.Test, strings, _some(givens), blocks, _some(expects, 1))
 items = st.one_of(
-    uses, record_declarations, enum_declarations, tools, agents, externs, flows, budgets, rectifies, tests
+    uses, record_declarations, enum_declarations, tools, agents, variants, externs, flows, budgets, rectifies, tests
 )
 
 # ---------------------------------------------------------------- documents
@@ -337,6 +334,7 @@ NODES: dict[type[Node], Strategy] = {
     ast.Rectify: rectifies,
     ast.Static: statics,
     ast.Block: blocks,
+    ast.Variant: variants,
     ast.Extern: externs,
     ast.Flow: flows,
     ast.Given: givens,
