@@ -12,6 +12,7 @@ from masdsl.diagnostics.base import ERROR, Findings
 from masdsl.diagnostics.render import render_short
 from masdsl.source import Source
 from masdsl.testing import run_tests
+from tests.harness.programs import granted
 
 HEAD = """mas 1
 type Choice { reason: text(40), number: int }
@@ -22,7 +23,7 @@ agent fit[n](x: text(n)) -> text(n) "Shorter: {{ x }}"
 tool look(q) -> text(40) from "look"
 agent reader(q) -> text(20) tools [look] steps 2 "Find {{ q }}."
 """
-CONFIG = DEFAULT._replace(tools={"look": "tests:look", "send": "tests:send"})
+CONFIG = DEFAULT._replace(tools=granted("look", "send"))
 
 
 def check(text: str) -> tuple[Program | None, list[str]]:

@@ -132,7 +132,11 @@ class _Place:
 
     def _agent_heads(self) -> Iterator[Production]:
         """Agents without attributes: roles that a binding assigns. Their prompt is the next piece."""
-        (agent,) = (one for one in self.bnf.rules["agent"] if not any("star" in symbol.name for symbol in one))
+        (agent,) = (
+            one
+            for one in self.bnf.rules["agent"]
+            if not any("star" in symbol.name or symbol.name == "statics" for symbol in one)
+        )
         (params,) = (one for one in self.bnf.rules["params"] if any("star" in symbol.name for symbol in one))
         star = next(at for at, symbol in enumerate(params) if "star" in symbol.name)
         (param,) = (
