@@ -6,7 +6,7 @@ The compiler needs these texts to know how large a prompt can become, the runtim
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, assert_never
 
 from masdsl import sizes
@@ -161,6 +161,7 @@ class ToolForm(NamedTuple):
     doc: str
 
 
+NO_CALLS_LEFT = "You cannot use tools any more. Reply with the answer."
 NO_TOOLS_LEFT = 'You cannot use tools any more. Reply with only {"answer": ...}.'
 
 
@@ -176,9 +177,38 @@ def tool_instructions(tools: Iterable[ToolForm], returns: Type, steps: int) -> s
     return "\n".join(lines)
 
 
-def uses_left(left: int) -> str:
+def native_instructions(returns: Type, steps: int) -> str:
+    """Return what the prompt says to a model that is told of the tools by its provider's own protocol."""
+    start = f"You may use tools at most {steps} time{'s' if steps != 1 else ''}, then answer."
+    contract = output_contract(returns)
+    return f"{start} {contract}" if contract else start
+
+
+def uses_left(left: int, *, native: bool = False) -> str:
     """Return what a model is told about the uses of tools that it has left."""
-    return f"You may use tools {left} more time{'s' if left != 1 else ''}." if left else NO_TOOLS_LEFT
+    if not left:
+        return NO_CALLS_LEFT if native else NO_TOOLS_LEFT
+    return f"You may use tools {left} more time{'s' if left != 1 else ''}."
+
+
+def tool_functions(tools: Iterable[ToolForm]) -> tuple[dict[str, Any], ...]:
+    """Return tools as OpenAI's protocol describes functions."""
+    return tuple(
+        {
+            "type": "function",
+            "function": {
+                "name": tool.name,
+                **({"description": " ".join(tool.doc.split())} if tool.doc else {}),
+                "parameters": _object({name: schema(kind) for name, kind in tool.inputs.items()}),
+            },
+        }
+        for tool in tools
+    )
+
+
+def tools_tokens(functions: Sequence[Mapping[str, Any]]) -> int:
+    """Return what functions count that are sent with a request; 0 for none."""
+    return sizes.TOOLS_TOKENS + schema_tokens({"tools": functions}) if functions else 0
 
 
 def turn_schema(tools: Iterable[ToolForm], returns: Type) -> dict[str, Any]:

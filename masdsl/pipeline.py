@@ -81,6 +81,9 @@ def check_source(
     parsed = parse_program(source, findings)
     reader = read_module or reading.read_module
     program = check_parsed(parsed, config=config, read_module=reader, findings=findings, cursor=cursor)
+    if program is not None and not priced:
+        agents = tuple(agent.replace(tool_calls=None) if agent.tools else agent for agent in program.agents)
+        program = program.replace(agents=agents)
     if program is not None:
         from masdsl.bounds.budgets import check_budgets
         from masdsl.bounds.flows import bound

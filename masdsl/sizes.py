@@ -13,7 +13,8 @@ What a step costs at worst follows from the same constants:
 - A call is a call of a model; calls of tools count as none. An agent with `retry r` makes at most `1 + r` calls; one
   with tools and `steps s` asks its model at most `s + 1` times, each time with its retries: `(1 + r) * (s + 1)`.
 - A request counts `REQUEST_TOKENS`, for each message `MESSAGE_TOKENS` and the counted tokens of its text, and those of
-  the schema, where one is sent. Its reply counts at most `max_tokens`.
+  the schema, where one is sent. Its reply counts at most `max_tokens`. Tools by a provider's own protocol count
+  `TOOLS_TOKENS` and the counted tokens of their descriptions, and each call of one `CALL_TOKENS` in later requests.
 - After a reply that does not fit, the next attempt also counts two messages: the reply, cut to the size `max_tokens`,
   and what is wrong with it, `CORRECTION_TOKENS` at most. A use of a tool adds two to every later turn: the reply, cut
   in the same way, and the result, with `RESULT_TOKENS` at most around it.
@@ -63,6 +64,12 @@ their own, the date) and behind (the opening of the reply). SmolLM2's takes 26; 
 about 65."""
 MESSAGE_TOKENS: Final = 12
 """What a message counts besides its text: its role and its marks. SmolLM2's template takes 5."""
+TOOLS_TOKENS: Final = 640
+"""What a request with tools by the provider's own protocol counts besides their descriptions: what chat templates say
+about the use of tools. Claude's takes at most 530, by its documentation; those of Qwen and Llama about 150."""
+CALL_TOKENS: Final = 64
+"""What a call of a tool by a provider's own protocol counts besides its arguments: its name, its id, the signs around.
+Where that is more, the call is shortened before the model is reminded of it."""
 CORRECTION_TOKENS: Final = 256
 """What the message that tells a model why its reply does not fit counts at most: longer ones are cut."""
 RESULT_TOKENS: Final = 256

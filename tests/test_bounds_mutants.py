@@ -80,6 +80,8 @@ MUTANTS = [
         ("opening += sizes.MESSAGE_TOKENS + sizes.counted_tokens(agent.role)", "opening += sizes.MESSAGE_TOKENS"),
         ("results = max(shown(tool.returns).most for tool in tools)", "results = min(shown(tool.returns).most for tool in tools)"),
         ("sizes.RESULT_TOKENS + results", "sizes.RESULT_TOKENS"),
+        ("opening += formats.tools_tokens(formats.tool_functions(forms))", "opening += 0"),
+        ("return self._cost_by(agent, inputs, agent.tool_calls)", "return self._cost_by(agent, inputs, False)"),
         ("growth = 2 * sizes.MESSAGE_TOKENS + 2 * max_tokens", "growth = 2 * sizes.MESSAGE_TOKENS"),
         ("said = formats.output_contract(agent.returns)", 'said = ""'),
         ("around=opening + formats.schema_tokens(schema)", "around=opening"),

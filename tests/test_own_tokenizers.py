@@ -50,6 +50,7 @@ url = "http://127.0.0.1:9/v1"
 model = "mine"
 input_price = 1
 output_price = 2
+tool_calls = false
 {tokenizer}
 [tools]
 look = "math:sqrt"
@@ -112,8 +113,9 @@ def ran(one: pipeline.Checked, *, own: bool) -> tuple[Any, Adversary]:
     adversary = Adversary()
     counts = counts_of(rates_of(one.program, one.config))
     model = CountedModel(adversary, counts["plain"]) if own else adversary
-    loaded = LoadedProgram(one.program, one.config, model, {"look": lambda word: "9 " * 100})
-    result = asyncio.run(loaded.compiled.run("main", {"topic": "7 " * 100}, models=model, tools=loaded._granted()))
+    tools = {"look": lambda word: "9 " * 100}
+    loaded = LoadedProgram(one.program, one.config, model, tools)
+    result = asyncio.run(loaded.compiled.run("main", {"topic": "7 " * 100}, models=model, tools=tools))
     return result, adversary
 
 

@@ -89,9 +89,14 @@ def test_a_correction_never_counts_more_than_its_share(fault: str) -> None:
 
 @given(ANYTHING, ANYTHING, st.integers(0, 200))
 def test_the_words_around_a_result_never_count_more_than_their_share(words: str, shown: str, left: int) -> None:
-    text = result_text(Told(words, shown), left)
+    for behind in (formats.uses_left(left), f"31 more calls of that reply were not made. {formats.NO_CALLS_LEFT}", ""):
+        text = result_text(Told(words, shown), behind)
+        assert_within(text, shown, behind)
+
+
+def assert_within(text: str, shown: str, behind: str) -> None:
     assert sizes.counted_tokens(text) <= sizes.RESULT_TOKENS + sizes.counted_tokens(shown.replace("\ud800", "\ufffd"))
-    assert text.endswith(formats.uses_left(left))
+    assert text.endswith(behind)
 
 
 # ---------------------------------------------------------------- whole conversations

@@ -2,7 +2,8 @@
 
 attempt     REQUEST_TOKENS + MESSAGE_TOKENS and counted tokens of each message + the schema's counted tokens
 turn        1 + r attempts; each but the first also shows the faulty reply and what is wrong with it
-step        s + 1 turns with tools; each shows all earlier uses of tools and their results
+step        s + 1 turns with tools; each shows all earlier uses of tools and their results. Where a model may call
+            several tools in one reply, there are fewer turns for as many uses, so that costs no more
 reply       at most `max` tokens, of every attempt
 """
 
@@ -64,7 +65,7 @@ class AgentCosts:
         self._counts = counts
         self._tools = {tool.key: tool for tool in program.tools}
         self._prices = prices
-        self._fixed: dict[str, _Fixed] = {}
+        self._fixed: dict[tuple[str, bool], _Fixed] = {}
         self._known: dict[tuple[str, tuple[Type, ...]], StepCost] = {}
 
     def step(self, agent: Agent, kinds: tuple[Type, ...]) -> StepCost:
@@ -76,9 +77,17 @@ class AgentCosts:
         return known
 
     def _cost(self, agent: Agent, inputs: Mapping[str, Type]) -> StepCost:
-        fixed = self._fixed.get(agent.key)
+        if agent.tool_calls is not None:
+            return self._cost_by(agent, inputs, agent.tool_calls)
+        plain, native = self._cost_by(agent, inputs, False), self._cost_by(agent, inputs, True)
+        fails = None if plain.fails is None or native.fails is None else plain.fails.lower(native.fails)
+        return StepCost(plain.range.either(native.range), fails, plain.seconds)
+
+    def _cost_by(self, agent: Agent, inputs: Mapping[str, Type], native: bool) -> StepCost:
+        """Return the cost where tools are told by a provider's own protocol, or else in plain text."""
+        fixed = self._fixed.get((agent.key, native))
         if fixed is None:
-            fixed = self._fixed[agent.key] = self._declared(agent)
+            fixed = self._fixed[agent.key, native] = self._declared(agent, native)
         prompt = _message(agent, inputs, fixed.said)
         turns, attempts, price = fixed.turns, fixed.attempts, fixed.price
         tokens_in = attempts * (turns * prompt.most + (turns - 1) * fixed.around + fixed.last_around)
@@ -104,7 +113,7 @@ class AgentCosts:
         required = Amounts(1, request, reply, request + reply, request * price.input + reply * price.output)
         return Least(spent, required)
 
-    def _declared(self, agent: Agent) -> _Fixed:
+    def _declared(self, agent: Agent, native: bool) -> _Fixed:
         tools = [self._tools[key] for key in agent.tools]
         forms = [_form(tool) for tool in tools]
         steps = agent.steps if tools else 0
@@ -116,14 +125,20 @@ class AgentCosts:
         schema: dict[str, Any] | None
         last_schema: dict[str, Any] | None
         growth = 0
-        if steps:
+        if steps and native:
+            said = formats.native_instructions(agent.returns, steps)
+            schema, last_schema = None, _answer_schema(agent.returns)
+            opening += formats.tools_tokens(formats.tool_functions(forms))
+        elif steps:
             said = formats.tool_instructions(forms, agent.returns, steps)
             schema, last_schema = formats.turn_schema(forms, agent.returns), formats.turn_schema([], agent.returns)
-            results = max(shown(tool.returns).most for tool in tools)
-            growth = 2 * sizes.MESSAGE_TOKENS + 2 * max_tokens + sizes.RESULT_TOKENS + results
         else:
             said = formats.output_contract(agent.returns)
-            schema = last_schema = None if formats.is_free_text(agent.returns) else formats.schema(agent.returns)
+            schema = last_schema = _answer_schema(agent.returns)
+        if steps:
+            results = max(shown(tool.returns).most for tool in tools)
+            growth = 2 * sizes.MESSAGE_TOKENS + 2 * max_tokens + sizes.RESULT_TOKENS + results
+            growth += sizes.CALL_TOKENS if native else 0
         if agent.key in self._counts:
             texts = formats.constant_texts(agent.role, agent.prompt, said)
             opening -= sizes.saved_tokens(texts, self._counts[agent.key])
@@ -140,6 +155,10 @@ class AgentCosts:
             price=self._prices.get(agent.key, NO_PRICE),
             seconds=microseconds(sizes.agent_seconds(agent.timeout, agent.retries, steps, tool_seconds)),
         )
+
+
+def _answer_schema(returns: Type) -> dict[str, Any] | None:
+    return None if formats.is_free_text(returns) else formats.schema(returns)
 
 
 def _message(agent: Agent, inputs: Mapping[str, Type], said: str) -> Extent:

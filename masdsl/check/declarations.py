@@ -10,6 +10,7 @@ from masdsl.check.program import Agent, Param, Tool, Value
 from masdsl.check.prompts import check_prompt
 from masdsl.check.resolve import resolve, visible
 from masdsl.check.scope import Declared, Names
+from masdsl.config import DEFAULT_TIER, Config, NoModel, find_model
 from masdsl.diagnostics.names import (
     DeclaredBelow,
     DuplicateName,
@@ -142,7 +143,12 @@ def agent_alone(frame: Frame, declared: Declared, statics: Statics) -> Agent:
     made = _agent(home, node) if isinstance(node, ast.Agent) else _variant(home, declared, statics)
     doc = declared.home.doc(node) or made.doc
     return made.replace(
-        name=name, module=declared.home.name, declaration=f"{declared.home.name}:{name}", doc=doc, span=node.span
+        name=name,
+        module=declared.home.name,
+        declaration=f"{declared.home.name}:{name}",
+        doc=doc,
+        tool_calls=bool(made.tools) and _calls_tools(frame.context.config, made.model, made.is_model_name),
+        span=node.span,
     )
 
 
@@ -244,6 +250,13 @@ def head_of(frame: Frame, declared: Declared) -> ast.Agent | ast.Tool | ast.Flow
             return None
         declared, node = base, base.node
     return node if isinstance(node, ast.Agent | ast.Tool | ast.Flow) else None
+
+
+def _calls_tools(config: Config, model: str | None, is_model_name: bool) -> bool:
+    try:
+        return find_model(config, model or DEFAULT_TIER, tier=not is_model_name).has_tool_calls
+    except NoModel:
+        return False
 
 
 def callee_of(item: Agent | Tool) -> Callee:

@@ -379,6 +379,8 @@ class Agent(Node):
     doc: str
     parts: Parts = ()
     declaration: str = ""
+    tool_calls: bool | None = False
+    """Whether its model is told of its tools by the provider's own protocol; None where the model is not known."""
 
 
 class Flow(Node):

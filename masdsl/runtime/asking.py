@@ -8,9 +8,9 @@ from functools import partial
 from typing import Any
 
 from masdsl.formats import constant_texts
-from masdsl.runtime.acting import act
+from masdsl.runtime.acting import act, native_contract
 from masdsl.runtime.agent import Agent
-from masdsl.runtime.models.base import ChatModel, ModelError
+from masdsl.runtime.models.base import ChatModel, ModelError, calls_tools
 from masdsl.runtime.models.counted import CountedModel
 from masdsl.runtime.prompt import PromptFailed
 from masdsl.runtime.replies import parse_reply
@@ -36,14 +36,18 @@ def ask(step: Step, agent: Agent[Any], values: Mapping[str, object]) -> Awaitabl
     seconds = agent_seconds(agent.timeout, agent.retries, agent.steps, longest_tool)
     deadline = asyncio.get_running_loop().time() + seconds
     ends = deadline if step.meter.deadline is None else min(deadline, step.meter.deadline)
-    talk = Conversation(step, agent, model, deadline, ends, seconds, saved_tokens(agent, model))
+    contract = native_contract(agent) if agent.steps and calls_tools(model) else agent.contract
+    talk = Conversation(step, agent, model, deadline, ends, seconds, saved_tokens(agent, model, contract))
     if agent.steps:
         return act(talk, prompt)
     return take_turn(talk, messages_of(agent, prompt), agent.schema, partial(parse_reply, shape=agent.returns))
 
 
-def saved_tokens(agent: Agent[Any], model: ChatModel) -> int:
-    """Return what every request of an agent counts less than by the rule, because the model's tokenizer is at hand."""
+def saved_tokens(agent: Agent[Any], model: ChatModel, contract: str) -> int:
+    """Return what every request of an agent counts less than by the rule, because the model's tokenizer is at hand.
+
+    `contract` is how the format of the reply is asked for.
+    """
     if not isinstance(model, CountedModel):
         return 0
-    return model.saved_tokens(constant_texts(agent.role, agent.prompt.text, agent.contract))
+    return model.saved_tokens(constant_texts(agent.role, agent.prompt.text, contract))

@@ -30,6 +30,17 @@ from masdsl.runtime.text import brief, clean
 Parser: TypeAlias = Callable[[str], Parsed | Fault]
 
 
+class Functions(NamedTuple):
+    """The tools that a model is told of by its provider's own protocol, what they count, and if it may call them."""
+
+    described: tuple[Mapping[str, Any], ...] = ()
+    tokens: int = 0
+    may_call: bool = True
+
+
+NO_FUNCTIONS: Final = Functions()
+
+
 class Conversation(NamedTuple):
     """What one step asks of one model, and until when: `deadline` is a time of the loop, `seconds` after its start.
 
@@ -64,9 +75,13 @@ class Conversation(NamedTuple):
         return f"the {self.seconds:g} s for this step are used up"
 
 
-def messages_of(agent: Agent[Any], prompt: str) -> tuple[Message, ...]:
-    """Return the opening of a chat: the agent's role, if it has one, then the prompt and the format of the reply."""
-    request = f"{prompt}\n\n{agent.contract}" if prompt and agent.contract else prompt or agent.contract
+def messages_of(agent: Agent[Any], prompt: str, contract: str | None = None) -> tuple[Message, ...]:
+    """Return the opening of a chat: the agent's role, if it has one, then the prompt and the format of the reply.
+
+    `contract` is how that format is asked for, where it is not the agent's own.
+    """
+    contract = agent.contract if contract is None else contract
+    request = f"{prompt}\n\n{contract}" if prompt and contract else prompt or contract
     return (*agent.opening, Message("user", clean(request) or EMPTY_PROMPT))
 
 
@@ -74,7 +89,12 @@ def messages_of(agent: Agent[Any], prompt: str) -> tuple[Message, ...]:
 
 
 async def take_turn(
-    talk: Conversation, messages: tuple[Message, ...], schema: Mapping[str, Any] | None, parse: Parser, turn: int = 0
+    talk: Conversation,
+    messages: tuple[Message, ...],
+    schema: Mapping[str, Any] | None,
+    parse: Parser,
+    turn: int = 0,
+    tools: Functions = NO_FUNCTIONS,
 ) -> Any:
     """Ask until a reply fits, at most `1 + retries` times, and return its value; raise StepFailed.
 
@@ -82,7 +102,7 @@ async def take_turn(
     failure of the call that may pass, the same is asked again, after a pause.
     """
     step, agent = talk.step, talk.agent
-    for_schema = agent.schema_tokens if schema is agent.schema else schema_tokens(schema)
+    for_schema = (agent.schema_tokens if schema is agent.schema else schema_tokens(schema)) + tools.tokens
     asked, reason = messages, ""
     generation = 0 if step.entry is None else step.entry.standing.generation
     for attempt in range(agent.retries + 1):
@@ -99,6 +119,8 @@ async def take_turn(
             agent=agent.name,
             step=step.address,
             attempt=attempt,
+            tools=tools.described,
+            may_call=tools.may_call,
         )
         try:
             outcome = _from_journal(talk, request, part, parse)

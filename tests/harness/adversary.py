@@ -23,10 +23,11 @@ from hashlib import sha256
 from typing import Any, Literal, TypeAlias
 
 from masdsl import sizes
-from masdsl.formats import schema_tokens, value_tokens
+from masdsl.formats import schema_tokens, tools_tokens, value_tokens
 from masdsl.runtime import Agent, Program, Tool
 from masdsl.runtime.accounts import request_tokens
 from masdsl.runtime.models.base import ModelError, Price, Reply, Request
+from masdsl.runtime.models.tool_calls import ToolCall, text_with_calls
 from masdsl.runtime.shapes import type_of
 from masdsl.types import Bool, Enum, Float, Int, List, Optional, Record, Text, Type
 
@@ -161,7 +162,7 @@ class Adversary:
             case "timeout":
                 raise ModelError("timeout", "too slow", billed=True)
         text = self._text(request, agent, act)
-        tokens_in: Any = request_tokens(request.messages, schema_tokens(request.schema))
+        tokens_in: Any = asked_tokens(request)
         tokens_out: Any = request.max_tokens
         if self.counts == "none":
             tokens_in = tokens_out = None
@@ -221,7 +222,7 @@ class Adversary:
             case "faulty":
                 return filled(request.max_tokens, "?!")
             case "none":
-                return '{"answer": null}' if agent.steps else "null"
+                return '{"answer": null}' if _wraps(request, agent) else "null"
             case "tool":
                 tool = agent.tools[int(self._draw(request, "tool") * len(agent.tools))]
                 if not self.varied:
@@ -232,16 +233,15 @@ class Adversary:
                         name: Text(max(kind.cap, request.max_tokens)) if isinstance(kind, Text) else kind
                         for name, kind in kinds.items()
                     }
-                return self._fitting(
-                    request,
-                    lambda share: {
-                        "tool": tool.name,
-                        "arguments": {name: made(kind, share) for name, kind in kinds.items()},
-                    },
-                )
+                count = 1 + int(self._draw(request, "calls") * 4) if self.varied and request.tools else 1
+
+                def use(share: float) -> dict[str, Any]:
+                    return {"tool": tool.name, "arguments": {name: made(kind, share) for name, kind in kinds.items()}}
+
+                return self._calls(request, use, count) if request.tools else self._fitting(request, use)
         if act == "value" and self.value is not None and (given := self.value(request)) is not None:
-            return written({"answer": given} if agent.steps else given)
-        if agent.steps:
+            return written({"answer": given} if _wraps(request, agent) else given)
+        if _wraps(request, agent):
             return self._fitting(request, lambda share: {"answer": made(returns, share)})
         if isinstance(inner, Text) and not any_value:
             return filled(request.max_tokens, of)
@@ -249,6 +249,13 @@ class Adversary:
 
     def _made_of(self, chance: float) -> str:
         return self.text or TEXTS[int(chance * len(TEXTS))]
+
+    def _calls(self, request: Request, use: Callable[[float], dict[str, Any]], count: int) -> str:
+        """Return calls of a protocol, each as large as the model is still reminded of in full."""
+        share, room = 1.0, 2 * request.max_tokens + sizes.CALL_TOKENS - 1
+        while sizes.counted_tokens(as_calls([use(share)])) > room and share > 1e-3:
+            share *= 0.96
+        return as_calls([use(share)] * count)
 
     def _fitting(self, request: Request, made: Callable[[float], Any]) -> str:
         """Return the largest that a provider's `max_tokens` can hold."""
@@ -279,8 +286,25 @@ class Adversary:
 
 def may_use_tools(request: Request) -> bool:
     """Whether a request is a turn in which a tool may be used."""
+    if request.tools:
+        return request.may_call
     turns: list[Mapping[str, Any]] = (request.schema or {}).get("anyOf", [])
     return any("tool" in turn.get("properties", {}) for turn in turns)
+
+
+def asked_tokens(request: Request) -> int:
+    """What a request counts."""
+    return request_tokens(request.messages, schema_tokens(request.schema) + tools_tokens(request.tools))
+
+
+def as_calls(uses: list[dict[str, Any]]) -> str:
+    """Return uses of tools as the calls of a protocol."""
+    return text_with_calls("", [ToolCall(use["tool"], use["arguments"], f"id-{at}") for at, use in enumerate(uses)])
+
+
+def _wraps(request: Request, agent: Agent[Any]) -> bool:
+    """Whether an answer stands in an object: that of an agent with tools in plain text does."""
+    return bool(agent.steps) and not request.tools
 
 
 @dataclass
@@ -300,12 +324,13 @@ class Honest(Adversary):
         if may_use_tools(request) and self._draw(request, "use") < 0.5:
             tool = agent.tools[int(self._draw(request, "tool") * len(agent.tools))]
             arguments = {name: largest(type_of(s), "word ", share) for name, s in tool.parameters.shapes.items()}
-            text = written({"tool": tool.name, "arguments": arguments})
+            use = {"tool": tool.name, "arguments": arguments}
+            text = as_calls([use]) if request.tools else written(use)
         else:
-            text = written({"answer": value}) if agent.steps else written(value)
+            text = written({"answer": value}) if _wraps(request, agent) else written(value)
         self.answered += 1
         own = min(sizes.counted_tokens(text), request.max_tokens)
-        return Reply(text, request_tokens(request.messages, schema_tokens(request.schema)), own, self.name)
+        return Reply(text, asked_tokens(request), own, self.name)
 
 
 ABSURD: tuple[Any, ...] = (None, -1, -(10**30), True, False, 0, 1, 10**9, 10**30, float("nan"), float("inf"), "12", 2.5)
@@ -355,6 +380,11 @@ class Hostile:
                 return Reply("", count("in"), count("out"))
             case 7:
                 return Reply("\x00\ud800" * 500, count("in"), count("out"))
+            case 8 | 9 if request.tools:
+                name = str(request.tools[0]["function"]["name"]) if chance("name") < 0.8 else "t" * 10**5
+                arguments: Any = {"query": "\ud800" * 10**4} if chance("arguments") < 0.8 else "{no json"
+                calls = [ToolCall(name, arguments, "i" * 10**4)] * int(1 + 9 * chance("calls"))
+                return Reply(text_with_calls("?", calls), count("in"), count("out"))
             case 8 | 9 if may_use_tools(request):
                 name = request.schema["anyOf"][0]["properties"]["tool"]["enum"][0] if request.schema else ""
                 use = {"tool": name if chance("name") < 0.8 else "t" * 10**5, "arguments": {"query": "\ud800" * 10**4}}

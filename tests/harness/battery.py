@@ -47,8 +47,8 @@ def played(case: Case, seed: int) -> Took:
 
 @cache
 def generated(seed: int, size: int = 5) -> Case:
-    """Return a generated program."""
-    return prepared(generate_dear.program(Random(seed), size))
+    """Return a generated program; of every other one the models call tools by a protocol."""
+    return prepared(generate_dear.program(Random(seed), size), native=seed % 2 == 1)
 
 
 @cache

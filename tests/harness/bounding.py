@@ -30,6 +30,7 @@ from masdsl.source import Source
 from masdsl.syntax.parse import parse_program
 from tests.harness import virtual_time
 from tests.harness.adversary import largest
+from tests.harness.programs import granted
 
 PRICES: dict[str, Price] = {
     "fast": Price(0.1, 0.4),
@@ -38,7 +39,7 @@ PRICES: dict[str, Price] = {
     "local": Price(0.0, 0.0),
 }
 """What the tiers of tested programs cost; agents without one are on `fast`. One has dearer prompts than replies."""
-TOOLS = {name: f"tests:{name}" for name in ("look", "send", "search", "fetch", "dig")}
+TOOLS = granted("look", "send", "search", "fetch", "dig")
 MEASURES = ("calls", "tokens_in", "tokens_out", "tokens", "usd", "seconds")
 
 
@@ -70,23 +71,35 @@ CONFIG: Config = DEFAULT._replace(
     tiers={**DEFAULT.tiers, **{name: f"m-{name}" for name in PRICES}, "default": "m-fast"},
     models={
         f"m-{name}": ModelConfig(
-            f"m-{name}", "openai", "m", "http://localhost:9/v1", input_price=price.input, output_price=price.output
+            f"m-{name}",
+            "openai",
+            "m",
+            "http://localhost:9/v1",
+            input_price=price.input,
+            output_price=price.output,
+            tool_calls=False,
         )
         for name, price in PRICES.items()
     },
 )
+NATIVE: Config = CONFIG._replace(
+    models={name: entry._replace(tool_calls=True) for name, entry in CONFIG.models.items()}
+)
+"""The same, where models call tools by their providers' own protocol."""
 
 
-def prepared(text: str) -> Case:
+def prepared(text: str, native: bool = False) -> Case:
     """Check and compile a program; its budgets are not judged."""
-    return case_of(checked(text), text)
+    return case_of(checked(text, native), text)
 
 
-def checked(text: str) -> Checked:
+def checked(text: str, native: bool = False) -> Checked:
     """Check a program; its budgets are not judged."""
     findings = Findings()
     parsed = parse_program(Source("case.mas", text), findings)
-    program = check_parsed(parsed, config=CONFIG, read_module=lambda *_: "no modules here", findings=findings)
+    program = check_parsed(
+        parsed, config=NATIVE if native else CONFIG, read_module=lambda *_: "no modules here", findings=findings
+    )
     errors = [finding for finding in findings.sorted() if finding.diagnostic.severity == ERROR]
     assert program is not None, f"{render_short(errors)}\n{text}"
     return program
@@ -102,8 +115,9 @@ def case_of(program: Checked, text: str = "") -> Case:
 class _Priced:
     """A model at the price of a tier."""
 
-    def __init__(self, inner: ChatModel, tier: str) -> None:
+    def __init__(self, inner: ChatModel, tier: str, tool_calls: bool) -> None:
         self._inner = inner
+        self.tool_calls = tool_calls
         self.name, self.price = tier, PRICES[tier]
 
     async def complete(self, request: Request) -> Reply:
@@ -123,12 +137,13 @@ def play(
 ) -> Took:
     """Run a flow in virtual time; return what it took. Without `tools` the model has some (`adversary.Adversary`)."""
     why = ""
+    native = any(agent.tool_calls for agent in case.program.agents)
     try:
         result = virtual_time.run(
             case.compiled.run(
                 flow,
                 inputs,
-                models=lambda name, tier: _Priced(model, name if name in PRICES else "fast"),
+                models=lambda name, tier: _Priced(model, name if name in PRICES else "fast", native),
                 tools=model.tools if tools is None else tools,
                 **options,
             )

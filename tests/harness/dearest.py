@@ -77,7 +77,7 @@ class Known(NamedTuple):
 
     `exact` is what the dearest run takes exactly as much of as the bound says; `least` is whether the cheapest takes exactly the least in calls and input tokens. The dearest takes at least `share` of the bound on
     input tokens: what is missing is mostly the room for what a model is told about its faulty replies. `text` is what
-    the texts of the dearest run are made of.
+    the texts of the dearest run are made of. With `native`, models call tools by their providers' own protocol.
     """
 
     name: str
@@ -88,6 +88,7 @@ class Known(NamedTuple):
     share: float = 0.6
     exact: tuple[str, ...] = ("calls", "tokens_out")
     text: str = "!"
+    native: bool = False
 
 
 PROGRAMS = (
@@ -99,6 +100,10 @@ PROGRAMS = (
     Known("a default that is used", "a = kept(x) b = one(a) return b", {"kept": "fail"}, least=False, share=0.68),
     Known("tools", "return user(x)", least=False, share=0.77),
     Known("tools with effects", "n = sender(x) m = sender(x) return x", least=False, share=0.93),
+    Known("tools by a protocol", "return user(x)", least=False, share=0.77, native=True),
+    Known("tools with effects by a protocol", "n = sender(x) m = sender(x) return x", least=False, share=0.9, native=True),
+    Known("large tools by a protocol", "return diver(x)", least=False, share=0.9, native=True),
+    Known("tools and long replies by a protocol", "return loud(x)", least=False, share=0.9, native=True),
     Known("a tool", "a = send(x) return one(a)", least=False, share=1),
     Known("a schema of words", "k = judge(x) return text(k)", share=0.78),
     Known("a schema of fields", "r = review(x) return one(x)", share=0.91),
@@ -198,7 +203,7 @@ def case_of(name: str) -> Case:
     known = BY_NAME[name]
     head = "flow main(x: text(30), xs: text(30)[4]+, ok: bool) -> text(300)"
     deep = "Dive deep, and then deeper: there is more to find. " * 40
-    return prepared(f"{HEAD.replace('DEEP', deep)}{FLOWS}{head} {{ {known.body} }}")
+    return prepared(f"{HEAD.replace('DEEP', deep)}{FLOWS}{head} {{ {known.body} }}", known.native)
 
 
 @cache

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
-Role: TypeAlias = Literal["system", "user", "assistant"]
+Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 
 ErrorKind: TypeAlias = Literal[
     "timeout",  # no answer within Request.timeout
@@ -32,7 +32,9 @@ RETRIED: frozenset[ErrorKind] = frozenset({"timeout", "rate_limit", "overloaded"
 
 
 class Message(NamedTuple):
-    """One message of a chat."""
+    """One message of a chat. The role `tool` is that of a result of a tool that the model has called by its provider's
+    own protocol; only models with `tool_calls` get such messages (`masdsl.runtime.models.tool_calls`).
+    """
 
     role: Role
     content: str
@@ -57,6 +59,9 @@ class Request(NamedTuple):
     thread must stop by itself at that time. `seed` makes a sampling model repeatable where it can; it differs between
     samples.
 
+    `tools` are what a model with `tool_calls` may call, each as OpenAI's protocol describes a function; with `may_call`
+    false it may not call them any more, and knows them from before.
+
     `agent` and `step` (an address such as `main.refine.code[1]`) and `attempt` (from 0) say who asks: for scripted
     models and logs, never sent to a provider.
     """
@@ -70,11 +75,13 @@ class Request(NamedTuple):
     agent: str = ""
     step: str = ""
     attempt: int = 0
+    tools: tuple[Mapping[str, Any], ...] = ()
+    may_call: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a model answered.
+    """What a model answered; calls of tools are lines at the end of `text` (`masdsl.runtime.models.tool_calls`).
 
     Token counts are the provider's, None where it gives none. `model` is the one that answered, as the provider names
     it. `finish` is `stop`, `length` (cut at `max_tokens`) or `other`.
@@ -110,7 +117,9 @@ class ModelError(Exception):
 class ChatModel(Protocol):
     """A model: a name for people, a price, and one way to ask it.
 
-    `price` is None where it is unknown; then no budget in USD can be kept, and the runtime refuses calls under one.
+    `price` is None where it is unknown; then no budget in USD can be kept, and the runtime refuses calls under one. A
+    model may have one more attribute, `tool_calls`: true where it is told of tools, and calls them, by its provider's
+    own protocol (`calls_tools`).
     """
 
     @property
@@ -133,6 +142,11 @@ class ChatModel(Protocol):
         A later run, under another loop, may use the model again.
         """
         ...
+
+
+def calls_tools(model: ChatModel) -> bool:
+    """Return whether a model calls tools by its provider's own protocol; otherwise it does in plain text."""
+    return getattr(model, "tool_calls", False) is True
 
 
 class ModelResolver(Protocol):

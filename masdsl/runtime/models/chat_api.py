@@ -17,6 +17,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 from masdsl.redaction import Secret, one_line
 from masdsl.runtime.models.base import ErrorKind, ModelError, Reply, Request
 from masdsl.runtime.models.envelope import Envelope, envelope_of
+from masdsl.runtime.models.tool_calls import calls_of, text_with_calls
 
 MAX_BODY_BYTES = 1024 * 1024
 DEFAULT_TIMEOUT = 120.0
@@ -160,8 +161,8 @@ def message_of(body: object) -> str:
     return " ".join(said) or str(body)
 
 
-def reply_of(body: object, envelope: Envelope | None, secret: Secret) -> Reply:
-    """Return the reply in the body of an answer with status 200.
+def reply_of(body: object, envelope: Envelope | None, secret: Secret, *, with_calls: bool = False) -> Reply:
+    """Return the reply in the body of an answer with status 200; calls of tools count where they were offered.
 
     Raises ModelError: `connection` for an answer that is none of this protocol or is empty, `refused` where the
     provider's filter or the model declined.
@@ -180,7 +181,8 @@ def reply_of(body: object, envelope: Envelope | None, secret: Secret) -> Reply:
         raise _no_reply("the answer's choice has no message")
     finish = str(choices[0].get("finish_reason"))
     text = _text_of(message.get("content"))
-    if not text.strip():
+    calls = calls_of(message) if with_calls else []
+    if not text.strip() and not calls:
         refusal = message.get("refusal")
         if finish == "content_filter" or (isinstance(refusal, str) and refusal.strip()):
             why = f": {secret.redact(refusal)}" if isinstance(refusal, str) else ""
@@ -191,8 +193,9 @@ def reply_of(body: object, envelope: Envelope | None, secret: Secret) -> Reply:
     raw_usage = body.get("usage")
     usage: Mapping[str, Any] = raw_usage if isinstance(raw_usage, dict) else {}
     model = body.get("model")
+    text = text if envelope is None else envelope.open(text)
     return Reply(
-        text=text if envelope is None else envelope.open(text),
+        text=clean_text(text_with_calls(text.strip(), calls)) if calls else text,
         input_tokens=count_of(usage.get("prompt_tokens")),
         output_tokens=count_of(usage.get("completion_tokens")),
         model=one_line(model, 200) if isinstance(model, str) else "",

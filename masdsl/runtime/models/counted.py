@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from masdsl.runtime.models.base import ChatModel, Price, Reply, Request
+from masdsl.runtime.models.base import ChatModel, Price, Reply, Request, calls_tools
 from masdsl.sizes import saved_tokens
 
 
@@ -15,6 +15,7 @@ class CountedModel:
         self._model = model
         self._count = count
         self._saved: dict[tuple[str, ...], int] = {}
+        self.tool_calls = calls_tools(model)
 
     def saved_tokens(self, texts: tuple[str, ...]) -> int:
         """Return how many tokens fewer these texts have than they count by the rule."""

@@ -33,6 +33,7 @@ from masdsl.runtime.models.chat_api import (
     retry_after,
 )
 from masdsl.runtime.models.keys import ambient_secrets, secret_from
+from masdsl.runtime.models.tool_calls import ADVICE, is_about_tools, tool_options, wire_messages
 from masdsl.runtime.threads import in_thread
 
 STOLE_CREDENTIALS = ("1.82.7", "1.82.8")
@@ -59,7 +60,9 @@ class LiteLLMModel:
         key_env: str | None = None,
         price: Price | None = None,
         timeout: float | None = None,
+        tool_calls: bool = False,
     ) -> None:
+        self.tool_calls = tool_calls
         self._name = name
         self._model = model
         self._url = url
@@ -99,7 +102,11 @@ class LiteLLMModel:
         hidden = ambient_secrets(secret)
         address = {} if self._url is None else {"api_base": self._url}
         key = {"api_key": secret.reveal()} if secret.reveal() else {}
-        messages = [{"role": message.role, "content": clean_text(message.content)} for message in request.messages]
+        messages = [
+            {**message, "content": clean_text(message["content"])} for message in wire_messages(request.messages)
+        ]
+        if request.tools:
+            self._check_tools(litellm)
         while True:
             options, envelope = dialect.options(request)
             with room_for(MAX_BODY_BYTES) as room:
@@ -113,6 +120,7 @@ class LiteLLMModel:
                         drop_params=True,  # a provider without seeds or schemas is asked without them
                         **address,
                         **key,
+                        **tool_options(request),
                         **options,
                     )
                 except Exception as raised:
@@ -124,12 +132,24 @@ class LiteLLMModel:
                     status = getattr(raised, "status_code", None)
                     simpler = dialect.after_refusal(status, str(raised), options) if isinstance(status, int) else None
                     if simpler is None:
-                        raise _fault(raised, hidden) from None
+                        fault = _fault(raised, hidden)
+                        if is_about_tools(fault.detail, request):
+                            fault.detail = f"{fault.detail}; {ADVICE}"
+                        raise fault from None
                     dialect = simpler
                     continue
-            reply = reply_of(_body(response), envelope, hidden)
+            reply = reply_of(_body(response), envelope, hidden, with_calls=bool(request.tools))
             self._dialect = dialect
             return reply
+
+    def _check_tools(self, litellm: Any) -> None:
+        """Raise ModelError where litellm would leave the tools out of a request without a word."""
+        try:
+            known = litellm.get_supported_openai_params(model=self._model)
+        except Exception:  # a provider that it does not know: it will say so itself
+            return
+        if known is not None and "tools" not in known:
+            raise ModelError("bad_request", f"litellm knows no tool calls for {self._model}: {ADVICE}")
 
 
 # ---------------------------------------------------------------- loading

@@ -26,6 +26,7 @@ from masdsl.runtime.models.chat_api import (
     retry_after,
 )
 from masdsl.runtime.models.keys import secret_from
+from masdsl.runtime.models.tool_calls import ADVICE, is_about_tools, tool_options, wire_messages
 
 if TYPE_CHECKING:
     import httpx
@@ -45,7 +46,7 @@ class OpenAIModel:
     `url` is the base (`http://127.0.0.1:8000/v1`) or the full address of the chat endpoint; `model` is the server's
     name for the model. `key_env` names the environment variable with the key, None for servers that need none; it is
     read at each call, and a missing one is the failure `auth`. `timeout` in seconds bounds every call, also where the
-    request allows more.
+    request allows more. With `tool_calls` it is told of tools by the protocol.
     """
 
     def __init__(
@@ -57,7 +58,9 @@ class OpenAIModel:
         key_env: str | None = None,
         price: Price | None = None,
         timeout: float | None = None,
+        tool_calls: bool = False,
     ) -> None:
+        self.tool_calls = tool_calls
         self._name = name
         self._price = price
         self._url = url.rstrip("/") if url.rstrip("/").endswith(_CHAT) else url.rstrip("/") + _CHAT
@@ -108,18 +111,19 @@ class OpenAIModel:
         dialect = self._dialect
         while True:
             options, envelope = dialect.options(request)
-            messages = [{"role": message.role, "content": message.content} for message in request.messages]
-            answer = await self._post({"model": self._model, "messages": messages, "stream": False, **options}, secret)
+            asked = {"model": self._model, "messages": wire_messages(request.messages), "stream": False}
+            answer = await self._post({**asked, **tool_options(request), **options}, secret)
             body = _parsed(answer.body)
             if 200 <= answer.status < 300:
                 if body is None:
                     raise ModelError("connection", f"the answer of {self._host} is not JSON", billed=True)
-                reply = reply_of(body, envelope, secret)
+                reply = reply_of(body, envelope, secret, with_calls=bool(request.tools))
                 self._dialect = dialect
                 return reply
             said = message_of(body) if body is not None else answer.body[:2000].decode("utf-8", "replace")
             simpler = dialect.after_refusal(answer.status, said, options)
             if simpler is None:
+                said = f"{said}; {ADVICE}" if is_about_tools(said, request) else said
                 raise fault_of(answer.status, said, retry_after=retry_after(answer.headers), secret=secret)
             dialect = simpler
 

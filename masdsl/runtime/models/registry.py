@@ -133,6 +133,7 @@ def configured(entry: ModelConfig, price: Price | None = None) -> ChatModel:
                 key_env=entry.key_env,
                 price=price,
                 timeout=entry.timeout,
+                tool_calls=entry.has_tool_calls,
             )
         case "litellm":
             from masdsl.runtime.models.litellm_model import LiteLLMModel
@@ -144,6 +145,7 @@ def configured(entry: ModelConfig, price: Price | None = None) -> ChatModel:
                 key_env=entry.key_env,
                 price=price,
                 timeout=entry.timeout,
+                tool_calls=entry.has_tool_calls,
             )
         case "gguf":
             from masdsl.runtime.models.engine import check_installed

@@ -27,7 +27,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias, get_args
 
-from masdsl.formats import schema_tokens
+from masdsl.formats import schema_tokens, tools_tokens
 from masdsl.runtime.accounts import request_tokens
 from masdsl.runtime.models.base import ErrorKind, ModelError, Price, Reply, Request
 from masdsl.sizes import counted_tokens
@@ -76,7 +76,7 @@ class ScriptedModel:
 
     A key of `replies` is looked for in this order: the step's address (`main.refine.code[1]`), the address without
     indices, the agent's name, `*`. A list is a queue, whose last item repeats. A request that the script does not
-    foresee fails with `not_found`.
+    foresee fails with `not_found`. With `tool_calls` it is told of tools as models are that have such a protocol.
     """
 
     def __init__(
@@ -85,7 +85,9 @@ class ScriptedModel:
         *,
         name: str = "scripted",
         price: Price | None = FREE,
+        tool_calls: bool = False,
     ) -> None:
+        self.tool_calls = tool_calls
         script = {OTHERS: replies} if callable(replies) else replies
         self._queues: dict[str, list[Item]] = {
             key: list(items) if isinstance(items, list) else [items] for key, items in script.items()
@@ -126,7 +128,7 @@ class ScriptedModel:
             return replace(said.value, model=said.value.model or self._name)
         text, tokens_in, tokens_out = _text(said.value), said.input_tokens, said.output_tokens
         if tokens_in is None:
-            tokens_in = request_tokens(request.messages, schema_tokens(request.schema))
+            tokens_in = request_tokens(request.messages, schema_tokens(request.schema) + tools_tokens(request.tools))
         if tokens_out is None:
             tokens_out = min(counted_tokens(text), request.max_tokens)
         return Reply(text, tokens_in, tokens_out, self._name)
