@@ -103,6 +103,20 @@ def test_prose_of_a_program_is_emptied_and_insertions_and_words_stay() -> None:
     assert size(PROGRAM.replace('"short"', '"as short as it can be"')).bare < size(PROGRAM).bare
 
 
+def test_of_what_a_program_imports_from_the_pool_that_counts_which_it_uses() -> None:
+    program = pool._parsed("x.mas", "mas 1\nuse gptswarm_tool_io: analysed\n\nflow main() -> int { return 1 }\n")
+    own, module = pool.with_modules(program)
+    assert own is program
+    assert sorted(pool._declarations(module)) == ["analysed", "opened", "read", "reader"]
+    names = [sorted(pool._declarations(one)) for one in pool.with_modules(pool._parsed("x.mas", SWARM))[1:]]
+    assert names == [
+        ["analysed", "opened", "read", "reader"],
+        ["main"],
+        ["asker", "combiner", "distiller", "keywords", "search", "searched"],
+    ]
+
+
+SWARM = "mas 1\nuse gptswarm_tool_tot: main as one\n\nflow main() -> int { return 1 }\n"
 PYTHON = '''
 class Agent:
     """Writes."""

@@ -8,7 +8,7 @@ prompts goes, their insertions stay, by the rule that `pool_python` has for f-st
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from statistics import median
@@ -23,6 +23,7 @@ from masdsl.syntax import ast
 from masdsl.syntax.canonical import program_hash
 from masdsl.syntax.parse import parse_program
 from masdsl.syntax.print import print_program
+from masdsl.syntax.walk import find_all
 from tests.harness import gpt_tokens
 from tests.harness.pool_python import FRAMEWORKS, POOL, ROOT, Count, Origin, counts, is_prose, origins
 
@@ -67,7 +68,7 @@ def system(path: Path) -> System:
         path=path,
         agents=len(report["agents"]),
         most=main["most"],
-        size=Count(*map(sum, zip(*map(size, _with_modules(program, set())), strict=True))),
+        size=Count(*map(sum, zip(*map(size, with_modules(program)), strict=True))),
         hash=program_hash(program),
         documentation="" if found is None else found.group(),
     )
@@ -92,15 +93,41 @@ def size(program: ast.Program) -> Count:
     return Count(gpt_tokens.count(print_program(untested)), gpt_tokens.count(print_program(_emptied(untested))))
 
 
-def _with_modules(program: ast.Program, seen: set[str]) -> list[ast.Program]:
-    """Return a program and those of the pool that it imports, each once."""
-    found = [program]
-    for use in program.items:
-        if isinstance(use, ast.Use) and len(use.path) == 1 and use.path[0].text not in seen:
-            seen.add(use.path[0].text)
-            path = POOL / f"{use.path[0].text}.mas"
-            found += _with_modules(_parsed(path.name, path.read_text(encoding="utf-8")), seen)
-    return found
+def with_modules(program: ast.Program) -> list[ast.Program]:
+    """Return a program, and of the programs of the pool that it imports, each once, what it uses of them."""
+    modules: dict[str, ast.Program] = {}
+    used: dict[str, set[str]] = {}
+    waiting = list(_imported(program.items))
+    while waiting:
+        module, name = waiting.pop()
+        if name not in used.setdefault(module, set()):
+            used[module].add(name)
+            if module not in modules:
+                path = POOL / f"{module}.mas"
+                modules[module] = _parsed(path.name, path.read_text(encoding="utf-8"))
+            declared = _declarations(modules[module])
+            mentioned = {one.text for one in find_all(declared[name], ast.Name)}
+            waiting += [(module, other) for other in sorted(mentioned & declared.keys())]
+            waiting += _imported(modules[module].items, mentioned)
+    return [program, *(_reduced(modules[module], used[module]) for module in sorted(modules))]
+
+
+def _imported(items: Iterable[ast.Item], mentioned: set[str] | None = None) -> Iterator[tuple[str, str]]:
+    """Yield (module, name) for what is imported from the pool, all of it or what is mentioned."""
+    for use in items:
+        if isinstance(use, ast.Use) and len(use.path) == 1:
+            for one in use.names:
+                if mentioned is None or (one.alias or one.name).text in mentioned:
+                    yield use.path[0].text, one.name.text
+
+
+def _declarations(program: ast.Program) -> dict[str, ast.Item]:
+    unnamed = ast.Use | ast.Budget | ast.Rectify | ast.Test
+    return {item.name.text: item for item in program.items if not isinstance(item, unnamed)}
+
+
+def _reduced(program: ast.Program, names: set[str]) -> ast.Program:
+    return program.replace(items=tuple([item for name, item in _declarations(program).items() if name in names]))
 
 
 def _emptied(node: Any) -> Any:
