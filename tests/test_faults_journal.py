@@ -17,6 +17,7 @@ from masdsl.journal import JournalBusy, JournalDamaged, JournalError, JournalFul
 from masdsl.journal.base import OpenRun, Row, RunHeader
 from masdsl.journal.sqlite import SqliteJournal
 from masdsl.runtime.models.base import Reply
+from masdsl.runtime.past import gives_value
 from tests.harness.fault_runs import (
     Outcome,
     Position,
@@ -57,7 +58,7 @@ def one_of_each(position: Position) -> list[Kind]:
 
 def done_in(rows: Sequence[Row]) -> set[str]:
     """Return the addresses of the steps that have a value."""
-    return {address(row) for row in rows if row.kind in ("done", "tool") and "failed" not in row.body}
+    return {address(row) for row in rows if gives_value(row)}
 
 
 def address(row: Row) -> str:

@@ -30,6 +30,7 @@ from masdsl.journal import (
     open_journal,
 )
 from masdsl.journal.codec import COMPRESSED_FROM, MOST_DEPTH, Unreadable, canonical, pack, unpack, unpack_row
+from masdsl.journal.commit import MOST_ROUNDS, MOST_WITHOUT_A_TURN
 from masdsl.journal.place import default_path
 from masdsl.journal.sqlite import SqliteJournal
 from tests.harness.journals import header
@@ -242,19 +243,23 @@ def test_a_cancelled_wait_loses_no_row(journal: Journal) -> None:
     asyncio.run(work())
 
 
-def test_rows_of_one_turn_of_the_loop_are_one_transaction(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    commits = 0
-    commit = SqliteJournal._commit
+@pytest.fixture
+def commits(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The rows and changes of each transaction that is made from now on."""
+    made: list[int] = []
+    store = SqliteJournal._store
 
-    def counted(journal: SqliteJournal) -> None:
-        nonlocal commits
-        commits += 1
-        commit(journal)
+    def counted(journal: SqliteJournal, batch: Any, **more: Any) -> None:
+        made.append(len(batch))
+        store(journal, batch, **more)
 
+    monkeypatch.setattr(SqliteJournal, "_store", counted)
+    return made
+
+
+def test_rows_of_one_turn_of_the_loop_are_one_transaction(tmp_path: Path, commits: list[int]) -> None:
     async def work() -> None:
-        nonlocal commits
         with SqliteJournal(tmp_path / "runs.db") as journal:
-            monkeypatch.setattr(SqliteJournal, "_commit", counted)
             runs = [journal.create(header(f"r{number}")) for number in range(50)]
 
             async def three(run: Any) -> None:
@@ -262,9 +267,83 @@ def test_rows_of_one_turn_of_the_loop_are_one_transaction(tmp_path: Path, monkey
                     await asyncio.gather(run.append("intent"), run.append("reply"))
 
             await asyncio.gather(*map(three, runs))
-            assert commits <= 6
+            assert len(commits) <= 6
 
     asyncio.run(work())
+
+
+def test_where_nothing_else_can_run_a_row_is_stored_when_it_is_waited_for(
+    tmp_path: Path, commits: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticks: list[object] = []
+    tick = SqliteJournal._tick
+
+    def counted(journal: SqliteJournal, loop: Any) -> None:
+        ticks.append(loop)
+        tick(journal, loop)
+
+    monkeypatch.setattr(SqliteJournal, "_tick", counted)
+
+    async def work() -> None:
+        run = journal.create(header("a"))
+        for seq in range(1, 41, 2):
+            run.append("reply")
+            assert await run.append("intent") == seq + 1
+        assert commits == [3, *[2] * 19] and len(ticks) == 0
+        other = asyncio.ensure_future(run.append("fault"))
+        assert await run.append("end") == 42 and await other == 41
+        assert commits[20:] == [2] and len(ticks) <= 1
+        other = asyncio.ensure_future(asyncio.sleep(0))
+        assert await run.append("end") == 43
+        assert commits[21:] == [1] and len(ticks) >= 1  # something else could run
+        await other
+
+    with SqliteJournal(tmp_path / "runs.db") as journal:
+        asyncio.run(work())
+
+
+def test_a_run_that_only_waits_for_its_journal_lets_others_have_their_turn(tmp_path: Path) -> None:
+    async def work() -> None:
+        run = journal.create(header("a"))
+        reading, writing = os.pipe()
+        told: list[int] = []
+        asyncio.get_running_loop().add_reader(reading, lambda: told.append(len(os.read(reading, 1))))
+        os.write(writing, b"x")
+        for _ in range(MOST_WITHOUT_A_TURN + 2):
+            await run.append("done")
+        asyncio.get_running_loop().remove_reader(reading)
+        os.close(reading)
+        os.close(writing)
+        assert told == [1]
+
+    with SqliteJournal(tmp_path / "runs.db") as journal:
+        asyncio.run(work())
+
+
+def test_rows_that_nobody_waits_for_go_with_others_and_never_wait_long(tmp_path: Path, commits: list[int]) -> None:
+    async def work() -> None:
+        run = journal.create(header("a"))
+        assert await run.append("intent") == 1
+
+        async def busy(rounds: int) -> None:
+            for _ in range(rounds):
+                await asyncio.sleep(0)
+
+        run.append("reply")
+        await asyncio.gather(busy(2), busy(2))
+        assert await run.append("intent") == 3 and commits == [2, 2]
+        run.append("reply")
+        await asyncio.gather(busy(MOST_ROUNDS + 2), busy(MOST_ROUNDS + 2))
+        assert commits == [2, 2, 1]
+        run.append("reply")
+        await asyncio.sleep(0.001)  # nothing else to do
+        assert commits == [2, 2, 1, 1]
+        waiting = asyncio.gather(run.append("reply"))  # waited for, by other means
+        await busy(2)
+        assert commits == [2, 2, 1, 1, 1] and waiting.done()
+
+    with SqliteJournal(tmp_path / "runs.db") as journal:
+        asyncio.run(work())
 
 
 def test_an_event_loop_that_has_ended_is_no_trouble(tmp_path: Path) -> None:

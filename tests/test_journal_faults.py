@@ -27,6 +27,7 @@ from masdsl.journal import (
     UnknownRun,
 )
 from masdsl.journal import commit as commit_module
+from masdsl.journal import files as files_module
 from masdsl.journal import sqlite as sqlite_module
 from masdsl.journal.anchor import RECORD
 from masdsl.journal.sqlite import SqliteJournal
@@ -34,6 +35,9 @@ from tests.harness import journals
 from tests.harness.journals import append, header, is_right
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the attacks are made by forked processes")
+
+
+_SETTLED = files_module.SETTLED
 
 
 def _attack(name: str, *arguments: object) -> str:
@@ -69,10 +73,11 @@ def test_the_attack_finds_a_journal_without_an_anchor(tmp_path: Path, monkeypatc
 
 def test_the_attack_finds_a_journal_without_a_chain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def unchecked(run: str, start: int, head: bytes, stored: Any) -> Any:
-        from masdsl.journal.codec import unpack_row
+        from masdsl.journal.codec import unpack_rows
 
         for seq, record, stored_hash in stored:
-            yield unpack_row(seq, record), stored_hash
+            rows = unpack_rows(start + 1, record)
+            yield [row._replace(seq=seq - len(rows) + number) for number, row in enumerate(rows, 1)], stored_hash
 
     monkeypatch.setattr("masdsl.journal.stored.verified", unchecked)
     with pytest.raises(Exception):  # noqa: B017  a wrong row, or a traceback where a refusal belongs
@@ -203,7 +208,139 @@ def test_records_of_the_anchor_are_used_again(tmp_path: Path) -> None:
     assert (tmp_path / "runs.db.anchor").stat().st_size == 2 * RECORD
 
 
+# ---------------------------------------------------------------- rows that are stored together
+
+
+def _burst(run: Any, name: str, first: int, count: int) -> None:
+    async def work() -> None:
+        await asyncio.gather(*(append(run, name, first + number) for number in range(count)))
+
+    asyncio.run(work())
+
+
+def _stored(path: Path) -> list[int]:
+    """Return the numbers of the last rows of all records."""
+    with sqlite3.connect(path) as db:
+        found = [seq for (seq,) in db.execute("SELECT seq FROM entry ORDER BY run, seq")]
+    db.close()
+    return found
+
+
+@pytest.mark.parametrize(
+    ("statement", "seq"),
+    [
+        ("DELETE FROM entry WHERE seq = 6", 4),
+        ("DELETE FROM entry WHERE seq = 3", 1),
+        ("DELETE FROM entry WHERE seq = 9", 7),
+        ("UPDATE entry SET seq = 5 WHERE seq = 6", 4),
+        ("UPDATE entry SET seq = 0 WHERE seq = 3", 1),
+        ("UPDATE entry SET hash = x'' WHERE seq = 6", 4),
+        ("UPDATE entry SET record = (SELECT record FROM entry WHERE seq = 3) WHERE seq = 6", 4),
+        ("UPDATE entry SET record = substr(record, 1, instr(record, x'0a') - 1) WHERE seq = 6", 4),
+        ("UPDATE entry SET record = record || x'0a' || record WHERE seq = 9", 7),
+        ("UPDATE entry SET record = record || x'0a' WHERE seq = 9", 7),
+    ],
+)
+def test_damage_names_the_first_of_rows_that_are_stored_together(tmp_path: Path, statement: str, seq: int) -> None:
+    path = tmp_path / "runs.db"
+    with SqliteJournal(path) as journal:
+        run = journal.create(header("short"))
+        for first in (1, 4, 7):
+            _burst(run, "short", first, 3)
+    assert _stored(path) == [3, 6, 9]
+    with sqlite3.connect(path) as db:
+        db.execute(statement)
+    db.close()
+    with SqliteJournal(path) as journal:
+        for look in (journal.read, journal.resume):
+            with pytest.raises(JournalDamaged) as caught:
+                look("short")
+            assert caught.value.seq == seq
+
+
+def test_a_fork_may_begin_amid_rows_that_are_stored_together(tmp_path: Path) -> None:
+    path = tmp_path / "runs.db"
+    with SqliteJournal(path) as journal:
+        run = journal.create(header("short"))
+        for first in (1, 4):
+            _burst(run, "short", first, 3)
+        for upto in range(7):
+            child = journal.fork("short", upto, header(f"c{upto}"))
+            append(child, f"c{upto}", upto + 1)
+            again = journal.fork(f"c{upto}", max(upto - 1, 0), header(f"d{upto}"))
+            _burst(again, f"d{upto}", max(upto, 1), 2)
+    with SqliteJournal(path) as journal:
+        for upto in range(7):
+            rows = journal.read(f"c{upto}")[1]
+            assert len(rows) == upto + 1 and is_right(rows[-1], f"c{upto}", upto + 1)
+            assert all(is_right(row, "short", seq) for seq, row in enumerate(rows[:-1], 1))
+            rows = journal.resume(f"d{upto}").rows()
+            assert [row.path for row in rows] == ["main.short"] * max(upto - 1, 0) + [f"main.d{upto}"] * 2
+
+
+def test_long_rows_are_records_of_their_own(tmp_path: Path) -> None:
+    path = tmp_path / "runs.db"
+
+    async def work(run: Any) -> None:
+        texts = ["a", "b", "c" * 5000, "d", "e" * 4000, "f" * 4000, "g" * 4000, "h" * 4000, "i" * 4000]
+        await asyncio.gather(*(run.append("done", body={"text": text}) for text in texts))
+        assert [row.body["text"] for row in run.rows()] == texts
+
+    with SqliteJournal(path) as journal:
+        asyncio.run(work(journal.create(header("a"))))
+    assert _stored(path) == [2, 3, 8, 9]
+
+
+def test_a_file_of_version_1_is_read_and_written(tmp_path: Path) -> None:
+    """It has one row in each record; all else is the same."""
+    path = _closed_journal(tmp_path)
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA user_version = 1")
+    db.close()
+    with SqliteJournal(path) as journal:
+        run = journal.resume("a")
+        assert len(run.rows()) == 20
+        _burst(run, "a", 21, 3)
+    assert _stored(path) == [*range(1, 21), 23]
+    with SqliteJournal(path) as journal:
+        assert all(is_right(row, "a", seq) for seq, row in enumerate(journal.read("a")[1], 1))
+    with sqlite3.connect(path) as db:
+        assert db.execute("PRAGMA user_version").fetchall() == [(sqlite_module.VERSION,)]
+    db.close()
+
+
 # ---------------------------------------------------------------- owners
+
+
+def test_a_run_that_has_ended_is_nobodys_until_something_is_added(tmp_path: Path) -> None:
+    path = tmp_path / "runs.db"
+    with SqliteJournal(path) as one, SqliteJournal(path) as other:
+        run = one.create(header("a"))
+        append(run, "a", 1)
+        run.set_status("ended")
+        assert [line.owned for line in other.list()] == [False]
+        append(run, "a", 2)
+        assert [line.owned for line in other.list()] == [True]
+        with pytest.raises(JournalBusy, match="alive"):
+            other.resume("a")
+        run.set_status("ended")
+        taken = other.resume("a")
+        append(taken, "a", 3)
+        taken.set_status("ended")
+        asyncio.run(taken.close())
+        with pytest.raises(JournalBusy, match="taken over"):
+            append(run, "a", 3)
+        asyncio.run(run.close())
+        again = other.resume("a")
+        again.set_status("ended")
+        one.delete("a")
+        fresh = one.create(header("a"))
+        fresh.set_status("ended")
+        with pytest.raises(JournalBusy, match="taken over"):
+            append(again, "a", 4)
+        asyncio.run(again.close())
+        append(fresh, "a", 1)
+        assert len(fresh.rows()) == 1
 
 
 def test_who_lost_a_run_writes_nothing_more(tmp_path: Path) -> None:
@@ -382,16 +519,24 @@ def test_a_full_disk_is_a_full_journal(tmp_path: Path) -> None:
         subprocess.run(["umount", str(tmp_path)], check=True)
 
 
+@pytest.mark.parametrize("settled", [files_module.SETTLED, 20_000_000], ids=["at once", "later"])
 @pytest.mark.parametrize("suffix", ["", "-wal", ".anchor"])
 @pytest.mark.parametrize("how", ["deleted", "replaced"])
-def test_a_file_that_is_gone_is_told_before_more_is_acknowledged(tmp_path: Path, suffix: str, how: str) -> None:
+def test_a_file_that_is_gone_is_told_before_more_is_acknowledged(
+    tmp_path: Path, suffix: str, how: str, settled: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So soon after the last change in the folder each file is looked at; later, the folder alone."""
+    monkeypatch.setattr(files_module, "SETTLED", settled)
     path = tmp_path / "runs.db"
 
     async def work() -> None:
         with SqliteJournal(path) as journal:
             run = journal.create(header("a"))
             await append(run, "a", 1)
+            if settled < _SETTLED:
+                await asyncio.sleep(0.1)
             await append(run, "a", 2)
+            assert (journal._files._unchanged_since is not None) == (settled < _SETTLED)
             file = Path(f"{path}{suffix}")
             data = file.read_bytes()
             file.rename(tmp_path / "elsewhere")

@@ -172,9 +172,14 @@ def test_what_is_added_while_a_commit_is_under_way_is_the_next_one(postgres: str
 
 
 def test_servers_that_are_not_there_and_other_versions_are_told(postgres: str) -> None:
+    from masdsl.journal.postgres import VERSION
+
     with pytest.raises(JournalFull, match="Postgres"):
         _opened("postgresql://nobody@127.0.0.1:1/none?connect_timeout=2")
     with _opened(postgres) as journal:
-        journal._execute("UPDATE journal SET version = 2")
+        journal._execute("UPDATE journal SET version = 1")
+    with _opened(postgres) as journal:  # what 1 has is right in 2 as it is
+        assert journal._execute("SELECT version FROM journal") == [(VERSION,)]
+        journal._execute("UPDATE journal SET version = version + 1")
     with pytest.raises(JournalVersion, match="version"):
         _opened(postgres)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any
 
@@ -17,7 +18,7 @@ from masdsl.runtime import Program, Result, RunFailed
 from masdsl.runtime.loader import load_module
 from masdsl.runtime.shapes import plain
 from tests.harness.generate import program as generated
-from tests.harness.journaled import CrashError, Crashing, HashedModel, cut, header, open_intents
+from tests.harness.journaled import CrashError, Crashing, HashedModel, as_version_1, cut, header, open_intents
 from tests.harness.virtual_time import run
 from tests.test_differential import checked
 
@@ -87,11 +88,18 @@ def check_cut(program: Program, seed: int, faults: dict[str, int], rows: list[Ro
         assert result.repeated == len(doubtful)
 
 
-def check_all_cuts(random: Random, seed: int, size: int, faults: dict[str, int], step: int) -> None:
+def check_all_cuts(
+    random: Random,
+    seed: int,
+    size: int,
+    faults: dict[str, int],
+    step: int,
+    written: Callable[[Sequence[Row]], list[Row]] = list,
+) -> None:
     program = compiled(random, size)
     journaled = MemoryJournal().create(FIRST)
     whole = play(program, Host(seed, **faults), journaled)
-    rows = list(journaled.rows())
+    rows = written(journaled.rows())
     assert rows[-1].kind == "end"
     whole_rows = len(rows) - (whole[0] == FAILED)  # with the last row, a failed run tries again what failed
     for upto in range(random.randrange(step) if step > 1 else 0, whole_rows + 1, step):
@@ -106,6 +114,11 @@ FAULTS: list[dict[str, int]] = [{}, {"pace": 9}, {"pace": 9, "faults": 9, "slips
 @pytest.mark.parametrize("seed", range(12))
 def test_seeded_programs_go_on_from_every_row(seed: int, faults: dict[str, int]) -> None:
     check_all_cuts(Random(seed), seed, 6, faults, 5 if seed > 3 else 1)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_runs_that_version_1_wrote_go_on_from_any_row(seed: int) -> None:
+    check_all_cuts(Random(seed), seed, 6, FAULTS[seed % 3], 3, as_version_1)
 
 
 @settings(max_examples=25, deadline=None)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from masdsl.runtime import Run, RunFailed
+from masdsl.runtime.past import gives_value
 from tests.harness.journaled import cut
 from tests.test_resume import FIRST, Host, a, fresh, happened, play, send
 
@@ -22,7 +23,7 @@ def named(name: str, *steps: str, callee: Any = a, **inputs: str) -> Any:
 
 
 def values(rows: Any) -> dict[str, str]:
-    return {row.path: row.body["value"] for row in rows if row.kind in ("done", "tool")}
+    return {row.path: row.body["value"] for row in rows if gives_value(row)}
 
 
 def test_names_that_were_swapped() -> None:

@@ -222,7 +222,7 @@ def test_a_damaged_journal_names_the_row(here: Path, capsys: pytest.CaptureFixtu
     run = str(only_run(capsys)["id"])
     (path,) = (here / "state").glob("runs.db")
     with sqlite3.connect(path) as database:
-        database.execute("delete from entry where seq = 5")
+        database.execute("delete from entry where rowid = 2")
     database.close()
     for words in (["replay", run], ["run", "--resume", run, "--script", "good.toml"], ["runs", "show", run]):
         code, out, error = mas(capsys, *words)

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from threading import Lock
 from typing import Final, NamedTuple
@@ -67,11 +68,21 @@ class Anchor:
                 raise BadMark("its record in the anchor is missing")
         raise BadMark("its record in the anchor is damaged")
 
-    def write(self, slot: int, mark: Mark) -> None:
-        """Replace a record."""
-        fields = _FIELDS.pack(*mark)
-        data = fields + _checksum(slot, fields)
-        if self._put(slot * RECORD, data) != RECORD:
+    def write(self, marks: Mapping[int, Mark]) -> None:
+        """Replace records, given by their slots; those that lie side by side are one write."""
+        records: list[bytes] = []
+        first = 0
+        for slot in sorted(marks) if len(marks) > 1 else marks:
+            if slot != first + len(records):
+                self._write(first, records)
+                first, records = slot, []
+            fields = _FIELDS.pack(*marks[slot])
+            records.append(fields + _checksum(slot, fields))
+        self._write(first, records)
+
+    def _write(self, first: int, records: Sequence[bytes]) -> None:
+        data = b"".join(records)
+        if records and self._put(first * RECORD, data) != len(data):
             raise OSError(28, "no space left on the device")
 
     def sync(self) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Generator, Iterator, Sequence
 from typing import Any, Final, Literal, NamedTuple, Protocol, Self
 
 KINDS: Final = ("intent", "reply", "fault", "tool", "done", "failed", "claim", "patch", "end")
-"""The kinds of rows that the runtime writes. A journal keeps rows of any kind."""
+"""The kinds of rows that the runtime writes (`masdsl.runtime.recording`). A journal keeps rows of any kind."""
 STATUSES: Final = ("running", "ended", "failed", "stopped")
 """What may be said of a run as a whole."""
 Durability = Literal["normal", "full"]
@@ -101,7 +101,10 @@ class OpenRun(Protocol):
         """
 
     def set_status(self, status: str) -> Awaitable[int]:
-        """Say how the run stands, one of `STATUSES`; in order with the rows. It need not be awaited."""
+        """Say how the run stands, one of `STATUSES`; in order with the rows. It need not be awaited.
+
+        A run that is said to have `ended` is nobody's from then on, until something is added to it.
+        """
 
     async def close(self) -> None:
         """Write what is left and give the run back, so that any process may resume it. Closing twice is no mistake.

@@ -1,6 +1,8 @@
-"""What the journal stores, as bytes: canonical JSON (sorted keys, no NaN, ASCII), compressed where it is long.
+"""What the journal stores, as bytes: JSON (no NaN, ASCII, no spaces), compressed where it is long.
 
-A record is one row: `[kind, path, indices, part, args, decl, at, body]`. It begins with `[`, or with `z` and is zlib.
+A row is `[kind, path, indices, part, args, decl, at, body]`. A record is a row, which begins with `[`, or with `z` and
+is zlib; or several rows that are not compressed, each on a line of its own. What is hashed are these bytes. What is
+compared by its bytes is canonical: its keys are sorted.
 Nothing here ever builds an object from what it reads, other than those of JSON: the bytes may be anybody's.
 
 Texts with lone surrogates, which models do send, are kept as they are: JSON spells them as escapes.
@@ -9,7 +11,9 @@ Texts with lone surrogates, which models do send, are kept as they are: JSON spe
 from __future__ import annotations
 
 import zlib
-from json import JSONDecodeError, JSONDecoder, JSONEncoder
+from collections.abc import Callable, Iterator, Sequence
+from json import JSONDecoder, JSONEncoder
+from json import encoder as json_encoder
 from typing import Any, Final
 
 from masdsl.journal.base import Row, RunHeader
@@ -18,13 +22,30 @@ COMPRESSED_FROM: Final = 4096
 """Bytes from which on a record is compressed."""
 MOST_BYTES: Final = 64 * 1024 * 1024
 """Bytes of one record or header before compression; a longer one is neither written nor read."""
+MOST_TOGETHER: Final = 16 * 1024
+"""Bytes of one record of several rows."""
 MOST_DEPTH: Final = 100
 """Lists and objects inside one another: far from what the stack of a reader could not bear."""
 
-_encode = JSONEncoder(
-    ensure_ascii=True, check_circular=False, allow_nan=False, sort_keys=True, separators=(",", ":")
-).encode
+
+def _encoder(*, sort_keys: bool) -> Callable[[Any], str]:
+    """Return what writes a checked value as JSON; `JSONEncoder.encode` would make its C encoder anew each time."""
+    whole = JSONEncoder(
+        ensure_ascii=True, check_circular=False, allow_nan=False, sort_keys=sort_keys, separators=(",", ":")
+    )
+    make, escape = getattr(json_encoder, "c_make_encoder", None), json_encoder.encode_basestring_ascii
+    if make is None:  # another Python than CPython
+        return whole.encode
+    chunks = make(None, whole.default, escape, None, ":", ",", sort_keys, False, False)
+    join = "".join
+    return lambda value: join(chunks(value, 0))
+
+
+_encode = _encoder(sort_keys=False)
+_encode_sorted = _encoder(sort_keys=True)
+_escape = json_encoder.encode_basestring_ascii
 _decode = JSONDecoder().decode
+_digits = int.__repr__
 _PLAIN: Final = frozenset({str, int, float, bool, type(None)})
 
 
@@ -40,12 +61,15 @@ def canonical(value: Any) -> bytes:
     """
     if type(value) not in _PLAIN:
         _check(value, MOST_DEPTH)
-    return _encode(value).encode("ascii")
+    return _encode_sorted(value).encode("ascii")
 
 
 def pack(value: Any) -> bytes:
     """Return a JSON list or object as it is stored. Raises like `canonical`, and ValueError above `MOST_BYTES`."""
-    text = canonical(value)
+    return _packed(canonical(value))
+
+
+def _packed(text: bytes) -> bytes:
     if len(text) < COMPRESSED_FROM:
         return text
     if len(text) > MOST_BYTES:
@@ -55,6 +79,17 @@ def pack(value: Any) -> bytes:
 
 def unpack(stored: bytes) -> Any:
     """Return what `pack` stored. Raises Unreadable."""
+    return _parsed(_unpacked(stored))
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return _decode(text)
+    except (RecursionError, ValueError) as error:
+        raise Unreadable(f"it is not JSON ({error})") from None
+
+
+def _unpacked(stored: bytes) -> str:
     if not isinstance(stored, bytes):
         raise Unreadable("it is no sequence of bytes")
     try:
@@ -69,10 +104,9 @@ def unpack(stored: bytes) -> Any:
             text = stored
         if len(text) > MOST_BYTES:
             raise Unreadable(f"it has more than {MOST_BYTES:,} bytes")
-        value = _decode(text.decode("ascii"))
-    except (zlib.error, JSONDecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        raise error if isinstance(error, Unreadable) else Unreadable(f"it is not JSON ({error})") from None
-    return value
+        return text.decode("ascii")
+    except (zlib.error, UnicodeDecodeError) as error:
+        raise Unreadable(f"it is not JSON ({error})") from None
 
 
 def pack_row(
@@ -81,12 +115,41 @@ def pack_row(
     """Return the record of a row; its number is not part of it. Raises like `pack`."""
     if not (kind.isascii() and kind.isidentifier() and path.isascii() and type(body) is dict):
         raise TypeError(f"a row has a kind (a name), a path of ASCII and a body (a dict): {kind!r}, {path!r}, {body!r}")
-    return pack([kind, path, indices, part, args.hex(), decl.hex(), at, body])
+    _check(body, MOST_DEPTH - 1)
+    where = f'{_escape(path)},[{",".join(map(_digits, indices))}],{_digits(part)},"{args.hex()}","{decl.hex()}"'
+    return _packed(f'["{kind}",{where},{float.__repr__(at)},{_encode(body)}]'.encode("ascii"))
+
+
+def together(records: Sequence[bytes]) -> Iterator[tuple[int, bytes]]:
+    """Yield the records of rows that follow one another as they are stored, each with the count of its rows."""
+    lines: list[bytes] = []
+    size = 0
+    for record in records:
+        is_compressed = record[:1] == b"z"
+        if lines and (is_compressed or size + len(record) > MOST_TOGETHER):
+            yield len(lines), b"\n".join(lines)
+            lines, size = [], 0
+        if is_compressed:
+            yield 1, record
+        else:
+            lines.append(record)
+            size += len(record)
+    if lines:
+        yield len(lines), b"\n".join(lines)
+
+
+def unpack_rows(first: int, stored: bytes) -> list[Row]:
+    """Return the rows whose record this is, numbered from `first` on. Raises Unreadable, also where one is no row."""
+    return [_row(seq, line) for seq, line in enumerate(_unpacked(stored).split("\n"), first)]
 
 
 def unpack_row(seq: int, stored: bytes) -> Row:
     """Return the row whose record this is. Raises Unreadable, also for JSON that is not a row's."""
-    value = unpack(stored)
+    return _row(seq, _unpacked(stored))
+
+
+def _row(seq: int, text: str) -> Row:
+    value = _parsed(text)
     try:
         kind, path, indices, part, args, decl, at, body = value
         if (
@@ -139,10 +202,9 @@ def _check(value: Any, depth: int) -> None:
     if depth == 0:
         raise ValueError(f"lists and objects are more than {MOST_DEPTH} levels deep")
     if isinstance(value, dict):
-        for key in value:
+        for key, inner in value.items():
             if type(key) is not str:
                 raise TypeError(f"the key {key!r} is no text, so this is not JSON")
-        for inner in value.values():
             if type(inner) not in _PLAIN:
                 _check(inner, depth - 1)
     elif isinstance(value, (list, tuple)):

@@ -4,23 +4,39 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from threading import RLock
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NoReturn, TypeAlias, TypeVar
 
 from masdsl.journal.anchor import Anchor, BadMark, Mark
 from masdsl.journal.chain import digest
 from masdsl.journal.errors import JournalBusy, JournalDamaged
 from masdsl.journal.record import COLUMNS, Record
 
+Stored: TypeAlias = tuple[int, int, bytes, bytes]
+"""Rows as they are stored together: number of the run, number of the last row, record, hash."""
 MAGIC: Final = b"masdsl journal\0\0"
+
+INSERT_RUN: Final = (
+    f"INSERT INTO run ({', '.join(Record._fields[1:])}) VALUES ({', '.join('?' * len(Record._fields[1:]))})"
+    " ON CONFLICT (id) DO NOTHING"
+)
 
 _Result = TypeVar("_Result")
 
 
 class Locked(Exception):
     """Another process holds the database locked just now."""
+
+
+def selected(record: Record, upto: int | None) -> tuple[str, tuple[int, ...]]:
+    """Return the statement, and its values, that gives a run's own rows as far as the one that has row `upto`."""
+    whole, end = "SELECT seq, record, hash FROM entry WHERE run = ?", " ORDER BY seq"
+    if upto is None:
+        return f"{whole}{end}", (record.number,)
+    until = "(SELECT min(seq) FROM entry WHERE run = ? AND seq >= ?)"
+    return f"{whole} AND seq <= coalesce({until}, ?){end}", (record.number, record.number, upto, upto)
 
 
 class Database(ABC):
@@ -61,12 +77,26 @@ class Database(ABC):
         """Run a statement. Raises JournalError."""
 
     @abstractmethod
-    def _insert(self, entries: Sequence[tuple[int, int, bytes, bytes]]) -> None:
-        """Store rows: number of the run, seq, record, hash."""
+    def _insert_run(self, record: Record) -> int:
+        """Store a new run; return its number, 0 where there is one of its name."""
 
     @abstractmethod
-    def _entries(self, record: Record, upto: int) -> Iterator[tuple[Any, Any, Any]]:
-        """Yield seq, record and hash of a run's own rows, in order. Raises JournalDamaged at what cannot be read."""
+    def _insert(self, entries: Sequence[Stored]) -> None:
+        """Store rows."""
+
+    def _insert_alone(self, entry: Stored, takeovers: int, *, patient: bool) -> bool:
+        """Store rows in a transaction of their own, if there were just so many takeovers; say whether that was done.
+
+        Raises Locked like `_begin`, and JournalError.
+        """
+        return False
+
+    @abstractmethod
+    def _entries(self, record: Record, upto: int | None) -> Iterator[tuple[Any, Any, Any]]:
+        """Yield seq, record and hash of a run's own rows, in order, as far as the one that has row `upto`.
+
+        Raises JournalDamaged at what cannot be read.
+        """
 
     @abstractmethod
     def _is_alive(self, owner: str) -> bool: ...
@@ -93,7 +123,7 @@ class Database(ABC):
             self._rollback()
             raise
         if generation != before:
-            self._write_generation(generation)
+            self._put_marks({0: self._generation_mark(generation)})
         return result
 
     def _state(self) -> tuple[int, int]:
@@ -112,24 +142,36 @@ class Database(ABC):
         if anchor is None:
             return None
         try:
-            mark = self._anchored(lambda: anchor.read(slot))
+            mark = anchor.read(slot)
         except BadMark as error:
             raise JournalDamaged(run, 0, str(error)) from None
+        except OSError as error:
+            self._refuse_anchor(error)
         if mark.key != digest(run):
             raise JournalDamaged(run, 0, "its record in the anchor is that of another run")
         return mark
 
-    def _write_generation(self, generation: int) -> None:
-        self._put_mark(0, Mark(self._identity, generation, MAGIC, 1))
+    def _generation_mark(self, generation: int) -> Mark:
+        return Mark(self._identity, generation, MAGIC, 1)
 
-    def _put_mark(self, slot: int, mark: Mark) -> None:
-        anchor = self._anchor
-        if anchor is not None:
-            self._anchored(lambda: anchor.write(slot, mark))
+    def _put_marks(self, marks: Mapping[int, Mark]) -> None:
+        if self._anchor is not None:
+            try:
+                self._anchor.write(marks)
+            except OSError as error:
+                self._refuse_anchor(error)
 
-    def _anchored(self, work: Callable[[], _Result]) -> _Result:
-        """Return what `work` returns; a subclass says what an OSError means."""
-        return work()
+    def _sync_marks(self) -> None:
+        """Wait until all marks are on the disk, where a loss of power must not cost them."""
+        if self._durable and self._anchor is not None:
+            try:
+                self._anchor.sync()
+            except OSError as error:
+                self._refuse_anchor(error)
+
+    def _refuse_anchor(self, error: OSError) -> NoReturn:
+        """Raise the journal's error for what kept the anchor from being read or written."""
+        raise error
 
     def _check_process(self) -> None:
         if self._process != os.getpid():

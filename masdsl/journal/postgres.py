@@ -20,12 +20,13 @@ import psycopg
 
 from masdsl.journal.base import Durability
 from masdsl.journal.commit import PATIENCE
-from masdsl.journal.database import Locked
+from masdsl.journal.database import INSERT_RUN, Locked, Stored, selected
 from masdsl.journal.errors import JournalBusy, JournalDamaged, JournalFull, JournalVersion
 from masdsl.journal.record import Record
 from masdsl.journal.stored import StoredJournal
 
-VERSION: Final = 1
+VERSION: Final = 2
+"""The version of the tables; see `sqlite.py`."""
 
 SCHEMA: Final = """
 CREATE TABLE journal (
@@ -93,6 +94,7 @@ class PostgresJournal(StoredJournal):
                     db.execute(statement.encode())
                 db.execute("INSERT INTO journal VALUES (%s, 0, 0)", (VERSION,))
         db.execute("SET search_path = masdsl")
+        db.execute("UPDATE journal SET version = 2 WHERE version = 1")  # what 1 has is right in 2 as it is
         versions = db.execute("SELECT version FROM journal").fetchall()
         if versions != [(VERSION,)]:
             raise JournalVersion(
@@ -101,6 +103,9 @@ class PostgresJournal(StoredJournal):
             )
 
     # ---------------------------------------------------------------- group commit in a thread
+
+    def hasten(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Leave it to the thread: the event loop does not wait for the server."""
 
     def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
         """Store what was added; what is added until that is done is stored after it."""
@@ -157,7 +162,11 @@ class PostgresJournal(StoredJournal):
         except psycopg.Error as error:
             self._refuse(error)
 
-    def _insert(self, entries: Sequence[tuple[int, int, bytes, bytes]]) -> None:
+    def _insert_run(self, record: Record) -> int:
+        found = self._execute(f"{INSERT_RUN} RETURNING number", record[1:])
+        return int(found[0][0]) if found else 0
+
+    def _insert(self, entries: Sequence[Stored]) -> None:
         if entries:
             self._execute(
                 "INSERT INTO entry (run, seq, record, hash)"
@@ -165,10 +174,8 @@ class PostgresJournal(StoredJournal):
                 [list(column) for column in zip(*entries, strict=True)],
             )
 
-    def _entries(self, record: Record, upto: int) -> Iterator[tuple[Any, Any, Any]]:
-        yield from self._execute(
-            "SELECT seq, record, hash FROM entry WHERE run = ? AND seq <= ? ORDER BY seq", (record.number, upto)
-        )
+    def _entries(self, record: Record, upto: int | None) -> Iterator[tuple[Any, Any, Any]]:
+        yield from self._execute(*selected(record, upto))
 
     def _is_alive(self, owner: str) -> bool:
         number = _number(owner)

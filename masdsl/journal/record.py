@@ -39,7 +39,7 @@ class Record(NamedTuple):
 
     def sealed(self) -> Record:
         """Return the line with the seal that fits it."""
-        return self._replace(seal=self._seal())
+        return Record._make((*self[:-1], self._seal()))
 
     def checked(self) -> Record:
         """Return the line itself. Raises JournalDamaged where its seal does not fit."""
@@ -84,9 +84,9 @@ class StoredRun:
         "checked",
         "closed",
         "error",
-        "head",
         "history",
         "key",
+        "queued",
         "record",
         "seq",
         "stored",
@@ -97,10 +97,10 @@ class StoredRun:
         self._header = header
         self.record = record
         self.seq = seq
-        self.head = head
         self.stored = seq, head
         self.key = digest(record.id)
         self.checked = -1
+        self.queued = 0
         self.closed = False
         self.error: JournalError | None = None
         self.history: Sequence[Row] | None = None

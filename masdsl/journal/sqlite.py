@@ -11,24 +11,27 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Final, NoReturn, TypeVar
+from typing import Any, Final, NoReturn
 
 from masdsl.journal.anchor import Anchor, BadMark, Mark
 from masdsl.journal.base import Durability
 from masdsl.journal.chain import digest
 from masdsl.journal.commit import PATIENCE
-from masdsl.journal.database import MAGIC, Locked
+from masdsl.journal.database import INSERT_RUN, MAGIC, Locked, Stored, selected
 from masdsl.journal.errors import JournalBusy, JournalDamaged, JournalError, JournalFull, JournalVersion
+from masdsl.journal.files import Files
 from masdsl.journal.owner import Owner
 from masdsl.journal.record import Record
 from masdsl.journal.stored import StoredJournal
 
-VERSION: Final = 1
-"""The version of the tables; a file of a newer one is refused, one of an older one is brought up to this one."""
+VERSION: Final = 2
+"""The version of the tables; a file of a newer one is refused, one of an older one is brought up to this one.
+
+Since 2, several rows may be one record, and a reply may have its step's value. What 1 has is right in 2 as it is.
+"""
 APPLICATION: Final = 0x6D617364
 """SQLite's `application_id` of our files: `masd`."""
 
@@ -49,11 +52,12 @@ CREATE TABLE free (slot INTEGER PRIMARY KEY);
 """
 
 Migration = Callable[[sqlite3.Connection], None]
-MIGRATIONS: Final[dict[int, Migration]] = {}
+MIGRATIONS: Final[dict[int, Migration]] = {1: lambda db: None}
 """Version of a file -> what brings it to the next one, inside a transaction."""
 
-_Result = TypeVar("_Result")
-
+_INSERT_ALONE: Final = (
+    "INSERT INTO entry (run, seq, record, hash) SELECT ?, ?, ?, ? WHERE (SELECT takeovers FROM journal) = ?"
+)
 _LOCKED: Final = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
 _NO_ROOM: Final = {
     sqlite3.SQLITE_FULL,
@@ -112,16 +116,7 @@ class SqliteJournal(StoredJournal):
     # ---------------------------------------------------------------- opening
 
     def _connect(self) -> None:
-        os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
-        if not os.path.lexists(self.path):
-            try:  # before SQLite does: the file, and those that SQLite makes beside it, are for the user alone
-                os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-            except FileExistsError:
-                pass
-        status = os.stat(self.path)
-        if not stat.S_ISREG(status.st_mode):
-            raise JournalError(f"{self.path} is no file, so runs cannot be kept there; choose another place")
-        self._inodes = {self.path: (status.st_dev, status.st_ino)}
+        self._files = Files(self.path)
         self._db = db = sqlite3.connect(
             self.path, timeout=PATIENCE, isolation_level=None, check_same_thread=False, cached_statements=64
         )
@@ -201,10 +196,10 @@ class SqliteJournal(StoredJournal):
         self._db.execute(f"PRAGMA application_id = {APPLICATION}")
         self._db.execute(f"PRAGMA user_version = {VERSION}")
         self._anchor = Anchor(anchor, create=True)
-        self._anchor.write(0, Mark(self._identity, 0, MAGIC, 1))
+        self._anchor.write({0: Mark(self._identity, 0, MAGIC, 1)})
         if self._durable:
             self._anchor.sync()
-            _sync_folder(os.path.dirname(self.path))
+            _sync_folder(self._files.folder)
 
     def _migrate(self, version: int) -> None:
         """Bring tables of an older version up to this one's."""
@@ -228,7 +223,7 @@ class SqliteJournal(StoredJournal):
         if self._anchor is None:
             self._anchor = Anchor(f"{self.path}.anchor", create=True)
         [(identity,)] = self._execute("SELECT identity FROM journal")
-        self._anchor.write(0, Mark(identity, self._state()[1], MAGIC, 1))
+        marks = {0: Mark(identity, self._state()[1], MAGIC, 1)}
         for run, slot, seq, genesis, epoch, head in self._execute(
             "SELECT id, slot, parent_seq, genesis, epoch, (SELECT hash FROM entry WHERE run = number ORDER BY seq DESC"
             " LIMIT 1) FROM run"
@@ -237,7 +232,8 @@ class SqliteJournal(StoredJournal):
                 [(seq,)] = self._execute(
                     "SELECT max(seq) FROM entry WHERE run = (SELECT number FROM run WHERE id = ?)", (run,)
                 )
-            self._anchor.write(slot, Mark(digest(run), seq, head or genesis, epoch))
+            marks[slot] = Mark(digest(run), seq, head or genesis, epoch)
+        self._anchor.write(marks)
         self._anchor.sync()
 
     def _check_anchor(self) -> None:
@@ -262,14 +258,18 @@ class SqliteJournal(StoredJournal):
     # ---------------------------------------------------------------- the database
 
     def _begin(self, *, patient: bool, alone: bool = False) -> None:
+        self._write_first("BEGIN IMMEDIATE", (), patient=patient)
+
+    def _write_first(self, sql: str, values: Sequence[Any], *, patient: bool) -> int:
+        """Run the statement by which a transaction begins; return how many rows it changed."""
         db = self._connection()
-        self._check_place()
+        self._files.check(self._anchor)
         waits = PATIENCE if patient else _SHORT_WAIT
         try:
             if waits != self._waits:
                 db.execute(f"PRAGMA busy_timeout = {int(waits * 1000)}")
                 self._waits = waits
-            db.execute("BEGIN IMMEDIATE")
+            return db.execute(sql, values).rowcount
         except _ERRORS as error:
             if _code(error) in _LOCKED:
                 raise Locked(str(error)) from None
@@ -291,7 +291,7 @@ class SqliteJournal(StoredJournal):
 
     @contextmanager
     def _snapshot(self) -> Iterator[None]:
-        self._check_place()
+        self._files.check(self._anchor)
         self._execute("BEGIN")
         try:
             yield
@@ -304,18 +304,26 @@ class SqliteJournal(StoredJournal):
         except _ERRORS as error:
             self._refuse(error)
 
-    def _insert(self, entries: Sequence[tuple[int, int, bytes, bytes]]) -> None:
+    def _insert_run(self, record: Record) -> int:
+        try:
+            cursor = self._connection().execute(INSERT_RUN, record[1:])
+        except _ERRORS as error:
+            self._refuse(error)
+        return cursor.lastrowid or 0 if cursor.rowcount == 1 else 0
+
+    def _insert_alone(self, entry: Stored, takeovers: int, *, patient: bool) -> bool:
+        return self._write_first(_INSERT_ALONE, (*entry, takeovers), patient=patient) == 1
+
+    def _insert(self, entries: Sequence[Stored]) -> None:
         try:
             self._connection().executemany("INSERT INTO entry (run, seq, record, hash) VALUES (?, ?, ?, ?)", entries)
         except _ERRORS as error:
             self._refuse(error)
 
-    def _entries(self, record: Record, upto: int) -> Iterator[tuple[Any, Any, Any]]:
+    def _entries(self, record: Record, upto: int | None) -> Iterator[tuple[Any, Any, Any]]:
         last = record.parent_seq
         try:
-            for row in self._connection().execute(
-                "SELECT seq, record, hash FROM entry WHERE run = ? AND seq <= ? ORDER BY seq", (record.number, upto)
-            ):
+            for row in self._connection().execute(*selected(record, upto)):
                 yield row
                 last = row[0]
         except _ERRORS as error:
@@ -345,25 +353,8 @@ class SqliteJournal(StoredJournal):
             raise RuntimeError(f"the journal {self.path} is closed")
         return self._db
 
-    def _check_place(self) -> None:
-        """Raise JournalDamaged where the files are no longer those that were opened: what is written would be lost."""
-        if self._anchor is not None and not self._anchor.in_place():
-            raise JournalDamaged("", 0, f"{self._anchor.path} was moved, replaced or deleted while it was in use")
-        for path in (self.path, f"{self.path}-wal"):
-            try:
-                status = os.stat(path)
-            except OSError:
-                if path not in self._inodes:
-                    continue
-                raise JournalDamaged("", 0, f"{path} was moved or deleted while it was in use") from None
-            if self._inodes.setdefault(path, (status.st_dev, status.st_ino)) != (status.st_dev, status.st_ino):
-                raise JournalDamaged("", 0, f"{path} was replaced while it was in use")
-
-    def _anchored(self, work: Callable[[], _Result]) -> _Result:
-        try:
-            return work()
-        except OSError as error:
-            raise JournalFull(f"{self.path}.anchor", error.strerror or str(error)) from None
+    def _refuse_anchor(self, error: OSError) -> NoReturn:
+        raise JournalFull(f"{self.path}.anchor", error.strerror or str(error)) from None
 
     def _refuse(self, error: Exception) -> NoReturn:
         """Raise the journal's error for one of SQLite's."""

@@ -53,7 +53,7 @@ class StoredJournal(GroupCommit):
                 with self._snapshot():
                     rows, head = self._history(record, mark=mark)
                 opened = StoredRun(self, record, record.read_header(), _last(rows), head)
-                self._write_mark(opened, sync=True)
+                self._write_mark(opened)
             except BaseException:
                 self._give_back(record)
                 raise
@@ -280,11 +280,9 @@ class StoredJournal(GroupCommit):
                 )
             marked = current.genesis if mark is not None and mark.seq == start else None
             last, head = start, current.genesis
-            for row, following in verified(
-                current.id, start, head, self._entries(current, 2**62 if limit is None else limit)
-            ):
-                rows.append(row)
-                last, head = row.seq, following
+            for stored, following in verified(current.id, start, head, self._entries(current, limit)):
+                last, head = stored[-1].seq, following
+                rows.extend(stored if limit is None or last <= limit else stored[: limit - last])
                 if mark is not None and last == mark.seq and current is record:
                     marked = head
             if limit is not None and last < limit:
@@ -303,7 +301,7 @@ class StoredJournal(GroupCommit):
         count = record.parent_seq if last is None else last
         return RunSummary(
             *(record.id, record.program, record.flow, status, record.created, record.changed),
-            *(count, record.parent, alive[record.owner]),
+            *(count, record.parent, record.id in self._open or alive[record.owner]),
         )
 
 

@@ -146,27 +146,31 @@ class DurableRun:
         header = self._run.header
         offset = self._attempt_began = len(self._events)
 
-        def observe(event: Event) -> None:
-            event = event._replace(number=offset + event.number) if offset else event
-            self._events.append(event)
-            if self._host.on_event is not None:
-                self._host.on_event(event)
+        def numbered(event: Event) -> Event:
+            return event._replace(number=offset + event.number) if offset else event
 
+        show = self._host.on_event
         key = list(compiled.flows)[[flow.key for flow in program.flows].index(self._now.entry)]
-        return await compiled.run(
-            key,
-            header.inputs,
-            models=self._host.models,
-            tools=self._host.tools(compiled),
-            on_event=observe,
-            budget=self._host.budget,
-            ceiling=self._host.ceiling,
-            seed=header.seed,
-            run=self._run,
-            policy="strict" if self._strict else "frozen",
-            sites=Sites(program, program.flow(self._now.entry)),
-            should_stop=self._stop_reason,
-        )
+        try:
+            result = await compiled.run(
+                key,
+                header.inputs,
+                models=self._host.models,
+                tools=self._host.tools(compiled),
+                on_event=None if show is None else lambda event: show(numbered(event)),
+                budget=self._host.budget,
+                ceiling=self._host.ceiling,
+                seed=header.seed,
+                run=self._run,
+                policy="strict" if self._strict else "frozen",
+                sites=Sites(program, program.flow(self._now.entry)),
+                should_stop=self._stop_reason,
+            )
+        except RunFailed as failure:
+            self._events.extend(map(numbered, failure.result.events))
+            raise
+        self._events.extend(map(numbered, result.events))
+        return result
 
     def _stop_reason(self, state: RunState) -> str:
         """Return why the run should stop: because its caller says so, which is the end, or to ask the rectifier."""

@@ -25,6 +25,7 @@ from masdsl.check.program import Agent, Limits, Program
 from masdsl.journal.base import Row
 from masdsl.rectify.influence import Declarations, Influence, influence
 from masdsl.rectify.locate import trail
+from masdsl.runtime.past import gives_value
 
 COUNTED: Final = ("calls", "tokens", "usd")
 """The measures in which the rest is known; seconds are not."""
@@ -61,9 +62,9 @@ def finished_steps(rows: Iterable[Row]) -> tuple[StepCost, ...]:
         key = row.path, row.indices
         if row.kind in ("reply", "fault"):
             paid.setdefault(key, {})[row.part] = row
-        elif row.kind == "done" or (row.kind == "tool" and "failed" not in row.body):
+        if gives_value(row):
             done.pop(key, None)
-            done[key] = values[row.seq] = row.body.get("value")
+            done[key] = values[row.seq] = row.body["value"]
         elif row.kind == "claim":
             done.pop(key, None)
             done[key] = values.get(row.body.get("seq", 0))

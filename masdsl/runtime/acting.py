@@ -79,8 +79,6 @@ async def act(talk: Conversation, prompt: str) -> Any:
         outcome = await take_turn(talk, messages, schema, parse, turn, functions)
         if not isinstance(outcome, Uses):
             return outcome.value if isinstance(outcome, Answer) else outcome
-        if talk.step.entry is not None:
-            await talk.step.entry.recording.durable()
         uses = outcome.uses[: agent.steps - used]
         told = await _use_all(talk, tools, uses, used)
         left = uses_left(agent.steps - used - len(uses), native=native)

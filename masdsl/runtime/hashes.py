@@ -34,13 +34,16 @@ EDITION: Final = 1
 
 def digest(*parts: bytes) -> bytes:
     """Return 16 bytes that differ where the parts do, wherever one ends and the next begins."""
-    whole = b"".join([piece for part in parts for piece in (len(part).to_bytes(8, "big"), part)])
-    return blake2b(whole, digest_size=16).digest()
+    pieces = []
+    for part in parts:
+        pieces.append(len(part).to_bytes(8, "big"))
+        pieces.append(part)
+    return blake2b(b"".join(pieces), digest_size=16).digest()
 
 
 def args_hash(values: Mapping[str, Any]) -> bytes:
     """Return the hash of a step's fitted inputs."""
-    return digest(canonical({name: plain(value) for name, value in values.items()}))
+    return digest(canonical({name: value if type(value) is str else plain(value) for name, value in values.items()}))
 
 
 def agent_hash(agent: Agent[Any], model: str) -> bytes:
@@ -78,8 +81,7 @@ def tool_hash(tool: Tool[Any]) -> bytes:
 
 def request_hash(request: Request) -> str:
     """Return the hash of the messages of a request; all else that a model is asked follows from the declaration."""
-    parts = (part.encode("utf-8", "surrogatepass") for message in request.messages for part in message)
-    return digest(*parts).hex()
+    return digest(*[part.encode("utf-8", "surrogatepass") for message in request.messages for part in message]).hex()
 
 
 def idempotency_key(run: str, path: str, indices: tuple[int, ...], generation: int) -> str:

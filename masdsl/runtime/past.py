@@ -72,6 +72,7 @@ class Epoch:
 
 _OUTCOMES: Final = ("reply", "fault", "tool")
 _PAID: Final = ("reply", "fault")
+_VALUED: Final = ("reply", "tool", "done")
 
 
 class Standing(NamedTuple):
@@ -147,7 +148,7 @@ class Past:
                 epochs.append(Epoch())
             epoch = epochs[-1]
             epoch.rows.append(row)
-            if row.kind in ("done", "failed") or (row.kind == "tool" and "failed" not in body):
+            if row.kind == "failed" or gives_value(row):
                 epoch.end = row
                 self._ending_at[row.seq] = epoch
             elif row.kind == "claim":
@@ -347,6 +348,11 @@ class Past:
                     times[numbers[:depth]] = min(first, *moments), max(last, *moments)
         first, last = times.get(indices, (0.0, 0.0))
         return last - first
+
+
+def gives_value(row: Row) -> bool:
+    """Whether a row has the value of its step: what an agent or a tool gave, or the default in its place."""
+    return row.kind in _VALUED and "value" in row.body
 
 
 def spent_by(rows: Iterator[Row] | Sequence[Row]) -> Spent:

@@ -97,9 +97,10 @@ class Program:
                 `models` is left out, those of the configuration hold besides.
             stand_ins: answers of agents by name, for tests.
             seed: the seed of every model's sampling follows from it; that of `run` where there is one.
-            run: the run's place in a journal. What is paid is kept there before it is used, and what is there already
-                is not done again: flow, inputs (those of `run` when left out), seed and models should be the same.
-                Whoever opened it closes it.
+            run: the run's place in a journal. What is paid is kept there before anything that follows from it leaves
+                the run (by a tool, an event, the result; a flow's own code does nothing but compute), and what is there
+                already is not done again: flow, inputs (those of `run` when left out), seed and models should be the
+                same. Whoever opened it closes it.
             policy: whether a finished step stays whose declaration has changed (`frozen`) or not (`strict`).
             redo: paths of steps that are to be done again, with all below them, although they are finished.
             aliases: where steps stood before, by their paths now (or by those of blocks around them).

@@ -1,7 +1,11 @@
-"""How a run keeps its journal: intents before what is paid, outcomes after, values before they are used.
+"""How a run keeps its journal: intents before what is paid, outcomes after, values before they leave the run.
 
-A row is appended in the order in which things happen; whoever must not go on before it is durable awaits it, and all
-rows before it are durable then too. So a step waits for its intents and for its value, and not for the rows of others.
+A row is appended in the order in which things happen, and once it is durable, all rows before it are. Whoever is about
+to do something that the world outside notices waits: a call of a model and a tool with an effect for their intents, any
+other tool, an observer's event and the end of the run for the rows before them. A reply and a value are not waited for:
+until one of those comes, only the program goes on with them, and it does nothing but compute. Were the process killed
+then, nothing that followed from the value would have happened either, and the call counts as one under way, as it would
+have a moment earlier. So a step that follows another one costs a single commit: its intent, with the reply before it.
 """
 
 from __future__ import annotations
@@ -55,29 +59,30 @@ class Recording:
     def post(
         self,
         kind: str,
-        path: str = "",
-        indices: tuple[int, ...] = (),
-        part: int = 0,
-        args: bytes = b"",
-        decl: bytes = b"",
-        body: dict[str, Any] | None = None,
+        path: str,
+        indices: tuple[int, ...],
+        part: int,
+        args: bytes,
+        decl: bytes,
+        body: dict[str, Any],
     ) -> Awaitable[int]:
-        """Add a row; what is returned has to be awaited."""
+        """Add a row. What is returned is awaited, or given to `leave`."""
         if self.replay_only:
             return NOT_WRITTEN
-        body = {} if body is None else body
         body["t"] = round(self._loop.time() - self._began, 6)
         return self.run.append(kind, path, indices, part, args, decl, body)
 
     def leave(self, waiting: Awaitable[int]) -> None:
         """Let a row be written without waiting for it: what keeps it from that keeps the next one as well."""
-        if isinstance(waiting, asyncio.Future):
-            waiting.add_done_callback(_look_at)
+        if isinstance(waiting, asyncio.Future) and waiting.done() and not waiting.cancelled():
+            waiting.exception()
         self._last = waiting
 
     async def durable(self) -> None:
-        """Wait until the rows that nobody waited for are durable."""
-        waiting, self._last = self._last, NOT_WRITTEN
+        """Wait until all rows are durable that were left so far. Raises JournalError."""
+        waiting = self._last
+        if isinstance(waiting, asyncio.Future):
+            waiting = asyncio.shield(waiting)  # who is cancelled while waiting does not keep the others from it
         await waiting
 
     async def begin(self) -> None:
@@ -85,7 +90,7 @@ class Recording:
         if self.replay_only:
             return
         if self.past.news:
-            await self.post("patch", body=dict(self.past.news))
+            await self.post("patch", "", (), 0, b"", b"", dict(self.past.news))
         if self.run.header.status != "running":
             await self.run.set_status("running")
 
@@ -93,19 +98,13 @@ class Recording:
         """Say how the run ended."""
         if not self.replay_only:
             self.run.set_status(status)
-        await self.post("end", body=body)
-
-
-def _look_at(waiting: asyncio.Future[int]) -> None:
-    """Take note of an error that nobody waits for."""
-    if not waiting.cancelled():
-        waiting.exception()
+        await self.post("end", "", (), 0, b"", b"", body)
 
 
 class Entry:
     """The place of one step in its run's journal."""
 
-    __slots__ = ("args", "decl", "indices", "path", "recording", "standing")
+    __slots__ = ("args", "decl", "indices", "path", "recording", "replied", "standing")
 
     def __init__(
         self, recording: Recording, path: str, indices: tuple[int, ...], args: bytes, decl: bytes, standing: Standing
@@ -116,6 +115,8 @@ class Entry:
         self.args = args
         self.decl = decl
         self.standing = standing
+        self.replied = False
+        """Whether its value was kept with the reply that gave it."""
 
     # ------------------------------------------------------------ what there is
 
@@ -156,24 +157,26 @@ class Entry:
     def _post(self, kind: str, body: dict[str, Any], part: int = 0) -> Awaitable[int]:
         return self.recording.post(kind, self.path, self.indices, part, self.args, self.decl, body)
 
-    async def intend_call(self, part: int, worst: Cost, request: Request) -> None:
-        """Say what a wire call may cost, before it is made."""
+    def intend_call(self, part: int, worst: Cost, request: Request) -> Awaitable[int]:
+        """Say what a wire call may cost; it may be made once that is durable."""
         body = _of_cost(worst)
         body["request"] = request_hash(request)
-        await self._post("intent", body, part)
+        return self._post("intent", body, part)
 
-    async def intend_use(self, key: str) -> None:
-        """Say that a tool with an effect is about to be used."""
-        await self._post("intent", {"effect": True, "key": key})
+    def intend_use(self, key: str) -> Awaitable[int]:
+        """Say that a tool with an effect is to be used; it may be once that is durable."""
+        return self._post("intent", {"effect": True, "key": key})
 
-    def reply(self, part: int, reply: Reply, cost: Cost, seconds: float, given: dict[str, Any]) -> None:
-        """Keep a reply."""
+    def reply(self, part: int, reply: Reply, cost: Cost, seconds: float, more: dict[str, Any]) -> None:
+        """Keep a reply; with a `value` in `more`, that is the step's, and the row is its last."""
         body = _of_cost(cost)
-        body["text"] = reply.text
         body["finish"] = str(reply.finish)
         body["model"] = str(reply.model)
         body["seconds"] = seconds
-        body.update(given)
+        body.update(more)
+        self.replied = "value" in body
+        if not (self.replied and body["value"] == reply.text):
+            body["text"] = reply.text
         self.recording.leave(self._post("reply", body, part))
 
     def fault(self, part: int, error: ModelError, cost: Cost, seconds: float) -> None:
@@ -191,26 +194,27 @@ class Entry:
         """Keep that a use of a tool failed."""
         self.recording.leave(self._post("tool", {"failed": reason, "seconds": seconds}))
 
-    def value(self, kind: str, value: Any, *, is_default: bool = False) -> Awaitable[int]:
-        """Keep the step's value: a row `done`, or `tool` for what a tool gave."""
-        body = {"value": plain(value)}
-        if is_default:
-            body["default"] = True
-        return self._post(kind, body)
+    def value(self, kind: str, value: Any, *, is_default: bool = False) -> None:
+        """Keep the step's value, where its reply was not kept with it: a row `done`, or `tool` for what a tool gave."""
+        if is_default or not self.replied:
+            body = {"value": plain(value)}
+            if is_default:
+                body["default"] = True
+            self.recording.leave(self._post(kind, body))
 
-    def failed(self, failure: StepFailed, own_address: str) -> Awaitable[int]:
+    def failed(self, failure: StepFailed, own_address: str) -> None:
         """Keep that the step failed for good."""
         body: dict[str, Any] = {"reason": failure.reason}
         if failure.step != own_address:
             body["step"] = failure.step
         if isinstance(failure, BudgetRefused):
             body["limit"] = failure.limit
-        return self._post("failed", body)
+        self.recording.leave(self._post("failed", body))
 
-    def claim(self, epoch: Epoch, moved_from: str) -> Awaitable[int]:
+    def claim(self, epoch: Epoch, moved_from: str) -> None:
         """Keep that the step took the value of one that stood elsewhere."""
         assert epoch.end is not None
-        return self._post("claim", {"seq": epoch.end.seq, "from": moved_from})
+        self.recording.leave(self._post("claim", {"seq": epoch.end.seq, "from": moved_from}))
 
 
 def _of_cost(cost: Cost) -> dict[str, Any]:

@@ -159,6 +159,11 @@ class Session:
         self._without_counts.add(model)
         return is_first
 
+    @property
+    def is_watched(self) -> bool:
+        """Whether somebody is shown the events, and with them values, while the run goes on."""
+        return self._observer is not None
+
     def record(self, event: Event) -> None:
         """Keep an event and show it to the observer, whose faults do not concern the run."""
         self.events.append(event)

@@ -54,14 +54,16 @@ async def take_step(step: Step, callee: Callee, inputs: Mapping[str, object], wo
             raise step.failed(unfit)
         value = await work(step, callee, values)
         if entry is not None:
-            await entry.value("done" if isinstance(callee, Agent) else "tool", value)
+            entry.value("done" if isinstance(callee, Agent) else "tool", value)
+            await _before_it_is_shown(step, entry)
     except StepFailed as failure:
         takes_default = callee.has_default and not isinstance(failure, Stopped)
         if entry is not None and not isinstance(failure, Stopped):
             if takes_default:
-                await entry.value("done", callee.default, is_default=True)
+                entry.value("done", callee.default, is_default=True)
             else:
-                await entry.failed(failure, step.address)
+                entry.failed(failure, step.address)
+            await _before_it_is_shown(step, entry)
         step.emit_failure(failure)
         if not takes_default:
             raise
@@ -69,6 +71,12 @@ async def take_step(step: Step, callee: Callee, inputs: Mapping[str, object], wo
         return callee.default
     step.emit("finished", seconds=step.seconds, value=plain(value))
     return value
+
+
+async def _before_it_is_shown(step: Step, entry: Entry) -> None:
+    """Wait until the journal has what an observer is about to be shown."""
+    if step.session.is_watched:
+        await entry.recording.durable()
 
 
 async def _reuse(step: Step, callee: Agent[Any] | Tool[Any], entry: Entry, epoch: Epoch) -> Any:
@@ -80,7 +88,8 @@ async def _reuse(step: Step, callee: Agent[Any] | Tool[Any], entry: Entry, epoch
     detail = "default" if epoch.end.body.get("default") else ""
     moved_from = entry.standing.moved_from
     if moved_from:
-        await entry.claim(epoch, moved_from)
+        entry.claim(epoch, moved_from)
+        await _before_it_is_shown(step, entry)
         step.emit("claimed", detail=f"{detail}{detail and ', '}from {moved_from}", value=plain(value))
     else:
         step.emit("reused", detail=detail, value=plain(value))

@@ -276,7 +276,7 @@ async def _call(talk: Conversation, request: Request, part: int, for_schema: int
             outcome = outcome._replace(text=f"{outcome.text}{_cut_off(request) if reply.finish == 'length' else ''}")
             detail = outcome.text
         if entry is not None:
-            entry.reply(part, reply, cost, round(loop.time() - began, 6), _given(reply, outcome))
+            entry.reply(part, reply, cost, round(loop.time() - began, 6), _kept(talk.agent, reply, outcome))
     except ModelError as error:
         detail = f"{error.kind}: {error.detail}"
         if error.kind != "timeout":  # after a timeout nobody knows what was spent: all that was reserved counts
@@ -310,8 +310,10 @@ async def _call(talk: Conversation, request: Request, part: int, for_schema: int
     return outcome
 
 
-def _given(reply: Reply, outcome: Parsed | Fault) -> dict[str, Any]:
-    """Return what the journal keeps of a stand-in's value besides its text."""
+def _kept(agent: Agent[Any], reply: Reply, outcome: Parsed | Fault) -> dict[str, Any]:
+    """Return what the journal keeps of a reply besides its text: the step's value, where that is what it is."""
+    if not agent.steps and isinstance(outcome, Parsed):
+        return {"value": plain(outcome.value)}
     if not isinstance(reply, GivenReply):
         return {}
     return {"unfit": outcome.text} if isinstance(outcome, Fault) else {"given": plain(outcome.value)}

@@ -55,6 +55,8 @@ async def _call(step: Step, tool: Tool[Any], inputs: Mapping[str, object], until
     try:
         if entry is not None and key is not None:
             await entry.intend_use(key)
+        elif entry is not None:
+            await entry.recording.durable()  # what it is given may be the value of a step that nobody waited for
         try:
             result = await step.session.alarm.bounded(call_function(tool.function_of(given), inputs, key), seconds)
         except TimeoutError:

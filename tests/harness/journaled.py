@@ -97,6 +97,23 @@ def cut(rows: Sequence[Row], first: RunHeader, upto: int) -> MemoryRun:
     return run
 
 
+def as_version_1(rows: Sequence[Row]) -> list[Row]:
+    """Return rows as they were written before a reply could have its step's value: a reply, then a row `done`."""
+    made: list[Row] = []
+    places: dict[int, int] = {}
+    for row in rows:
+        seq, body = row.seq, dict(row.body)
+        if row.kind == "reply" and "value" in body:
+            value = body.pop("value")
+            made.append(row._replace(seq=len(made) + 1, body={"text": value} | body))
+            row, body = row._replace(kind="done", part=0), {"value": value, "t": body["t"]}
+        elif row.kind == "claim":
+            body["seq"] = places[body["seq"]]
+        made.append(row._replace(seq=len(made) + 1, body=body))
+        places[seq] = len(made)
+    return made
+
+
 def open_intents(rows: Sequence[Row]) -> list[Row]:
     """Return the intents without an outcome, by counting, independent of the runtime."""
     waiting: dict[Any, list[Row]] = {}

@@ -154,9 +154,17 @@ def original(folder: Path, *, closed: bool, rows: int = 40) -> Original:
     journal = SqliteJournal(folder / "runs.db")
     earlier: dict[str, bytes] = {}
     runs = {name: journal.create(header(name)) for name in ("a", "b", "c")}
+
+    async def together(first: int, count: int) -> None:
+        rows = [(run, name, seq) for name, run in runs.items() for seq in range(first, first + count)]
+        await asyncio.gather(*(append(*row) for row in rows))
+
     for seq in range(1, rows + 1):
-        for name, run in runs.items():
-            append(run, name, seq)
+        if seq % 10 == 4:
+            asyncio.run(together(seq, 3))
+        elif seq % 10 not in (5, 6):
+            for name, run in runs.items():
+                append(run, name, seq)
         if seq == rows // 2:
             runs["a.child"] = journal.fork("a", seq - 3, header("a.child"))
             runs["grandchild"] = journal.fork("a.child", seq - 5, header("grandchild"))
@@ -209,7 +217,7 @@ _STATEMENTS = (
     "UPDATE entry SET hash = zeroblob(16) WHERE {here}",
     "UPDATE entry SET record = cast(record AS TEXT) WHERE {here}",
     "DROP INDEX entry_of_run",
-    "PRAGMA user_version = 2",
+    "PRAGMA user_version = 3",
     "PRAGMA application_id = 1",
 )
 
