@@ -11,14 +11,16 @@ pytest.importorskip("llguidance", reason="masdsl[decode] is not installed")
 
 from masdsl.config import DEFAULT
 from masdsl.decode.draft import Draft, Refused, begin, closed, fed, literal_of
+from masdsl.decode.models import GrammarModel, NoGrammar
 from masdsl.decode.pieces import next_piece
 from masdsl.decode.profile import Profile
 from masdsl.decode.write import Piece, Written, write
 from masdsl.diagnostics.base import ERROR, Findings
 from masdsl.pipeline import build, check_source
+from masdsl.runtime.models.base import Message
 from masdsl.source import Source
 from masdsl.types import Bool, Enum, Float, Int, List, Optional, Record, Text
-from tests.harness.random_writer import RandomWriter
+from tests.harness.random_writer import RandomChat, RandomWriter
 
 HEADER = "budget calls 12\n"
 
@@ -172,6 +174,26 @@ def test_a_model_that_insists_is_given_up() -> None:
     one = asyncio.run(write(drafted(*AGENTS), Stubborn(), tokens=1_000))
     assert not one.finished and "4 pieces in a row were refused" in one.reason and len(one.refused) == 4
     assert faults(one.text) == []
+
+
+def test_a_chat_model_goes_on_with_what_is_written() -> None:
+    chat = RandomChat()
+    asked = (Message("system", "You write programs."), Message("user", "Write one."))
+    model = GrammarModel(chat, asked, temperature=0.5, piece_tokens=400)
+    one = asyncio.run(write(drafted(), model, tokens=5_000, seed=3))
+    assert one.finished and faults(one.text) == []
+    assert model.calls == len(chat.requests) == one.pieces + len(one.refused)
+    assert (model.tokens_in, model.tokens_out) == (7 * model.calls, one.tokens)
+    prefixes = [request.messages[-1].content for request in chat.requests]
+    assert prefixes == sorted(prefixes, key=len) and all(one.text.startswith(prefix) for prefix in prefixes)
+    assert all(request.messages[:-1] == asked and request.temperature == 0.5 for request in chat.requests)
+
+
+def test_a_chat_model_without_grammars_is_refused() -> None:
+    chat = RandomChat()
+    chat.grammars = ""
+    with pytest.raises(NoGrammar, match="random takes no grammars"):
+        GrammarModel(chat, ())
 
 
 def test_the_profile_bounds_what_is_written() -> None:

@@ -26,7 +26,7 @@ class Profile(NamedTuple):
     name: int = 20
     text: int = 80
     """A text among values."""
-    prompt: int = 400
+    prompt: int = 240
     items: int = 3
     """Items of a list that is spelt out."""
 

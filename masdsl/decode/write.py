@@ -21,6 +21,13 @@ class Piece(NamedTuple):
     forced: int = 0
 
 
+class CutOff(Exception):
+    """A piece that the model did not bring to its end."""
+
+    def __str__(self) -> str:
+        return "it has no end within the tokens of a piece"
+
+
 class PieceModel(Protocol):
     """A model that goes on with a text and keeps to a grammar."""
 
@@ -65,13 +72,12 @@ async def write(draft: Draft, model: PieceModel, *, tokens: int, seed: int = 0, 
             asked += 1
             used += piece.tokens
             forced += piece.forced
-            if not piece.whole:
-                reason = f"the limit of {tokens} tokens was reached"
-                continue
             try:
+                if not piece.whole:
+                    raise CutOff
                 draft, failed = fed(draft, piece.text), 0
                 pieces += 1
-            except Refused as error:
+            except (CutOff, Refused) as error:
                 refused.append((piece.text, str(error)))
                 failed += 1
                 if failed >= tries:

@@ -62,6 +62,9 @@ class Request(NamedTuple):
     `tools` are what a model with `tool_calls` may call, each as OpenAI's protocol describes a function; with `may_call`
     false it may not call them any more, and knows them from before.
 
+    `grammar` is a grammar that the reply keeps to, in the notation of `ChatModel.grammars`; a model without one refuses
+    it (`bad_request`). Then the last message may be the assistant's: the reply goes on with its text.
+
     `agent` and `step` (an address such as `main.refine.code[1]`) and `attempt` (from 0) say who asks: for scripted
     models and logs, never sent to a provider.
     """
@@ -77,6 +80,7 @@ class Request(NamedTuple):
     attempt: int = 0
     tools: tuple[Mapping[str, Any], ...] = ()
     may_call: bool = True
+    grammar: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +136,8 @@ class ChatModel(Protocol):
         """USD per million tokens, None where unknown."""
         ...
 
+    # A model that keeps to grammars also has `grammars`, the notation that it reads: see `grammars_of`.
+
     async def complete(self, request: Request) -> Reply:
         """Answer one request with one attempt, or raise `ModelError`."""
         ...
@@ -147,6 +153,11 @@ class ChatModel(Protocol):
 def calls_tools(model: ChatModel) -> bool:
     """Return whether a model calls tools by its provider's own protocol; otherwise it does in plain text."""
     return getattr(model, "tool_calls", False) is True
+
+
+def grammars_of(model: ChatModel) -> str:
+    """Return the notation of the grammars that a model keeps to: `llguidance`, `gbnf`, or nothing for none."""
+    return getattr(model, "grammars", "")
 
 
 class ModelResolver(Protocol):

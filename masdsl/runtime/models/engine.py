@@ -188,6 +188,13 @@ def check_installed() -> None:
         raise ModelError("unavailable", _INSTALL)
 
 
+def has_llguidance() -> bool:
+    """Whether this build of llama.cpp keeps to grammars of llguidance; imports xllamacpp."""
+    import xllamacpp
+
+    return str(xllamacpp.json_schema_to_grammar({"type": "boolean"})).startswith("%llguidance")
+
+
 def _load(key: EngineKey) -> Any:
     """Load weights and return xllamacpp's server. Prints nothing."""
     try:
@@ -268,11 +275,9 @@ def _with_constraint(body: Mapping[str, Any]) -> dict[str, Any]:
     """
     if "json_schema" not in body:
         return dict(body)
-    import xllamacpp
-
     other = {key: value for key, value in body.items() if key != "json_schema"}
     schema = body["json_schema"]
-    if xllamacpp.json_schema_to_grammar({"type": "boolean"}).startswith("%llguidance"):
+    if has_llguidance():
         return {**other, "grammar": llguidance_grammar(schema)}
     return {**other, "response_format": {"type": "json_schema", "json_schema": {"name": "reply", "schema": schema}}}
 

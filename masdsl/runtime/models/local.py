@@ -17,7 +17,7 @@ from masdsl.redaction import Secret
 from masdsl.runtime.models.base import ModelError, Price, Reply, Request
 from masdsl.runtime.models.chat_api import DEFAULT_TIMEOUT, clean_text, reply_of
 from masdsl.runtime.models.constraints import constraint_of
-from masdsl.runtime.models.engine import EngineKey, engine_of
+from masdsl.runtime.models.engine import EngineKey, check_installed, engine_of, has_llguidance
 from masdsl.runtime.threads import in_thread
 
 DEFAULT_CONTEXT: Final = 4096
@@ -74,6 +74,12 @@ class LocalModel:
         """Nothing: it runs here."""
         return Price(0.0, 0.0)
 
+    @property
+    def grammars(self) -> str:
+        """The notation of grammars that this build of llama.cpp keeps to. Loads xllamacpp; raises ModelError."""
+        check_installed()
+        return "llguidance" if has_llguidance() else "gbnf"
+
     async def complete(self, request: Request) -> Reply:
         """Answer one request, or raise `ModelError`."""
         limits = [limit for limit in (request.timeout, self._timeout) if limit is not None]
@@ -98,8 +104,10 @@ class LocalModel:
             **self._sampling,
             "messages": messages,
             "max_tokens": request.max_tokens,
-            "cache_prompt": False,
+            "cache_prompt": bool(request.grammar),  # a text that grows piece by piece is read once
         }
+        if request.grammar:
+            body["grammar"] = request.grammar
         if request.temperature is not None:
             body["temperature"] = request.temperature
         if request.seed is not None:
