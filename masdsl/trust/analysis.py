@@ -12,28 +12,16 @@ that `endings` count).
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from masdsl.check.program import Flow, Program
 from masdsl.check.uses import program_callees
 from masdsl.trust.contexts import Context, Contexts, Given
 from masdsl.trust.labels import MODEL, Label, Reason, Value
-from masdsl.trust.policy import NOTHING, Policy, entries
+from masdsl.trust.policy import NOTHING, Policy, Unproven, entries
 from masdsl.trust.results import Breach, Found, StepLabels
 from masdsl.trust.walk import Surroundings, Walk
 
 
-class Unproven(NamedTuple):
-    """Keys of flows whose budget may run out: their own, and, where a run begins with them, that of the run."""
-
-    flows: frozenset[str] = NOTHING
-    entries: frozenset[str] = NOTHING
-
-
-ALL_PROVEN = Unproven()
-
-
-def analyse(program: Program, policy: Policy, unproven: Unproven = ALL_PROVEN) -> Found:
+def analyse(program: Program, policy: Policy, unproven: Unproven) -> Found:
     """Return what reaches what when a run begins with any of the program's own flows."""
     brought = (*policy.brings.values(), *policy.inputs.values(), *policy.kept.values())
     every = frozenset((MODEL,)).union(*brought)

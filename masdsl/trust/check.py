@@ -9,9 +9,7 @@ from masdsl.bounds.result import Bounds, FlowBound
 from masdsl.check.program import Program
 from masdsl.config import Config
 from masdsl.diagnostics.base import Findings
-from masdsl.trust.analysis import Unproven, analyse
-from masdsl.trust.policy import entries, policy_of
-from masdsl.trust.report import report
+from masdsl.trust.policy import Policy, Unproven, entries, policy_of
 
 
 def check_trust(program: Program, bounds: Bounds, config: Config, findings: Findings, *, priced: bool) -> None:
@@ -21,7 +19,7 @@ def check_trust(program: Program, bounds: Bounds, config: Config, findings: Find
     """
     policy = policy_of(program, config)
     if not policy.is_void:
-        report(program, config, analyse(program, policy, unproven(program, bounds, config, priced=priced)), findings)
+        _report(program, config, policy, unproven(program, bounds, config, priced=priced), findings)
 
 
 def check_kept(
@@ -34,7 +32,14 @@ def check_kept(
     own = policy_of(program, config)
     policy = own._replace(kept={place: taints for place, taints in kept.items() if taints})
     if policy.kept and not policy.is_void:
-        report(program, config, analyse(program, policy), findings)
+        _report(program, config, policy, Unproven(), findings)
+
+
+def _report(program: Program, config: Config, policy: Policy, may_run_out: Unproven, findings: Findings) -> None:
+    from masdsl.trust.analysis import analyse  # most programs come not so far
+    from masdsl.trust.report import report
+
+    report(program, config, analyse(program, policy, may_run_out), findings)
 
 
 def unproven(program: Program, bounds: Bounds, config: Config, *, priced: bool) -> Unproven:

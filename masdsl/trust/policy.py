@@ -64,6 +64,13 @@ class Policy(NamedTuple):
         return found.union(*self.brings.values(), *self.inputs.values(), *self.kept.values())
 
 
+class Unproven(NamedTuple):
+    """Keys of flows whose budget may run out: their own, and, where a run begins with them, that of the run."""
+
+    flows: frozenset[str] = NOTHING
+    entries: frozenset[str] = NOTHING
+
+
 def policy_of(program: Program, config: Config) -> Policy:
     """Return what the policy of a configuration says about a program."""
     trust = config.trust

@@ -55,10 +55,15 @@ def _diagnostic(breach: Breach, callee: Agent | Tool | Flow, config: Config, at:
 
 def _labels(breach: Breach) -> list[Label]:
     """Return the trail as remarks in the program's own text, in order; a long one without its middle."""
-    steps = [reason for reason in breach.trail if not reason.module]
+    steps = [reason for reason in breach.trail if not reason.module and not _is_said(reason, breach)]
     if len(steps) > SHOWN:
         steps = [steps[0], *steps[1 - SHOWN :]]
     return [Label(reason.span, f"{number}: {_remark(reason, breach.taint)}") for number, reason in enumerate(steps, 1)]
+
+
+def _is_said(reason: Reason, breach: Breach) -> bool:
+    """Whether a step is the one that the diagnostic stands at, and says nothing more."""
+    return reason.span == breach.span and reason.kind in ("agent", "tool")
 
 
 def _source(reason: Reason) -> str:

@@ -274,7 +274,11 @@ def interferes(subject: Subject, worlds: int = WORLDS, seeds: int = 2) -> bool:
 
 def subject(seed: int, size: int = 6) -> Subject | None:
     """Return a generated program with a policy; None where the program has errors."""
-    random = Random(seed)
+    return subject_of(Random(seed), size)
+
+
+def subject_of(random: Random, size: int = 6) -> Subject | None:
+    """Return a program with a policy, both as the source of chances has it; None where the program has errors."""
     text = generate_trust.program(random, 2 + random.randrange(size))
     return checked(text, policy(random))
 
