@@ -29,7 +29,9 @@ from tests.harness import battery
 from tests.harness.adversary import Adversary, Honest, largest
 from tests.harness.bounding import Case, Took, case_of, most, play, took
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+EXAMPLES = sorted(
+    path for path in (Path(__file__).parents[2] / "examples").iterdir() if (path / f"{path.name}.mas").is_file()
+)
 SHOWN = {"calls": 0, "input tokens": 1, "output tokens": 2, "tokens": 3, "seconds": 5}
 LOCAL = {
     "hello": {"name": "Ada"},
@@ -53,7 +55,7 @@ def main(arguments: list[str]) -> None:
 
 def examples() -> Iterator[tuple[str, Case]]:
     """Yield the examples, checked and compiled."""
-    for folder in sorted(path for path in EXAMPLES.iterdir() if path.is_dir()):
+    for folder in EXAMPLES:
         checked = pipeline.check_file(str(folder / f"{folder.name}.mas"), Findings())
         assert checked.program is not None
         yield folder.name, case_of(checked.program)
