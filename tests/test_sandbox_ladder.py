@@ -375,6 +375,32 @@ def raise_all():
     assert start.MORE_TASKS < tasks < 100_000
 
 
+@EVERY_TIER
+def test_the_environment_of_the_host_is_not_even_in_the_memory_of_the_process(
+    tier: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+    monkeypatch.setenv("LD_LIBRARY_PATH", "/somewhere")
+    command = start.command_of(need(tier), Limits())
+    assert command.environment.keys() <= {"LD_LIBRARY_PATH"}
+    assert "sk-secret" not in repr(command) and "/somewhere" not in repr(command)
+
+
+CAPABILITIES = """
+import ctypes, json, os
+from masdsl.sandbox.inside.lockdown import _drop_capabilities
+from masdsl.sandbox.inside.syscalls import MACHINES
+_drop_capabilities(ctypes.CDLL(None, use_errno=True), MACHINES[os.uname().machine])
+status = dict(line.split(":", 1) for line in open("/proc/self/status"))
+print(json.dumps([int(status[name], 16) for name in ("CapEff", "CapPrm", "CapInh")]))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="capabilities are Linux's")
+def test_all_capabilities_are_given_up() -> None:
+    assert in_process(CAPABILITIES) == [0, 0, 0]
+
+
 def test_the_package_of_the_tests_is_enough_to_run_it() -> None:
     """The room needs nothing but the standard library: an interpreter without site-packages can use it."""
     with package_for_all() as folder:
