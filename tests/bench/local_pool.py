@@ -32,8 +32,6 @@ SYSTEMS = (
     "adas_step_back",
     "self_refine",
 )
-OWN = Path(__file__).parent / "programs" / "one_operation.mas"
-"""For very small models: a model picks two numbers and an operation, the program makes Python of them, Python works."""
 TEXT = 100
 """Tokens of a text without a size."""
 CONFIG = f"""\
@@ -51,6 +49,45 @@ SAMPLED = (
     "  numbers = each draft in drafts: number(draft)\n"
     "  found = each item in numbers where item != none: item else 0.0\n  return majority(found)\n}\n"
 )
+ONE_OPERATION = """\
+mas 1
+
+type Operation = plus | minus | times | over
+type Program { first: float, second: float, operation: Operation }
+
+tool call(code, entry) -> (passed: bool, value) from "sandbox.python" timeout 10
+
+budget calls 1
+
+agent programmer(question) -> Program temp 0
+  \"\"\"
+  {{ question }}
+
+  Which two numbers of this text, and which operation on them, give the answer?
+  \"\"\"
+
+flow main(question) -> float? {
+  p = programmer(question)
+  sign = ""
+  match p.operation {
+    plus {
+      sign = "+"
+    }
+    minus {
+      sign = "-"
+    }
+    times {
+      sign = "*"
+    }
+    over {
+      sign = "/"
+    }
+  }
+  result = call("def solution(): return " + text(p.first) + sign + text(p.second), "solution")
+  return float(result.value)
+}
+"""
+"""For very small models: a model picks two numbers and an operation, the program makes Python of them, Python works."""
 SETS = {
     "arithmetic": ("mawpssingleop.jsonl", "mawpsaddsub.jsonl", "mawpsmultiarith.jsonl"),
     "word problems": ("gsm8k_train.jsonl",),
@@ -114,8 +151,8 @@ def _programs(folder: Path) -> dict[str, Any]:
     (folder / "single.mas").write_text(SINGLE)
     for times in (3,):
         (folder / f"sampled_{times}.mas").write_text(SAMPLED.replace("@", str(times)))
-    shutil.copy(OWN, folder)
-    names = ("single", "sampled_3", OWN.stem, *SYSTEMS)
+    (folder / "one_operation.mas").write_text(ONE_OPERATION)
+    names = ("single", "sampled_3", "one_operation", *SYSTEMS)
     return {name: masdsl.load(folder / f"{name}.mas") for name in names}
 
 
