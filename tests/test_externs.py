@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins as python
 import inspect
 import keyword
+import sys
 from functools import cache
 from pathlib import Path
 from time import process_time
@@ -269,6 +270,11 @@ def test_nothing_takes_long(name: str) -> None:
         ("final_answer", ["\\boxed{a}\n\\boxed{b\\text{c}}"], "b\\text{c}"), ("final_answer", ["\\boxed{}\nx"], "x"),
         ("tagged", ["<A>x</a>", "a"], "x"), ("tagged", ["<a>x", "<a>"], "x"), ("tagged", ["x", ""], None),
         ("tagged", ["<a>1</a><a>2</a>", "a"], "2"),
+        ("replaced", ["a b", " ", ""], "ab"), ("replaced", ["ab", "", "x"], "ab"), ("replaced", ["abab", "b", "a"], "aaaa"),
+        ("sqrt", [2], 2**0.5), ("sqrt", [-1.0], 0.0), ("log", [1.0], 0.0), ("log", [0], 0.0), ("log", [-5.0], 0.0),
+        ("exp", [0], 1.0), ("exp", [1e9], sys.float_info.max), ("exp", [-1e9], 0.0), ("power", [2, 0.5], 2**0.5),
+        ("power", [-8.0, 1 / 3], 0.0), ("power", [-1e200, 3], -sys.float_info.max), ("power", [0, -1.0], 0.0),
+        ("power", [-1e200, 2.0], sys.float_info.max), ("power", [0.0, 0.0], 1.0),
         ("vote", [["a", "The A", "b"]], "a"), ("vote", [[2, 1, 1]], 1), ("vote", [[None, None, 1]], None),
         ("vote", [[["a"], ["b"], ["B."]]], ["b"]),
         ("agreement", [["x", "X", "y", "z"]], 0.5), ("agreement", [[1, 1.0]], 1.0),

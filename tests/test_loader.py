@@ -35,7 +35,7 @@ agent coder(task) -> text "Write it: {{ task }} # mas:99"
 ## Draws and votes.
 flow draw(task) -> text {
   drafts = 3 of coder(task)
-  return agreed(coder, drafts[0])
+  return agreed(drafts[0], coder)
 }
 
 flow main(task) -> text {

@@ -299,10 +299,21 @@ def _call(frame: Frame, names: Names, node: ast.Call) -> Expr:
     if result is None:
         present = result_type(name, [required(kind) for kind in kinds]) is not None
         return _wrong_arguments(frame, node, kinds, BUILTINS[name].text, present)
-    if name == "range" and isinstance(arguments[0], Const) and isinstance(arguments[0].value, int):
-        length = max(0, arguments[0].value)
-        result = list_of(Int(), length, length)
-    return Builtin(name, arguments, result, span=node.span)
+    return Builtin(name, arguments, _of_constants(name, arguments, result), span=node.span)
+
+
+def _of_constants(name: str, arguments: tuple[Expr, ...], result: Type) -> Type:
+    """Return the type of a call as narrow as constant arguments make it: lengths of `range` and `slice`."""
+    numbers = [argument.value for argument in arguments if isinstance(argument, Const)]
+    match name, result, numbers:
+        case "range", _, [int() as end]:
+            return list_of(Int(), max(0, end), max(0, end))
+        case "slice", List(), [int() as start, int() as end] if min(start, end) >= 0 and len(arguments) == 3:
+            source = arguments[0].type
+            if isinstance(source, List) and not isinstance(arguments[0], Const):
+                low, high = (max(0, min(size, end) - start) for size in (source.low, source.high))
+                return list_of(source.element, low, high)
+    return result
 
 
 def _wrong_arguments(frame: Frame, node: ast.Call, kinds: list[Type], signature: str, present: bool) -> Expr:

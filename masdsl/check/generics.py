@@ -45,6 +45,9 @@ class _Passed(NamedTuple):
     span: Span
 
 
+_Waiting: TypeAlias = "tuple[ast.Param, _Passed]"
+
+
 def statics_of(head: Head) -> tuple[ast.Static, ...]:
     """Return the static parameters of something that can be called."""
     return () if isinstance(head, ast.Tool) else head.statics
@@ -117,7 +120,7 @@ class _Inference:
         self._home = Frame(declared.home, frame.context)
         self._head = head
         self._open = {static.name.text for static in statics_of(head)}
-        self._later: list[tuple[ast.Param, _Passed]] = []
+        self._later: list[_Waiting] = []
         self._missing: list[str] = []
         self._ok = True
         self.statics: Learned = {}
@@ -148,7 +151,10 @@ class _Inference:
         return self._ok and not missing
 
     def from_types(self, kinds: Sequence[Type | None]) -> str:
-        """Learn from what will be given, None where it is not known; return why that is not enough, or nothing."""
+        """Learn from what will be given; return why that is not enough, or nothing.
+
+        None, and Unknown inside of a type, is what is not known yet.
+        """
         for param, kind in zip_longest(self._head.params, kinds[: len(self._head.params)]):
             if isinstance(param.type, ast.AgentType):
                 if param.default is None:
@@ -156,6 +162,8 @@ class _Inference:
                 self._agent(param, param.type, None)
             elif kind is not None and param.type is not None:
                 _unify(param.type, kind, self._open, self.statics)
+        for name in [name for name, kind in self.statics.items() if not isinstance(kind, int) and _is_unknown(kind)]:
+            del self.statics[name]
         missing = self._finish()
         return f"`{missing}` of `{self._name}` cannot be told from what it is given" if missing else ""
 
@@ -169,9 +177,7 @@ class _Inference:
         for static in statics_of(self._head):
             if static.default is not None:
                 self.statics.setdefault(static.name.text, static.default)
-        for param, passed in self._later:
-            if self._ok:
-                self._generic_agent(param, passed)
+        self._take_generic_agents()
         unknown = (static.name.text for static in statics_of(self._head) if static.name.text not in self.statics)
         return next(unknown, "") if self._ok else ""
 
@@ -204,27 +210,52 @@ class _Inference:
             self.callees[name] = passed
             _unify(wanted.returns, passed.returns, self._open, self.statics)
 
-    def _generic_agent(self, param: ast.Param, passed: _Passed) -> None:
+    def _take_generic_agents(self) -> None:
+        """Take them as far as what they will be given is known: what one gives may be what another one is given."""
+        waiting = list(self._later)
+        while waiting and self._ok:
+            taken = self._next_generic_agent(waiting)
+            waiting = [one for one in waiting if one is not taken]
+
+    def _next_generic_agent(self, waiting: Sequence[_Waiting]) -> _Waiting | None:
+        """Take the first of which everything is known, else of which enough is known; else report them all."""
+        problems: list[str] = []
+        for needs_all in (True, False):
+            problems = []
+            for one in waiting:
+                problems.append(self._generic_agent(*one, needs_all))
+                if not problems[-1]:
+                    return one
+        for (param, passed), problem in zip(waiting, problems, strict=True):
+            assert isinstance(param.type, ast.AgentType)
+            passed.frame.report(BadAgentArgument(param.name.text, _shown(param.type), problem, span=passed.span))
+        self._ok = False
+        return None
+
+    def _generic_agent(self, param: ast.Param, passed: _Passed, needs_all: bool) -> str:
+        """Take an agent that is generic; return what is not known yet of what it will be given, or nothing."""
         wanted = param.type
         assert isinstance(wanted, ast.AgentType)
-        self._home.statics = self.statics
         unknown = self._open - set(self.statics)
+        self._home.statics = {**self.statics, **{name: Unknown() for name in unknown if name[:1].isupper()}}
+        sizes = {name for name in unknown if name[:1].islower()}
         kinds = [
-            None if unknown.intersection(name.text for name in find_all(node, ast.Name)) else resolve(self._home, node)
+            None if sizes.intersection(name.text for name in find_all(node, ast.Name)) else resolve(self._home, node)
             for node in wanted.params
         ]
+        if needs_all and any(kind is None or _is_unknown(kind) for kind in kinds):
+            return "not all is known"
         inner = _Inference(passed.frame, passed.declared.name, passed.span, passed.declared, passed.head)
         problem = inner.from_types(kinds)
         callee = None
-        if problem:
-            passed.frame.report(BadAgentArgument(param.name.text, _shown(wanted), problem, span=passed.span))
-        elif inner.is_sound:
+        if not problem and inner.is_sound:
             callee = instance(passed.frame, passed.declared, passed.head, inner.statics, inner.callees, passed.span)
-        if callee is None:
-            self._ok = False
-        else:
+        if callee is not None:
             self.callees[param.name.text] = callee
             _unify(wanted.returns, callee.returns, self._open, self.statics)
+        elif not problem:
+            self._ok = False
+        return problem
 
 
 def _shown(wanted: ast.AgentType) -> str:
@@ -310,6 +341,21 @@ def _unify(node: ast.TypeExpr, given: Type, static_names: Iterable[str], statics
             _learn_int(size, given.cap, statics)
         case _:
             pass
+
+
+def _is_unknown(kind: Type) -> bool:
+    """Say whether a type is not known, or has a part that is not."""
+    match kind:
+        case Unknown():
+            return True
+        case List():
+            return _is_unknown(kind.element)
+        case Optional():
+            return _is_unknown(kind.inner)
+        case Record():
+            return any(_is_unknown(inner) for _, inner in kind.fields)
+        case _:
+            return False
 
 
 def _learn_int(name: str, number: int, statics: Learned) -> None:

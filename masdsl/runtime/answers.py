@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from masdsl.runtime.words import NumberReader, bare, unwrapped
-from masdsl.sizes import clip_text, text_tokens
+from masdsl.sizes import LARGEST_TEXT_TOKENS, MOST_CHARACTERS_PER_TOKEN, clip_text, text_tokens
 
 LONGEST: Final = 20_000
 """Characters of a text that are compared or searched; of a longer one the first and the last half of it."""
@@ -129,6 +129,15 @@ def inside_tag(reply: str, tag: str) -> str | None:
     start += len(opening)
     end = folded.find(closing, start)
     return reply[start : end if end >= 0 else len(reply)].strip()
+
+
+def put_in_place(text: str, old: str, new: str) -> str:
+    """Return a text with `new` wherever it has `old`, with at most as many characters as a text may have."""
+    if not old or old not in text:
+        return text
+    most = LARGEST_TEXT_TOKENS * MOST_CHARACTERS_PER_TOKEN
+    grown = max(1, len(new) - len(old))
+    return text.replace(old, new, most // grown)[:most]
 
 
 # ---------------------------------------------------------------- options

@@ -7,7 +7,9 @@ typed values and on plain data alike. Each has the name of its declaration; a te
 
 from __future__ import annotations
 
+import math
 import random
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 
@@ -59,6 +61,40 @@ def tagged(reply: str, tag: str) -> str | None:
     """What stands in `<tag>..</tag>`."""
     found = answers.inside_tag(reply, tag)
     return None if found is None else answers.clipped_to(found, reply)
+
+
+def replaced(text: str, old: str, new: str) -> str:
+    """The text with `new` wherever it has `old`, cut to the size of the text."""
+    return answers.clipped_to(answers.put_in_place(text, old, new), text)
+
+
+# ---------------------------------------------------------------- std.math
+
+
+def sqrt(x: float) -> float:
+    """The square root; 0.0 of what is negative."""
+    return math.sqrt(x) if x > 0 else 0.0
+
+
+def log(x: float) -> float:
+    """The natural logarithm; 0.0 of what is not positive."""
+    return math.log(x) if x > 0 else 0.0
+
+
+def exp(x: float) -> float:
+    """e to the power of x, at most the largest number."""
+    return power(math.e, x)
+
+
+def power(x: float, y: float) -> float:
+    """x to the power of y; 0.0 where that is no number, at most the largest number."""
+    try:
+        value = float(x) ** float(y)
+    except OverflowError:
+        return -sys.float_info.max if x < 0 and float(y) % 2 == 1 else sys.float_info.max
+    except ZeroDivisionError:
+        return 0.0
+    return value if isinstance(value, float) and math.isfinite(value) else 0.0
 
 
 # ---------------------------------------------------------------- std.vote
@@ -127,7 +163,8 @@ def _normal(value: Any) -> Any:
 EXTERNS: Final[dict[str, Callable[..., Any]]] = {
     function.__name__: function
     for function in (
-        normalise, same, similarity, overlap, chosen, code_block, final_answer, tagged,
+        normalise, same, similarity, overlap, chosen, code_block, final_answer, tagged, replaced,
+        sqrt, log, exp, power,
         vote, agreement, weighted, best, ranked, shuffled,
     )
 }  # fmt: skip

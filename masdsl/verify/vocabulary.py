@@ -35,8 +35,8 @@ OTHERS: Final = frozenset(
 )
 EXTERNS: Final = frozenset(
     {
-        *("agreement", "best", "chosen", "code_block", "final_answer", "normalise", "overlap", "ranked", "same"),
-        *("shuffled", "similarity", "tagged", "vote", "weighted"),
+        *("agreement", "best", "chosen", "code_block", "exp", "final_answer", "log", "normalise", "overlap", "power"),
+        *("ranked", "replaced", "same", "shuffled", "similarity", "sqrt", "tagged", "vote", "weighted"),
     }
 )
 """The functions of the standard library's modules: as pure, total and bounded as the others."""
