@@ -45,6 +45,7 @@ class _Passed(NamedTuple):
     span: Span
 
 
+MAX_ROUNDS = 3
 _Waiting: TypeAlias = "tuple[ast.Param, _Passed]"
 
 
@@ -216,6 +217,13 @@ class _Inference:
         while waiting and self._ok:
             taken = self._next_generic_agent(waiting)
             waiting = [one for one in waiting if one is not taken]
+        for _ in range(MAX_ROUNDS):  # what one gives may widen what an earlier one is given
+            before = dict(self.statics)
+            for param, passed in self._later:
+                if self._ok:
+                    self._generic_agent(param, passed, False)
+            if self.statics == before:
+                break
 
     def _next_generic_agent(self, waiting: Sequence[_Waiting]) -> _Waiting | None:
         """Take the first of which everything is known, else of which enough is known; else report them all."""

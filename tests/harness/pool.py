@@ -58,7 +58,7 @@ def system(path: Path) -> System:
     config = _at_reference_price(load_config(str(path.parent), findings))
     report = cost_report(check_file(str(path), findings, config))
     if report is None:
-        raise ValueError(f"{path}: {[finding.code for finding in findings]}")
+        raise ValueError(f"{path}: {[finding.diagnostic.code for finding in findings.sorted()]}")
     main = next(flow for flow in report["flows"] if flow["flow"] == "main")
     text = path.read_text(encoding="utf-8")
     program = _parsed(path.name, text)
