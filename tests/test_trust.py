@@ -25,7 +25,7 @@ from masdsl.trust.contexts import COARSE
 from masdsl.trust.policy import Unproven, policy_of
 from tests.harness import interference, interference_timed
 from tests.harness.interference import Subject, accepts, checked
-from tests.harness.programs import granted
+from tests.harness.programs import granted, write
 from tests.harness.trust_scenes import Scene, scenes
 
 SCENES = scenes()
@@ -216,6 +216,60 @@ def test_a_secret_goes_to_the_models_that_may_read_it(readers: tuple[str, ...], 
     text = PROGRAM.replace("on fast", f"on {tier}")
     body = 'page = fetch(q)\n said = reader(page)\n return said == ""'
     assert codes(body, DEFAULT._replace(tools=GRANTS, tiers=tiers, trust=trust), text) == expected
+
+
+# ---------------------------------------------------------------- other modules
+
+HELPERS = """mas 1
+tool send(to: text(10), body: text(20)) -> bool else false from "mail.send" effect
+agent shorten(body: text(20)) -> text(20) else "" on fast "Shorten {{ body }}"
+flow sent(short: text(20)) -> bool {
+  done = send("all", short)
+  return done
+}
+flow publish(body: text(20)) -> bool {
+  short = shorten(body)
+  return sent(short)
+}
+"""
+USER = """mas 1
+use helpers: publish
+tool fetch(url: text(20)) -> text(20) else "" from "web.get"
+flow main(url: text(20), page: text(20)) -> bool {
+  found = fetch(url)
+  one = publish(found)
+  two = publish(url)
+  three = publish(page)
+  return one and two and three
+}
+"""
+
+
+def test_what_another_module_does_is_told_at_every_call_of_it(tmp_path: Path) -> None:
+    path = write(tmp_path, USER, {"helpers.mas": HELPERS})
+    trust = NONE._replace(sources=WEB, inputs={"main.page": UNTRUSTED})
+    findings = Findings()
+    pipeline.check_file(str(path), findings, DEFAULT._replace(tools=GRANTS, trust=trust))
+    shown = [
+        (
+            finding.diagnostic.code,
+            finding.source.slice(finding.diagnostic.span),
+            [(finding.source.slice(label.span), label.text) for label in finding.diagnostic.labels()],
+        )
+        for finding in findings.sorted()
+    ]
+    assert shown == [
+        (
+            "MAS551",
+            "publish(found)",
+            [("fetch(url)", "1: `fetch` gives untrusted text"), ("publish(found)", "2: it goes through `publish`")],
+        ),
+        (
+            "MAS551",
+            "publish(page)",
+            [("page", "1: the input `page` is not trusted"), ("publish(page)", "2: it goes through `publish`")],
+        ),
+    ]
 
 
 # ---------------------------------------------------------------- the configuration

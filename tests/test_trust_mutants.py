@@ -140,7 +140,7 @@ MUTANTS = [
     ),
     *_in(
         "analysis",
-        ("Value(_of_input(flow, param.name, policy))", "Value()"),
+        ("Value(_of_input(flow, param, policy))", "Value()"),
         ("Given(values, guarded=policy.endings)", "Given(values)"),
         ("                continue  # what it calls comes first; then it is looked at again", "                context.is_done = True"),
         ("for flow in entries(program):", "for flow in entries(program)[:1]:"),

@@ -12,7 +12,9 @@ that `endings` count).
 
 from __future__ import annotations
 
-from masdsl.check.program import Flow, Program
+from collections.abc import Iterator, Sequence
+
+from masdsl.check.program import Flow, Param, Program
 from masdsl.check.uses import program_callees
 from masdsl.trust.contexts import Context, Contexts, Given
 from masdsl.trust.labels import MODEL, Label, Reason, Value
@@ -27,8 +29,8 @@ def analyse(program: Program, policy: Policy, unproven: Unproven) -> Found:
     every = frozenset((MODEL,)).union(*brought)
     tools = {tool.key: tool for tool in program.tools}
     around = Surroundings(policy, program_callees(program), tools, Contexts(every), unproven.flows)
-    breaches: dict[tuple[object, ...], Breach] = {}
     steps: dict[tuple[str, str], StepLabels] = {}
+    done: list[tuple[Context, Walk]] = []
     for flow in entries(program):
         waiting = around.contexts.waiting
         waiting.append(_first(flow, policy))
@@ -37,29 +39,38 @@ def analyse(program: Program, policy: Policy, unproven: Unproven) -> Found:
             if context.is_done:
                 waiting.pop()
                 continue
-            is_tight = flow.key in unproven.entries and context.call is None
-            walk = Walk(around, context, is_tight=is_tight)
+            walk = Walk(around, context, is_tight=context.is_first and flow.key in unproven.entries)
             walk.run()
             if waiting[-1] is not context:
                 continue  # what it calls comes first; then it is looked at again
             waiting.pop()
             context.is_done = True
+            done.append((context, walk))
             for step in walk.steps:
                 key = (step.flow, step.step.path)
                 steps[key] = step.with_those(steps[key]) if key in steps else step
-            for breach, reason in walk.breaches:
-                place = (breach.kind, breach.callee, breach.what, breach.module, breach.span, breach.taint)
-                if place not in breaches:
-                    breaches[place] = breach._replace(outer=context.outer(), trail=context.trail(breach.taint, reason))
-    return Found(tuple(breaches.values()), steps)
+    return Found(tuple(_breaches(done)), steps)
+
+
+def _breaches(done: Sequence[tuple[Context, Walk]]) -> Iterator[Breach]:
+    """Yield the breaches of all contexts, each once at one place of the program's own text."""
+    seen = set()
+    for context, walk in done:
+        for breach, reason in walk.breaches:
+            for way in context.ways():
+                outer = way[-1].step.span if way else None
+                place = (breach.kind, breach.callee, breach.what, breach.module, breach.span, breach.taint, outer)
+                if place not in seen:
+                    seen.add(place)
+                    yield breach._replace(outer=outer, trail=context.trail(breach.taint, reason, way))
 
 
 def _first(flow: Flow, policy: Policy) -> Context:
     """Return the context of a flow that a run begins with."""
-    values = {param.name: Value(_of_input(flow, param.name, policy)) for param in flow.params}
-    return Context(flow, Given(values, guarded=policy.endings), None)
+    values = {param.name: Value(_of_input(flow, param, policy)) for param in flow.params}
+    return Context(flow, Given(values, guarded=policy.endings), is_first=True)
 
 
-def _of_input(flow: Flow, param: str, policy: Policy) -> Label:
-    taints = policy.inputs.get((flow.name, param), NOTHING)
-    return {taint: Reason("input", param, flow.span, flow.module) for taint in sorted(taints)}
+def _of_input(flow: Flow, param: Param, policy: Policy) -> Label:
+    taints = policy.inputs.get((flow.name, param.name), NOTHING)
+    return {taint: Reason("input", param.name, param.span, flow.module) for taint in sorted(taints)}

@@ -6,17 +6,19 @@ callers; `settled` and `trail` put the callers' reasons in their place.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
 from masdsl.check.program import Flow, Invoke
-from masdsl.node import NOWHERE, Span
+from masdsl.node import NOWHERE
 from masdsl.trust.labels import CLEAN, CONTROL, GIVEN, PLAIN, STARVED, STOPPED, Label, Reason, Value, join
 
 PRECISE: Final = 8
 """Contexts of a flow that are kept apart; further ones have one label for all that they are given."""
 COARSE: Final = 12
 """Where a flow has so many, further ones are one, with every taint."""
+WAYS: Final = 20
+"""Calls of a flow of another module that a breach in it is told at."""
 
 
 class Given(NamedTuple):
@@ -72,7 +74,7 @@ class Summary(NamedTuple):
 
 
 class Call(NamedTuple):
-    """Where a context comes from: the flow that called first, its call, and what it gave."""
+    """Where a context comes from: a flow, the step in it that calls, and what that gives."""
 
     context: Context
     step: Invoke
@@ -80,12 +82,16 @@ class Call(NamedTuple):
 
 
 class Context:
-    """A flow with what is given to it. `summary` is what is known of it so far; with `is_done` it is all there is."""
+    """A flow with what is given to it. `summary` is what is known of it so far; with `is_done` it is all there is.
 
-    def __init__(self, flow: Flow, given: Given, call: Call | None) -> None:
+    `calls` are the calls that come here, by where they stand. A run begins with a context that `is_first`.
+    """
+
+    def __init__(self, flow: Flow, given: Given, *, is_first: bool = False) -> None:
         self.flow = flow
-        self.given = given.seen_from_inside() if call is not None else given
-        self.call = call
+        self.given = given if is_first else given.seen_from_inside()
+        self.is_first = is_first
+        self.calls: dict[tuple[int, str], Call] = {}
         self.summary = Summary()
         self.is_done = False
 
@@ -105,18 +111,31 @@ class Context:
         parts = {name: self.settled_value(part, given, step, module) for name, part in value.parts.items()}
         return Value(self.settled(value.label, given, step, module), parts)
 
-    def outer(self) -> Span | None:
-        """Return the call through which the program's own module comes here; None where the flow is its own."""
-        context: Context = self
-        span: Span | None = None
-        while context.flow.module and context.call is not None:
-            span = context.call.step.span
-            context = context.call.context
-        return span
+    def ways(self) -> Iterator[tuple[Call, ...]]:
+        """Yield the calls through which the program's own module comes here, the innermost first.
 
-    def trail(self, taint: str, reason: Reason) -> tuple[Reason, ...]:
-        """Return how a taint came about from its source on, through the callers."""
+        There is one way, without calls, where the flow is its own; of very many only some are given.
+        """
+        if not self.flow.module:
+            yield ()
+            return
+        waiting: list[tuple[Context, tuple[Call, ...]]] = [(self, ())]
+        seen = {id(self)}
+        found = 0
+        while waiting and found < WAYS:
+            context, way = waiting.pop()
+            for call in context.calls.values():
+                if not call.context.flow.module:
+                    found += 1
+                    yield (*way, call)
+                elif id(call.context) not in seen:
+                    seen.add(id(call.context))
+                    waiting.append((call.context, (*way, call)))
+
+    def trail(self, taint: str, reason: Reason, way: tuple[Call, ...]) -> tuple[Reason, ...]:
+        """Return how a taint came about from its source on, through these callers and then the first ones of each."""
         steps: list[Reason] = []
+        ahead = list(way)
         context: Context = self
         here: Reason | None = reason
         while here is not None:
@@ -124,9 +143,9 @@ class Context:
                 steps.append(here)
                 here = here.before
                 continue
-            call = context.call
-            if call is None:
+            if not context.calls:
                 break
+            call = ahead.pop(0) if ahead else next(iter(context.calls.values()))
             steps.append(Reason("flow", context.flow.name, call.step.span, call.context.flow.module))
             here = call.given.of(here.name, taint)
             context = call.context
@@ -156,7 +175,8 @@ class Contexts:
             shape = given.shape()
         context = known.get(shape)
         if context is None:
-            context = known[shape] = Context(flow, given, Call(caller, step, given))
+            context = known[shape] = Context(flow, given)
+        context.calls[id(caller), step.path] = Call(caller, step, given)
         if not context.is_done:
             self.waiting.append(context)
         return context, given

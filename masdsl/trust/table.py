@@ -34,7 +34,8 @@ def labels_report(program: Program, bounds: Bounds, config: Config) -> dict[str,
     policy = policy_of(program, config)
     found = analyse(program, policy, unproven(program, bounds, config, priced=True))
     callees = program_callees(program)
-    refused = {(breach.module, breach.step) for breach in found.breaches}
+    refused = {breach.step for breach in found.breaches if breach.outer is None}
+    outer = {breach.outer for breach in found.breaches}  # of what happens in other modules
     source = program.modules[0].source
     flows = []
     for flow in program.flows:
@@ -57,7 +58,7 @@ def labels_report(program: Program, bounds: Bounds, config: Config) -> dict[str,
                     "takes": None if limit == UNTRUSTED_LEVEL else limit,
                     "lends": _lent(callee, program),
                     "endorsed": list(labels.endorsed),
-                    "refused": ("", labels.step.path) in refused,
+                    "refused": labels.step.path in refused or labels.step.span in outer,
                 }
             )
         statics = dict(flow.statics)
