@@ -61,9 +61,13 @@ default = "smollm2"
 # model = "name"
 # key_env = "MY_KEY"
 
-# Python functions that programs may use: `tool add(a: int, b: int) -> int from "math.add"`.
+# What programs may use, by the names that they write behind `from`: Python functions, built-in tools, tools of MCP
+# servers. `mas tools --check` tries them.
 # [tools]
-# "math.add" = "my_tools:add"
+# "math.plus" = "my_tools:plus"
+# "math.calculate" = "calculator"
+# "docs.search" = { kind = "search", path = "docs" }
+# "docs.read" = { kind = "read", path = "docs" }
 """
 
 FILES = {"main.mas": PROGRAM, "mas.toml": CONFIG}

@@ -7,7 +7,7 @@ from typing import Any
 
 from masdsl.check.context import Frame
 from masdsl.check.program import Program, Tool
-from masdsl.config import CONFIG_NAME, PROJECT_NAME, Config, Grant, shown_path
+from masdsl.config import CONFIG_NAME, HOST, PROJECT_NAME, Config, Grant, shown_path
 from masdsl.diagnostics.base import Diagnostic, Findings
 from masdsl.diagnostics.suggest import nearest
 from masdsl.diagnostics.tools import HiddenEffect, ToolCannotBeUsed, ToolDiffers, ToolNotGranted
@@ -35,16 +35,21 @@ def check_grant(home: Frame, node: ast.Tool, tool: Tool) -> None:
             home.report(_differs(tool, grant, one, span))
 
 
-def compare_with_host(program: Program, config: Config, tools: Mapping[str, Any] | None, findings: Findings) -> None:
+def compare_with_host(
+    program: Program, config: Config, tools: Mapping[str, Any] | None, findings: Findings, *, alone: bool = False
+) -> None:
     """Add what is wrong between the tools that a program declares and the functions that its host gives.
 
     Those of the configuration are imported for that; `tools` are given instead of them. MCP servers are not connected.
+    With `alone`, what the configuration leaves to the Python program around is let be.
     """
     from masdsl.tools.connections import Connections
     from masdsl.tools.granting import granted, mismatches
 
     for tool in program.tools:
         grant = config.tools[tool.granted_as]
+        if alone and grant.kind == HOST:
+            continue
         try:
             if tools is None:
                 given = granted(grant, config, Connections(config.servers))

@@ -25,11 +25,12 @@ _HEADING = re.compile(r"\A\s*(?:#+\s*(\S.*?)\s*#*|(\S.*?)\s*\n\s*[=~-]{3,})\s*(?
 
 
 class Document(NamedTuple):
-    """A text with the name by which it is read."""
+    """A text with the name by which it is read, and where in it the text begins behind a heading that is its title."""
 
     id: str
     title: str
     text: str
+    body: int = 0
 
 
 def digest(path: str) -> str:
@@ -95,8 +96,11 @@ def _of_file(name: str, data: bytes) -> Document:
     if name.lower().endswith((".html", ".htm")):
         page = page_text(text)
         return Document(name, page.title or name, page.text)
+    text = text.strip()
     heading = _HEADING.match(text)
-    return Document(name, (heading[1] or heading[2])[:200] if heading else name, text.strip())
+    if heading is None:
+        return Document(name, name, text)
+    return Document(name, (heading[1] or heading[2])[:200], text, heading.end())
 
 
 def _lines(name: str, data: bytes) -> Iterator[Document]:

@@ -51,6 +51,11 @@ class Connection:
             raise ToolUnusable(f"the MCP server `{self._server.name}` has no tool `{name}`; {advice}")
         return tool
 
+    async def tools(self) -> list[ServerTool]:
+        """Return all tools of the server. Raises ToolUnusable where it cannot be connected."""
+        await self._ready()
+        return list(self._tools.values())
+
     async def call(self, name: str, arguments: dict[str, object], seconds: float) -> Any:
         """Return what a tool gives. Raises ToolFault where it fails, ToolUnusable where the server is out of reach."""
         client = await self._ready()

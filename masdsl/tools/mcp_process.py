@@ -13,11 +13,6 @@ import signal
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
-import anyio
-import mcp_types
-from mcp.client.stdio import get_default_environment
-from mcp.shared.message import SessionMessage
-
 from masdsl.config import Server
 from masdsl.redaction import Secret, one_line
 from masdsl.tools.mcp_line import Line
@@ -34,6 +29,9 @@ async def started(server: Server, secret: Secret, most_bytes: int, connection: L
     `connection` is cut when it closes its output, or sends a line of more than `most_bytes`. Raises OSError where it
     cannot be started.
     """
+    import anyio
+    from mcp.client.stdio import get_default_environment
+
     environment = get_default_environment() | {name: os.environ[name] for name in server.env}
     process = await asyncio.create_subprocess_exec(
         *server.command,
@@ -46,7 +44,7 @@ async def started(server: Server, secret: Secret, most_bytes: int, connection: L
         start_new_session=True,
     )
     to_us, from_server = anyio.create_memory_object_stream[Any](0)
-    to_server, from_us = anyio.create_memory_object_stream[SessionMessage](0)
+    to_server, from_us = anyio.create_memory_object_stream[Any](0)
     last_words = bytearray()
 
     async def read() -> None:
@@ -100,8 +98,11 @@ def _said(last_words: bytearray, secret: Secret) -> str:
     return f"; its last words: {one_line(secret.redact(lines[-1]), 200)}" if lines else ""
 
 
-def _parsed(line: bytes) -> SessionMessage | None:
-    """Return the message that a line is; None for anything else that a server prints."""
+def _parsed(line: bytes) -> Any:
+    """Return the message that a line is (`SessionMessage`); None for anything else that a server prints."""
+    import mcp_types
+    from mcp.shared.message import SessionMessage
+
     try:
         return SessionMessage(mcp_types.jsonrpc_message_adapter.validate_json(line, by_name=False))
     except ValueError:

@@ -66,6 +66,32 @@ def arguments_for(tool: ServerTool, inputs: Mapping[str, object]) -> dict[str, o
     }
 
 
+def declaration(tool: ServerTool, name: str, granted_as: str) -> str:
+    """Return a declaration of a server's tool for a program to begin with; `name` is what the program calls it.
+
+    What a schema says of records as inputs, and of words, is left to whoever writes the program: they need types.
+    """
+    schema = _Schema(tool.inputs)
+    required = tool.inputs.get("required", ())
+    inputs = [
+        f"{key}: {schema.written(wanted)}{'' if key in required else '?'}"
+        for key, wanted in schema.properties(tool.inputs).items()
+    ]
+    effect = " effect" if tool.changes else ""
+    return f'tool {name}({", ".join(inputs)}) -> {_written_result(tool.output)} from "{granted_as}"{effect}'
+
+
+def _written_result(output: Mapping[str, Any] | None) -> str:
+    if output is None:
+        return "text"
+    schema = _Schema(output)
+    properties = schema.properties(output)
+    if list(properties) == ["result"]:
+        return schema.written(properties["result"])
+    fields = ", ".join(f"{name}: {schema.written(wanted)}" for name, wanted in properties.items())
+    return f"({fields})" if fields else "text"
+
+
 def _takes_input(schema: _Schema, wanted: Any, kind: Type, is_required: bool) -> bool:
     if isinstance(kind, Optional):  # none is left out, where that is allowed
         if is_required and not schema.takes_null(wanted):
@@ -200,6 +226,17 @@ class _Schema:
                     yield _kinds(inner), inner
                 return
         yield _kinds(found), found
+
+    def written(self, schema: Any, depth: int = 0) -> str:
+        """Return a schema as a type of the language, as near as that can be without types of the program."""
+        kinds = [(kinds, option) for kinds, option in self._options(schema) if kinds != {"null"}]
+        if len(kinds) != 1 or depth > 3:
+            return "text"
+        (found, option), optional = kinds[0], "?" if self.takes_null(schema) and depth else ""
+        if "array" in found:
+            return f"{self.written(option.get('items', {}), depth + 1).removesuffix('?')}[20]{optional}"
+        simple = {"integer": "int", "number": "float", "boolean": "bool"}
+        return simple.get(next(iter(found - {"null"}), ""), "text") + optional
 
     def in_words(self, schema: Any) -> str:
         """Return what a schema allows, in the words of the language."""

@@ -29,7 +29,7 @@ MOST_TERMS: Final = 64
 MOST_HITS: Final = 100
 DEFAULT_PAGE: Final = 800
 """Size of a page where the declaration gives no size of its own."""
-FORMAT: Final = 2
+FORMAT: Final = 3
 """Part of the index's name: raise it when what is written changes."""
 _STOP_WORDS: Final = frozenset(
     """a an and are as at be by do does did for from had has have how i if in is it its me my of on or our so that the
@@ -217,10 +217,10 @@ def _fill(database: sqlite3.Connection, path: str) -> None:
         raise
     passage = 0
     for number, document in enumerate(documents(path), 1):
-        row = tuple(part.replace("\0", " ").encode("utf-8", "replace").decode() for part in document)
+        row = tuple(part.replace("\0", " ").encode("utf-8", "replace").decode() for part in document[:3])
         if database.execute("INSERT OR IGNORE INTO documents VALUES (?, ?, ?, ?)", (number, *row)).rowcount == 0:
             raise ToolUnusable(f"two documents have the id `{document.id[:80]}`")
-        for body in passages(row[2]):
+        for body in passages(row[2][document.body :]):
             passage += 1
             database.execute("INSERT INTO passages (rowid, title, body) VALUES (?, ?, ?)", (passage, row[1], body))
             database.execute("INSERT INTO places VALUES (?, ?)", (passage, number))

@@ -309,10 +309,13 @@ def _wraps(request: Request, agent: Agent[Any]) -> bool:
 
 @dataclass
 class Honest(Adversary):
-    """The twin: it replies at once with values of a common size, fails never, and counts by our rule."""
+    """The twin: it and its tools reply at once with values of a common size, fail never, and it counts by our rule."""
 
     faults: float = 0.0
     name: str = "honest"
+
+    def _function(self, tool: Tool[Any]) -> Callable[..., Any]:
+        return lambda **_: largest(type_of(tool.returns), "word ", draw(self.seed, "tool", tool.name) / 2)
 
     async def complete(self, request: Request) -> Reply:
         """Answer as a good model would."""
