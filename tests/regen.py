@@ -23,7 +23,7 @@ from masdsl.source import Source
 from masdsl.syntax.grammar import keywords, reserved_words
 from masdsl.syntax.parse import parse_binding, parse_patch, parse_program
 from masdsl.syntax.print import format_document
-from tests.harness import pool
+from tests.harness import pool, stdlib_page
 from tests.harness.sessions import is_run, requoted, run
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -76,6 +76,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "built-in functions": builtins,
     "limits": limits,
     "mas --help": command_line,
+    "standard library": stdlib_page.reference,
     "pool": pool.table,
     "frameworks": pool.frameworks,
 }
@@ -106,7 +107,7 @@ def _formatted(text: str) -> str:
 
 def changes(runs: bool) -> Iterator[tuple[Path, str, str]]:
     """Yield (file, text as it is, text as it should be) for every file with generated parts."""
-    for path in (ROOT / "grammar" / "spec.md", ROOT / "README.md"):
+    for path in (ROOT / "grammar" / "spec.md", ROOT / "README.md", ROOT / "docs" / "stdlib.md"):
         text = path.read_text(encoding="utf-8")
         yield path, text, _formatted(_filled(text))
     for path in sorted((ROOT / "examples").glob("*/README.md")):
