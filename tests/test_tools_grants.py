@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypedDict
 import pytest
 
 import masdsl
+from masdsl.cli import main
 from masdsl.config import Config, Grant, Server
 from masdsl.config.reader import parse_config
 from masdsl.diagnostics.base import Findings
@@ -463,6 +464,17 @@ def test_built_in_tools_in_a_run(tmp_path: Path) -> None:
     ]
     assert loaded.direct.sync("cubs of the fox") == "The fox has 3 cubs."
     assert loaded.direct.sync("zebra") == "nothing"
+
+
+def test_mas_run_shows_the_declaration_of_a_tool_that_cannot_be_used(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path, SEARCHING, config=CORPUS)
+    assert main(["run", str(path), "--flow", "direct", "question=x", "--no-journal"]) == 4
+    shown = capsys.readouterr().err
+    assert "error[MAS124]: the tool `search` cannot be used: there is no folder or file" in shown
+    assert f"{path}:5:1" in shown
+    assert "granted is the built-in `search`" in shown
 
 
 def test_a_corpus_that_is_missing_ends_the_run_before_it_costs_anything(tmp_path: Path) -> None:

@@ -13,10 +13,12 @@ from typing import Any
 import pytest
 
 import masdsl
+from masdsl.journal import MemoryJournal
 from masdsl.runtime import RunFailed
 from masdsl.tools.base import Declared
 from masdsl.tools.mcp_schema import ServerTool, arguments_for, mismatches
 from masdsl.types import Bool, Enum, Float, Int, List, Optional, Record, Text, Type
+from tests.harness.faulty_server import FaultyServer, echo_key
 from tests.harness.mcp_server import SECRET
 from tests.harness.programs import write
 
@@ -127,6 +129,7 @@ tool plus(a: int, b: int?) -> int from "s.plus"
 tool greet(name, mood: Mood) -> text(40) from "s.greet"
 tool mirror(point: Point, names: text(9)[3]) -> Point from "s.mirror"
 tool order(item) -> bool from "s.order" effect
+tool big(size: int) -> text(40) from "s.big"
 tool fail(query) -> text(90) else "" from "s.fail"
 tool environment() -> text(40)[99] from "s.environment"
 tool leave_behind() -> int from "s.leave_behind"
@@ -138,7 +141,7 @@ flow main() -> {returns} {{
 """
 GRANTS = "[tools]\n" + "".join(
     f's.{name} = {{ kind = "mcp", server = "s" }}\n'
-    for name in ["plus", "greet", "mirror", "order", "fail", "die", "hang", "big", "environment", "leave_behind", "pid"]
+    for name in ["plus", "greet", "mirror", "order", "big", "fail", "environment", "leave_behind", "pid"]
 )
 STDIO = f"\n[mcp.s]\ncommand = [{sys.executable!r}, '-m', 'tests.harness.mcp_server'{{more}}]\n"
 
@@ -224,6 +227,30 @@ def test_a_run_has_one_server_with_the_variables_that_are_named_and_nothing_of_i
                 break
             time.sleep(0.05)
         assert not _is_alive(process)
+
+
+def test_over_http_an_answer_has_its_cap_and_a_key_is_never_shown(tmp_path: Path, address: str) -> None:
+    config = f'{GRANTS}\n[mcp.s]\nurl = "{address}"\nkey_env = "{SECRET}"\nbytes = 20000\n'
+    assert load(tmp_path, "  return big(5000)", "text(40)", config).sync().startswith("xxx")
+    with pytest.raises(RunFailed, match=r"main\.return: "):
+        load(tmp_path, "  return big(200000)", "text(40)", config).sync()
+    with FaultyServer() as server:
+        server.will(echo_key)
+        config = f'{GRANTS}\n[mcp.s]\nurl = "{server.url}"\nkey_env = "{SECRET}"\n'
+        with pytest.raises(RunFailed, match="the MCP server `s` cannot be used: ") as raised:
+            load(tmp_path, "  return big(5)", "text(40)", config).sync()
+    assert server.requests[0].headers["authorization"] == f"Bearer {VALUE}"
+    assert VALUE not in str(raised.value)
+
+
+def test_an_effect_of_a_server_is_in_the_journal_before_it_happens(tmp_path: Path) -> None:
+    journal = MemoryJournal()
+    body = '  done = order("tea")\n  more = plus(1, 2)\n  return (done: done, more: more)'
+    main = load(tmp_path, body, "(done: bool, more: int)")
+    assert main.run_sync(journal=journal, run_id="r").value.done is True
+    rows = [(row.kind, row.path) for row in journal.resume("r").rows() if row.path]
+    assert rows.index(("intent", "main.done")) < rows.index(("tool", "main.done"))
+    assert ("intent", "main.more") not in rows and ("tool", "main.more") in rows
 
 
 def _is_alive(process: int) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 from masdsl.check.context import Frame
 from masdsl.check.program import Program, Tool
 from masdsl.config import CONFIG_NAME, HOST, PROJECT_NAME, Config, Grant, shown_path
-from masdsl.diagnostics.base import Diagnostic, Findings
+from masdsl.diagnostics.base import Diagnostic, Finding, Findings
 from masdsl.diagnostics.suggest import nearest
 from masdsl.diagnostics.tools import HiddenEffect, ToolCannotBeUsed, ToolDiffers, ToolNotGranted
 from masdsl.node import Span
@@ -57,13 +57,19 @@ def compare_with_host(
                 given = tools[tool.granted_as]
             else:
                 continue
-        except ToolUnusable as unusable:
-            source = home_of(program, tool)
-            place = first_line(source, tool.span)
-            findings.add(source, ToolCannotBeUsed(tool.name, target_of(grant), str(unusable), span=place))
+        except ToolUnusable as fault:
+            findings.add(*unusable(program, config, tool, str(fault)))
             continue
         for source, diagnostic in differences(program, tool, grant, mismatches(given, declared_tool(tool))):
             findings.add(source, diagnostic)
+
+
+def unusable(program: Program, config: Config, tool: Tool, reason: str) -> Finding:
+    """Return what is to be said where a tool cannot be used, for a reason that names it or not."""
+    source, grant = home_of(program, tool), config.tools.get(tool.granted_as)
+    target = "nothing" if grant is None else target_of(grant)
+    reason = reason.removeprefix(f'"{tool.granted_as}": ')
+    return Finding(source, ToolCannotBeUsed(tool.name, target, reason, span=first_line(source, tool.span)))
 
 
 def declared_tool(tool: Tool) -> Declared:

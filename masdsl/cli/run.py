@@ -231,7 +231,7 @@ def _run(loaded: LoadedProgram, flow: Flow, inputs: dict[str, Any], options: Nam
         stopped = isinstance(failure, RunStopped)
         over = isinstance(failure, BudgetExceeded)
         if not stopped:
-            print_findings([_finding(loaded.checked, flow, failure, over)], stream=sys.stderr)
+            print_findings([_finding(loaded, flow, failure, over)], stream=sys.stderr)
         _tell_cost(loaded, flow, failure.result, options)
         if journal is not None and not options.json:
             tell_how_to_resume(run, options, failed=not stopped)
@@ -251,11 +251,20 @@ def _key(loaded: LoadedProgram, flow: Flow) -> str:
     return list(loaded.compiled.flows)[[one.key for one in loaded.checked.flows].index(flow.key)]
 
 
-def _finding(program: Program, flow: Flow, failure: RunFailed, over: bool) -> Finding:
-    """Return the failure as a finding at the step where it happened, or at the call that led to an imported module."""
+def _finding(loaded: LoadedProgram, flow: Flow, failure: RunFailed, over: bool) -> Finding:
+    """Return the failure as a finding at the step where it happened, or at the call that led to an imported module.
+
+    A tool that could not be used, before anything was called, is one at its declaration.
+    """
+    program = loaded.checked
     from masdsl.check.addresses import places
     from masdsl.diagnostics.run import BudgetExceeded, RunFailed
 
+    tool = next((one for one in program.tools if failure.step == f"tool {one.name}"), None)
+    if tool is not None:
+        from masdsl.check.grants import unusable
+
+        return unusable(program, loaded.config, tool, failure.reason)
     rest = failure.step.partition(".")[2]
     own = [place.span for place in places(program, flow.body, f"{flow.name}.{rest}") if not place.module]
     span = own[-1] if own else flow.span

@@ -54,6 +54,10 @@ def server() -> Any:
         raise ToolError(f"no {query}, and my key is {os.environ.get(SECRET, 'unset')}")
 
     @app.tool()
+    def big(size: int) -> str:
+        return "x" * size
+
+    @app.tool()
     def environment() -> list[str]:
         return sorted(os.environ)
 
