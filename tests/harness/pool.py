@@ -34,6 +34,17 @@ _TAGS: Final = re.compile(r"(\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\})", re.DOTALL)
 _DOC: Final = re.compile(r"(?:^##.*\n)+(?=flow main\b)", re.MULTILINE)
 
 
+FAMILIES: Final = {"adas": "ADAS", "aflow": "AFlow", "gptswarm": "GPTSwarm", "maslab": "MASLab"}
+"""What the first part of a program's name says of its origin."""
+
+
+class Pair(NamedTuple):
+    """How long a program is beside its original, with the prompts and without."""
+
+    whole: float
+    bare: float
+
+
 class System(NamedTuple):
     """A program of the pool: its worst case, its size, its hash, and the documentation of its flow `main`."""
 
@@ -150,11 +161,13 @@ def _stays(piece: str) -> bool:
 def table() -> str:
     """Return the table of the README, in Markdown, and the figures below it."""
     known, measured = origins(), counts()
-    rows, ratios = [], []
+    rows: list[str] = []
+    ratios: dict[str, Pair] = {}
     for path in programs():
         one = system(path)
         original = measured.get(one.name)
-        ratios += [] if original is None else [one.size.bare / original.bare]
+        if original is not None:
+            ratios[one.name] = Pair(one.size.whole / original.whole, one.size.bare / original.bare)
         rows.append(_row(one, known[one.name], original))
     head = "| system | origin | agents | calls | tokens | USD | mas | Python | ratio | mas, whole | Python, whole |"
     line = f"| --- | --- |{' ---: |' * 9}"
@@ -196,9 +209,16 @@ def _source(origin: Origin) -> str:
     return f"{origin.paper}, [{origin.repository}](https://github.com/{origin.repository}/tree/{origin.commit})"
 
 
-def _summary(ratios: list[float], number: int) -> str:
-    third = sum(1 for ratio in ratios if ratio <= 1 / 3)
+def _summary(ratios: Mapping[str, Pair], number: int) -> str:
+    """Return the figures of all, and the median of each family: how compact originals are depends on their framework."""
+    bare = [ratio.bare for ratio in ratios.values()]
+    families: dict[str, list[float]] = {}
+    for name, ratio in ratios.items():
+        families.setdefault(FAMILIES.get(name.partition("_")[0], "others"), []).append(ratio.bare)
+    each = ", ".join(f"{family} {median(found):.2f} ({len(found)})" for family, found in sorted(families.items()))
     return (
-        f"{number} systems, {len(ratios)} of them with Python to compare: the median ratio is {median(ratios):.2f}, "
-        f"the least {min(ratios):.2f}, the greatest {max(ratios):.2f}; {third} are at most a third."
+        f"{number} systems, {len(bare)} of them with Python to compare: the median ratio is {median(bare):.2f}, "
+        f"the least {min(bare):.2f}, the greatest {max(bare):.2f}; {sum(ratio <= 1 / 3 for ratio in bare)} are at most "
+        f"a third. With the prompts the median is {median([ratio.whole for ratio in ratios.values()]):.2f}. "
+        f"Medians by origin: {each}."
     )
