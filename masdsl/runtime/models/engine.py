@@ -220,6 +220,9 @@ def _load(key: EngineKey) -> Any:
     parameters.prompt = ""
     parameters.warmup = False
     parameters.verbosity = 0
+    # the server would keep the state of up to 8 GB of earlier prompts, which are never used again
+    parameters.cache_ram_mib = parameters.n_ctx_checkpoints = 0
+    parameters.cache_idle_slots = False
     parameters.api_keys = [os.urandom(32).hex()]
     parameters.cors_origins = ""
     for switch in ("ui", "endpoint_slots", "endpoint_props", "endpoint_metrics"):
