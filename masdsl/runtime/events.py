@@ -29,6 +29,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple, TypeAlias
 
+from masdsl.sizes import MICROSECONDS
+
 EventKind: TypeAlias = Literal[
     "started", "called", "miscounted", "retried", "repaired", "clipped", "refused", "failed", "finished",
     "reused", "claimed", "replayed", "repeated", "rerun",
@@ -80,6 +82,11 @@ class Event(NamedTuple):
         if self.kind in VALUED:
             data["value"] = self.value
         return data
+
+
+def rounded(seconds: float) -> float:
+    """Return a time, from 0 on, to the microsecond; `round` takes six times as long."""
+    return int(seconds * MICROSECONDS + 0.5) / MICROSECONDS
 
 
 Observer: TypeAlias = Callable[[Event], None]

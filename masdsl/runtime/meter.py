@@ -26,6 +26,7 @@ from math import isfinite
 from typing import Final, NamedTuple
 
 from masdsl.money import PICODOLLARS, BadAmount, TokenPrice, limit_of
+from masdsl.runtime.events import rounded
 from masdsl.runtime.failures import BudgetRefused
 
 LEAST_SECONDS: Final = 1e-6
@@ -208,7 +209,7 @@ class Meter:
 
     def spent(self) -> Measures:
         """Return what was spent below this meter."""
-        usd, seconds = usd_of(self.picodollars), round(self.elapsed(), 6)
+        usd, seconds = usd_of(self.picodollars), rounded(self.elapsed())
         return Measures(self.calls, self.tokens_in + self.tokens_out, usd, seconds)
 
     def remaining(self) -> Measures:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from masdsl.journal.base import OpenRun
 from masdsl.runtime.agent import Agent
-from masdsl.runtime.events import Observer
+from masdsl.runtime.events import Observer, rounded
 from masdsl.runtime.failures import (
     BudgetExceeded,
     BudgetRefused,
@@ -224,34 +224,40 @@ def _configured_ceiling() -> Limits | None:
 
 def _inputs(flow: str, shape: FlowShape, given: Mapping[str, object]) -> dict[str, object]:
     values: dict[str, object] = {}
-    names = ", ".join(name.rstrip("_") for name in shape.inputs) or "none"
     for name, value in given.items():
         parameter = shape.parameter_of(name)
         if parameter is None:
-            raise InputError(f"flow `{flow}` has no input `{name}`; its inputs are: {names}")
+            raise InputError(f"flow `{flow}` has no input `{name}`; its inputs are: {_names(shape)}")
         try:
             values[parameter] = fit(value, shape.inputs[parameter]).value
         except ShapeError as error:
             raise InputError(f"the input `{name}` of flow `{flow}` does not fit: {error}") from None
     missing = [name for name in shape.inputs if name not in values and name not in shape.defaults]
     if missing:
-        raise InputError(f"flow `{flow}` needs the input `{missing[0].rstrip('_')}`; its inputs are: {names}")
+        raise InputError(f"flow `{flow}` needs the input `{missing[0].rstrip('_')}`; its inputs are: {_names(shape)}")
     return values
+
+
+def _names(shape: FlowShape) -> str:
+    return ", ".join(name.rstrip("_") for name in shape.inputs) or "none"
 
 
 async def _settle(session: Session, value: Any, failure: StepFailed | None) -> None:
     """Say in the journal how the run ended; raise how it failed, if it did."""
     recording = session.recording
     is_stopped = bool(session.prevented) and (failure is None or isinstance(failure, Stopped))
+    if failure is None and not is_stopped:
+        if session.is_steered:
+            session.state.end()
+        if recording is not None:
+            await recording.end("ended", {"value": plain(value)})
+        return
     state = session.state.end(None if is_stopped else failure)
     if is_stopped:
         if recording is not None:
             await recording.end("stopped", {"stopped": session.halted, "step": session.prevented})
         raise RunStopped(session.prevented, session.halted, _result(session, None), state) from failure
-    if failure is None:
-        if recording is not None:
-            await recording.end("ended", {"value": plain(value)})
-        return
+    assert failure is not None
     if recording is not None:
         body: dict[str, Any] = {"step": failure.step, "reason": failure.reason}
         body["open"] = [one.step for one in failure.all() if not isinstance(one, Stopped)]
@@ -270,7 +276,7 @@ def _result(session: Session, value: Any) -> Result:
         tokens_in=meter.tokens_in,
         tokens_out=meter.tokens_out,
         picodollars=meter.picodollars,
-        seconds=round(session.now(), 6),
+        seconds=rounded(session.now()),
         events=tuple(session.events),
         unpriced_calls=session.unpriced_calls,
     )

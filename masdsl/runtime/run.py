@@ -7,13 +7,11 @@ frames; the address of every step follows from names and numbers alone, whatever
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeAlias, TypeVar, get_type_hints, overload
-from weakref import WeakKeyDictionary
 
 from masdsl.runtime.agent import MISSING, Agent
 from masdsl.runtime.asking import ask
@@ -83,59 +81,51 @@ class Run:
         the flow.
         """
         self._session.note_start()
-        return self._scope.start(coroutine)
+        return Started(self._scope.start(coroutine))
 
-    async def sample(
+    def sample(
         self,
         count: int,
         function: Callable[Concatenate[Run, P], Coroutine[Any, Any, T]],
         /,
         *args: P.args,
         **inputs: P.kwargs,
-    ) -> list[T]:
+    ) -> Coroutine[Any, Any, list[T]]:
         """Run `function` that many times concurrently, each in a frame with its number; return the values in order."""
-        return await self._together([lambda run: function(run, *args, **inputs)] * count)
+        return self._together(count, lambda run, index: function(run, *args, **inputs))
 
-    async def map(
+    def map(
         self,
         items: Sequence[S],
         function: Callable[Concatenate[Run, S, P], Coroutine[Any, Any, T]],
         /,
         *args: P.args,
         **inputs: P.kwargs,
-    ) -> list[T]:
+    ) -> Coroutine[Any, Any, list[T]]:
         """Run `function` for every item concurrently, each in a frame with its number; return the values in order."""
+        return self._together(len(items), lambda run, index: function(run, items[index], *args, **inputs))
 
-        def with_item(item: S) -> Callable[[Run], Coroutine[Any, Any, T]]:
-            return lambda run: function(run, item, *args, **inputs)
-
-        return await self._together([with_item(item) for item in items])
-
-    async def sample_in_order(
+    def sample_in_order(
         self,
         count: int,
         function: Callable[Concatenate[Run, P], Coroutine[Any, Any, T]],
         /,
         *args: P.args,
         **inputs: P.kwargs,
-    ) -> list[T]:
+    ) -> Coroutine[Any, Any, list[T]]:
         """Like `sample`, but one after the other: for steps that change the world."""
-        return await self._in_order([lambda run: function(run, *args, **inputs)] * count)
+        return self._in_order(count, lambda run, index: function(run, *args, **inputs))
 
-    async def map_in_order(
+    def map_in_order(
         self,
         items: Sequence[S],
         function: Callable[Concatenate[Run, S, P], Coroutine[Any, Any, T]],
         /,
         *args: P.args,
         **inputs: P.kwargs,
-    ) -> list[T]:
+    ) -> Coroutine[Any, Any, list[T]]:
         """Like `map`, but one after the other: for steps that change the world."""
-
-        def with_item(item: S) -> Callable[[Run], Coroutine[Any, Any, T]]:
-            return lambda run: function(run, item, *args, **inputs)
-
-        return await self._in_order([with_item(item) for item in items])
+        return self._in_order(len(items), lambda run, index: function(run, items[index], *args, **inputs))
 
     # ------------------------------------------------------------ frames
 
@@ -180,38 +170,33 @@ class Run:
     def _step(self, path: str, what: StepKind, name: str) -> Step:
         return Step(self._session, self._meter, self._scope, path, self.indices, what, name)
 
-    async def _together(self, functions: Sequence[Callable[[Run], Coroutine[Any, Any, T]]]) -> list[T]:
+    async def _together(self, count: int, start: Callable[[Run, int], Coroutine[Any, Any, T]]) -> list[T]:
         scope = Scope(self._scope)
-        tasks = []
-        for index, function in enumerate(functions):
-            frame = Run(self._session, self._meter, scope, self.path, (*self.indices, index))
-            tasks.append(scope.start(function(frame)))
-        try:
-            await scope.drain()
-        except asyncio.CancelledError:
-            await scope.cancel()
-            raise
-        failures = [failure for task in tasks if (failure := task.failure) is not None]
+        tasks = [scope.start(start(self._numbered(scope, index), index)) for index in range(count)]
+        await scope.drain()
+        failures = [error for task in tasks if not task.cancelled() and (error := task.exception()) is not None]
         if failures:
             first = next((failure for failure in failures if not isinstance(failure, Stopped)), failures[0])
             put_beside(first, failures)
             raise first
-        return [await task for task in tasks]
+        return [task.result() for task in tasks]
 
-    async def _in_order(self, functions: Sequence[Callable[[Run], Coroutine[Any, Any, T]]]) -> list[T]:
+    async def _in_order(self, count: int, start: Callable[[Run, int], Coroutine[Any, Any, T]]) -> list[T]:
         """Run the functions one after the other; one that fails keeps none of the others from running."""
         values: list[T] = []
         failure: StepFailed | None = None
-        for index, function in enumerate(functions):
-            frame = Run(self._session, self._meter, self._scope, self.path, (*self.indices, index))
+        for index in range(count):
             try:
-                values.append(await function(frame))
+                values.append(await start(self._numbered(self._scope, index), index))
             except StepFailed as failed:
                 failure = failure or failed
                 put_beside(failure, (failed,))
         if failure is not None:
             raise failure
         return values
+
+    def _numbered(self, scope: Scope, index: int) -> Run:
+        return Run(self._session, self._meter, scope, self.path, (*self.indices, index))
 
 
 # ---------------------------------------------------------------- flows
@@ -269,18 +254,15 @@ class FlowShape(NamedTuple):
         return next((own for own in (name, f"{name}_", f"{name}__") if own in self.inputs), None)
 
 
-_shapes: WeakKeyDictionary[FlowFunction, FlowShape] = WeakKeyDictionary()
-
-
 def flow_shape(function: FlowFunction) -> FlowShape:
     """Return a flow's types; raise TypeError for annotations that are none of the language's."""
-    known = _shapes.get(function)
+    known: FlowShape | None = function.__dict__.get("__masdsl_shape__")
     if known is None:
         hints = get_type_hints(function, include_extras=True)
         parameters = list(inspect.signature(function).parameters.values())[1:]
         inputs = {parameter.name: shape_of(hints[parameter.name]) for parameter in parameters}
         defaults = {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}
-        known = _shapes[function] = FlowShape(inputs, defaults, shape_of(hints["return"]))
+        known = function.__dict__["__masdsl_shape__"] = FlowShape(inputs, defaults, shape_of(hints["return"]))
     return known
 
 

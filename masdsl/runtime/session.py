@@ -11,14 +11,14 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NamedTuple, TypeAlias, TypeVar
 
 from masdsl.diagnostics.bounds import CEILING
 from masdsl.runtime.agent import Agent
 from masdsl.runtime.alarm import Alarm
-from masdsl.runtime.events import Event, EventKind, Observer, StepKind, address
+from masdsl.runtime.events import Event, EventKind, Observer, StepKind, address, rounded
 from masdsl.runtime.failures import BudgetRefused, StepFailed, Stopped
 from masdsl.runtime.meter import Limits, Meter
 from masdsl.runtime.models.base import ChatModel, ModelError, ModelResolver
@@ -84,10 +84,10 @@ class Session:
         self.stand_ins = stand_ins
         self.seed = seed
         self.events: list[Event] = []
-        self.just_started_by: set[asyncio.Task[Any] | None] = set()
+        self.just_started_by: dict[asyncio.Task[Any] | None, None] = {}
         """Tasks that have started another one, which has not begun yet."""
         self.unpriced_calls = 0
-        self._without_counts: set[str] = set()
+        self._without_counts: dict[str, None] = {}
         self._resolve = models
         self._models: dict[tuple[str, bool], ChatModel] = {}
         self._key = ""
@@ -102,13 +102,13 @@ class Session:
 
     def note_start(self) -> None:
         """Remember that the current task has started another one."""
-        self.just_started_by.add(asyncio.current_task())
+        self.just_started_by[asyncio.current_task()] = None
 
     async def let_started_begin(self) -> None:
         """Let the tasks that the current one has started begin before it goes on: steps begin in source order."""
         task = asyncio.current_task()
         if task in self.just_started_by:
-            self.just_started_by.discard(task)
+            del self.just_started_by[task]
             await asyncio.sleep(0)
 
     def model_of(self, agent: Agent[Any]) -> ChatModel:
@@ -127,6 +127,11 @@ class Session:
             return self.model_of(agent).name
         except ModelError:
             return agent.model
+
+    @property
+    def is_steered(self) -> bool:
+        """Whether somebody is shown the run's state, to say whether it is to stop."""
+        return self._should_stop is not None
 
     def consider_stop(self) -> None:
         """Ask whether the run is to stop."""
@@ -156,7 +161,7 @@ class Session:
     def first_without_counts(self, model: str) -> bool:
         """Whether this is the first time in this run that a model of that name does not count its tokens."""
         is_first = model not in self._without_counts
-        self._without_counts.add(model)
+        self._without_counts[model] = None
         return is_first
 
     @property
@@ -184,13 +189,17 @@ class Session:
         return int.from_bytes(blake2b(text.encode(), digest_size=4).digest(), "big") >> 1
 
 
-@dataclass(eq=False)
 class Scope:
     """Steps that end together; `failure` is set once something in it has failed for good."""
 
-    parent: Scope | None = None
-    failure: BaseException | None = None
-    tasks: list[asyncio.Task[Any]] = field(default_factory=list)
+    __slots__ = ("_all_ended", "_running", "failure", "parent", "tasks")
+
+    def __init__(self, parent: Scope | None = None) -> None:
+        self.parent = parent
+        self.failure: BaseException | None = None
+        self.tasks: list[asyncio.Task[Any]] = []
+        self._running = 0
+        self._all_ended: asyncio.Future[None] | None = None
 
     @property
     def is_stopped(self) -> bool:
@@ -207,22 +216,27 @@ class Scope:
         if self.failure is None and not isinstance(failure, Stopped):
             self.failure = failure
 
-    def start(self, coroutine: Coroutine[Any, Any, T]) -> Started[T]:
+    def start(self, coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Run a coroutine as a task of this scope. A failure that leaves it stops the scope."""
         task = asyncio.get_running_loop().create_task(coroutine)
         self.tasks.append(task)
+        self._running += 1
         task.add_done_callback(self._ended)
-        return Started(task)
+        return task
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
             self.stop(error)
+        self._running -= 1
+        if not self._running and self._all_ended is not None and not self._all_ended.done():
+            self._all_ended.set_result(None)
 
     async def drain(self) -> None:
         """Wait until every task of the scope has ended. Cancelled while waiting, it cancels them and waits again."""
-        while pending := [task for task in self.tasks if not task.done()]:
+        while self._running:
+            self._all_ended = asyncio.get_running_loop().create_future()
             try:
-                await asyncio.wait(pending)
+                await self._all_ended
             except asyncio.CancelledError:
                 await self.cancel()
                 raise
@@ -274,13 +288,10 @@ def put_beside(failure: BaseException | None, others: Iterable[BaseException | N
 class Started(Generic[T_co]):
     """A step that runs beside the others; await it for its value."""
 
+    __slots__ = ("_task",)
+
     def __init__(self, task: asyncio.Task[T_co]) -> None:
         self._task = task
-
-    @property
-    def failure(self) -> BaseException | None:
-        """What the step failed with, once it has ended; None for a value."""
-        return None if self._task.cancelled() else self._task.exception()
 
     def __await__(self) -> Generator[Any, None, T_co]:
         return self._task.__await__()
@@ -332,7 +343,7 @@ class Step:
                 self.indices,
                 self.what,
                 self.name,
-                round(session.now(), 6),
+                rounded(session.now()),
                 attempt,
                 model,
                 tokens_in,
@@ -376,7 +387,7 @@ class Step:
     @property
     def seconds(self) -> float:
         """How long the step has been running."""
-        return round(self.session.now() - self.began, 6)
+        return rounded(self.session.now() - self.began)
 
     def failed(self, reason: str) -> StepFailed:
         """Return the failure of this step."""

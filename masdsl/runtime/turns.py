@@ -17,6 +17,7 @@ from masdsl.formats import EMPTY_PROMPT, schema_tokens
 from masdsl.journal.base import Row
 from masdsl.runtime.accounts import Usage, request_tokens, token_price, usage
 from masdsl.runtime.agent import Agent
+from masdsl.runtime.events import rounded
 from masdsl.runtime.meter import LEAST_SECONDS, Claim, cost_of
 from masdsl.runtime.models.base import ChatModel, Message, ModelError, Reply, Request
 from masdsl.runtime.past import spent_by
@@ -276,13 +277,13 @@ async def _call(talk: Conversation, request: Request, part: int, for_schema: int
             outcome = outcome._replace(text=f"{outcome.text}{_cut_off(request) if reply.finish == 'length' else ''}")
             detail = outcome.text
         if entry is not None:
-            entry.reply(part, reply, cost, round(loop.time() - began, 6), _kept(talk.agent, reply, outcome))
+            entry.reply(part, reply, cost, rounded(loop.time() - began), _kept(talk.agent, reply, outcome))
     except ModelError as error:
         detail = f"{error.kind}: {error.detail}"
         if error.kind != "timeout":  # after a timeout nobody knows what was spent: all that was reserved counts
             cost = cost_of(tokens_in if error.billed else 0, 0, price)
         if entry is not None:
-            entry.fault(part, error, cost, round(loop.time() - began, 6))
+            entry.fault(part, error, cost, rounded(loop.time() - began))
         raise
     finally:
         step.meter.settle(reservation, cost)
@@ -294,7 +295,7 @@ async def _call(talk: Conversation, request: Request, part: int, for_schema: int
             tokens_in=cost.tokens_in,
             tokens_out=cost.tokens_out,
             usd=cost.usd,
-            seconds=round(loop.time() - began, 6),
+            seconds=rounded(loop.time() - began),
             detail=detail,
         )
         step.session.consider_stop()

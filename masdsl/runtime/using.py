@@ -7,6 +7,7 @@ from collections.abc import Coroutine, Mapping
 from functools import partial
 from typing import Any
 
+from masdsl.runtime.events import rounded
 from masdsl.runtime.failures import ShapeError, StepFailed
 from masdsl.runtime.hashes import idempotency_key
 from masdsl.runtime.meter import LEAST_SECONDS, Claim, Cost
@@ -76,7 +77,7 @@ async def _call(step: Step, tool: Tool[Any], inputs: Mapping[str, object], until
             raise step.failed(detail) from None
     finally:
         step.meter.settle(reservation, Cost())
-        took = round(loop.time() - began, 6)
+        took = rounded(loop.time() - began)
         if entry is not None and detail:
             entry.misuse(detail, took)
         step.emit("called", seconds=took, detail=detail)
