@@ -55,18 +55,22 @@ def usage(reply: Reply, reserved: int, max_tokens: int) -> Usage:
 
 
 def _possible(count: object, own: int, most: int, what: str, faults: list[str]) -> int:
-    """Return a provider's count if it is possible, the nearest that is, or our own where it says nothing."""
-    least, nearest = min(-(-own // sizes.LEAST_SHARE), most), min(own, most)
+    """Return a provider's count if it is possible, the nearest that is, or our own where it says nothing.
+
+    An eighth of `own` is at most `most`.
+    """
+    least = -(-own // sizes.LEAST_SHARE)
+    if type(count) is int and least <= count <= most and count <= MOST_LIKELY:
+        return count
+    nearest = min(own, most)
     if count is None:
         return nearest
     if type(count) is not int or not 0 <= count <= MOST_LIKELY:
         why = f"which no count can be: {nearest} count, by our own rule"
     elif count > most:
         nearest, why = most, f"above the {most} reserved: {most} count"
-    elif count < least:
-        nearest, why = least, f"below what is possible: {least} count"
     else:
-        return count
+        nearest, why = least, f"below what is possible: {least} count"
     faults.append(f"its count of tokens of {what} is {count if isinstance(count, float) else describe(count)}, {why}")
     return nearest
 

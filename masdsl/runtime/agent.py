@@ -19,6 +19,7 @@ from masdsl.runtime.models.base import Message
 from masdsl.runtime.prompt import Prompt
 from masdsl.runtime.shapes import Shape, fit, shape_of, type_of
 from masdsl.runtime.text import clean
+from masdsl.sizes import agent_seconds
 
 if TYPE_CHECKING:
     from masdsl.runtime.tool import Tool
@@ -172,6 +173,9 @@ class Agent(Generic[T_co]):
         self.timeout = timeout
         self.tools = tuple(tools)
         self.steps = max(steps, 0) if self.tools else 0
+        longest_tool = max((tool.seconds for tool in self.tools), default=0.0)
+        self.seconds = agent_seconds(timeout, self.retries, self.steps, longest_tool)
+        """How long a step may take in all."""
         self.parameters = Parameters(f"agent {name}", inputs or {}, optional or {})
         self.prompt = Prompt(prompt, self.parameters.names)
         self.returns: Shape = shape_of(returns)

@@ -18,7 +18,6 @@ from masdsl.runtime.session import Step
 from masdsl.runtime.shapes import plain
 from masdsl.runtime.stand_in import StandInModel
 from masdsl.runtime.turns import Conversation, messages_of, take_turn
-from masdsl.sizes import agent_seconds
 
 
 def ask(step: Step, agent: Agent[Any], values: Mapping[str, object]) -> Awaitable[Any]:
@@ -32,12 +31,10 @@ def ask(step: Step, agent: Agent[Any], values: Mapping[str, object]) -> Awaitabl
         model = step.session.model_of(agent) if stand_in is None else StandInModel(stand_in, values)
     except ModelError as error:
         raise step.failed(error.detail) from None
-    longest_tool = max((tool.seconds for tool in agent.tools), default=0.0)
-    seconds = agent_seconds(agent.timeout, agent.retries, agent.steps, longest_tool)
-    deadline = asyncio.get_running_loop().time() + seconds
+    deadline = asyncio.get_running_loop().time() + agent.seconds
     ends = deadline if step.meter.deadline is None else min(deadline, step.meter.deadline)
     contract = native_contract(agent) if agent.steps and calls_tools(model) else agent.contract
-    talk = Conversation(step, agent, model, deadline, ends, seconds, saved_tokens(agent, model, contract))
+    talk = Conversation(step, agent, model, deadline, ends, saved_tokens(agent, model, contract))
     if agent.steps:
         return act(talk, prompt)
     return take_turn(talk, messages_of(agent, prompt), agent.schema, partial(parse_reply, shape=agent.returns))

@@ -84,6 +84,11 @@ class Event(NamedTuple):
         return data
 
 
+RawEvent: TypeAlias = tuple[Any, ...]
+"""The fields of an event. A run keeps these, and makes events of them for whoever looks: plain tuples of texts and
+numbers are no burden to the garbage collector, however many runs are under way."""
+
+
 def rounded(seconds: float) -> float:
     """Return a time, from 0 on, to the microsecond; `round` takes six times as long."""
     return int(seconds * MICROSECONDS + 0.5) / MICROSECONDS

@@ -123,21 +123,16 @@ def cost_of(tokens_in: int, tokens_out: int, price: TokenPrice | None) -> Cost:
     return Cost(tokens_in, tokens_out, None if price is None else price.of(tokens_in, tokens_out))
 
 
-class Claim(NamedTuple):
-    """A call that asks for room: the address of its step, its worst cost, its model, and how many calls it counts."""
+@dataclass(eq=False, slots=True)
+class Claim:
+    """A call that asks for room: the address of its step, its worst cost, its model, and how many calls it counts.
+
+    Once it has room, it holds it until it is settled.
+    """
 
     step: str
     cost: Cost
     model: str
-    calls: int
-
-
-@dataclass(eq=False, slots=True)
-class Reservation:
-    """Room for one call in a meter and all above it, until it is settled."""
-
-    meter: Meter
-    cost: Cost
     calls: int
     settled: bool = False
 
@@ -240,12 +235,15 @@ class Meter:
         """This meter and all above it, from the inside out."""
         return self._chain
 
-    def reserve_now(self, claim: Claim) -> Reservation | None:
-        """Do what `reserve` does, where there is room at once; else do nothing and return None."""
-        return self._hold(claim) if self._first_without_room(claim, None) is None else None
+    def reserve_now(self, claim: Claim) -> bool:
+        """Do what `reserve` does, where there is room at once; else do nothing, and return False."""
+        if self._first_without_room(claim, None) is not None:
+            return False
+        self._hold(claim)
+        return True
 
-    async def reserve(self, claim: Claim, until: float | None = None) -> Reservation:
-        """Make room for a call, counting its calls already.
+    async def reserve(self, claim: Claim, until: float | None = None) -> Claim:
+        """Make room for a call, counting its calls already, and return it.
 
         `until` is a time of the loop until which it may wait for calls under way. Raises BudgetRefused, for the limit
         that has no room, nothing having been counted.
@@ -263,27 +261,28 @@ class Meter:
                     full = room
                 ticket.called = asyncio.get_running_loop().create_future()
                 await self._wait(claim, full, ticket, until)
-            return self._hold(claim)
+            self._hold(claim)
+            return claim
         finally:
             if full is not None and ticket is not None:
                 full._leave(ticket)
 
-    def release(self, reservation: Reservation) -> None:
-        """Take a reservation back whose call was not made after all."""
-        if not reservation.settled:
+    def release(self, claim: Claim) -> None:
+        """Take back what was reserved for a call that was not made after all."""
+        if not claim.settled:
             for meter in self._chain:
-                meter.calls -= reservation.calls
-            self.settle(reservation, Cost())
+                meter.calls -= claim.calls
+            self.settle(claim, Cost())
 
-    def settle(self, reservation: Reservation, cost: Cost) -> None:
+    def settle(self, claim: Claim, cost: Cost) -> None:
         """Replace what was reserved by what the call did cost, which cannot be more. Only the first time counts."""
-        if reservation.settled:
+        if claim.settled:
             return
-        held_tokens, held_picodollars = reservation.cost.tokens, reservation.cost.picodollars or 0
+        held_tokens, held_picodollars = claim.cost.tokens, claim.cost.picodollars or 0
         tokens_in, tokens_out, picodollars = cost.tokens_in, cost.tokens_out, cost.picodollars or 0
         if tokens_in + tokens_out > held_tokens or picodollars > held_picodollars:
-            raise AssertionError(f"{cost} is more than the {reservation.cost} reserved: a fault of the runtime")
-        reservation.settled = True
+            raise AssertionError(f"{cost} is more than the {claim.cost} reserved: a fault of the runtime")
+        claim.settled = True
         for meter in self._chain:
             meter.held_tokens -= held_tokens
             meter.held_picodollars -= held_picodollars
@@ -321,13 +320,12 @@ class Meter:
                 found = meter
         return found
 
-    def _hold(self, claim: Claim) -> Reservation:
+    def _hold(self, claim: Claim) -> None:
         tokens, picodollars = claim.cost.tokens, claim.cost.picodollars or 0
         for meter in self._chain:
             meter.calls += claim.calls
             meter.held_tokens += tokens
             meter.held_picodollars += picodollars
-        return Reservation(self, claim.cost, claim.calls)
 
     def _has_room(self, claim: Claim, ticket: _Ticket | None) -> bool:
         """Whether the call fits now; raise BudgetRefused when it never will."""

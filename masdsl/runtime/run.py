@@ -172,14 +172,15 @@ class Run:
 
     async def _together(self, count: int, start: Callable[[Run, int], Coroutine[Any, Any, T]]) -> list[T]:
         scope = Scope(self._scope)
-        tasks = [scope.start(start(self._numbered(scope, index), index)) for index in range(count)]
+        for index in range(count):
+            scope.start(start(self._numbered(scope, index), index))
         await scope.drain()
-        failures = [error for task in tasks if not task.cancelled() and (error := task.exception()) is not None]
+        failures = [error for task in scope.tasks if not task.cancelled() and (error := task.exception()) is not None]
         if failures:
             first = next((failure for failure in failures if not isinstance(failure, Stopped)), failures[0])
             put_beside(first, failures)
             raise first
-        return [task.result() for task in tasks]
+        return [task.result() for task in scope.tasks]
 
     async def _in_order(self, count: int, start: Callable[[Run, int], Coroutine[Any, Any, T]]) -> list[T]:
         """Run the functions one after the other; one that fails keeps none of the others from running."""

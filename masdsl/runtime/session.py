@@ -11,6 +11,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping
+from contextvars import Context, copy_context
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NamedTuple, TypeAlias, TypeVar
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NamedTuple, Type
 from masdsl.diagnostics.bounds import CEILING
 from masdsl.runtime.agent import Agent
 from masdsl.runtime.alarm import Alarm
-from masdsl.runtime.events import Event, EventKind, Observer, StepKind, address, rounded
+from masdsl.runtime.events import Event, EventKind, Observer, RawEvent, StepKind, address, rounded
 from masdsl.runtime.failures import BudgetRefused, StepFailed, Stopped
 from masdsl.runtime.meter import Limits, Meter
 from masdsl.runtime.models.base import ChatModel, ModelError, ModelResolver
@@ -83,7 +84,7 @@ class Session:
         self.tools = tools
         self.stand_ins = stand_ins
         self.seed = seed
-        self.events: list[Event] = []
+        self.events: list[RawEvent] = []
         self.just_started_by: dict[asyncio.Task[Any] | None, None] = {}
         """Tasks that have started another one, which has not begun yet."""
         self.unpriced_calls = 0
@@ -169,10 +170,11 @@ class Session:
         """Whether somebody is shown the events, and with them values, while the run goes on."""
         return self._observer is not None
 
-    def record(self, event: Event) -> None:
+    def record(self, raw: RawEvent) -> None:
         """Keep an event and show it to the observer, whose faults do not concern the run."""
-        self.events.append(event)
+        self.events.append(raw)
         if self._observer is not None:
+            event = Event._make(raw)
             try:
                 self._observer(event)
             except Exception:
@@ -192,13 +194,14 @@ class Session:
 class Scope:
     """Steps that end together; `failure` is set once something in it has failed for good."""
 
-    __slots__ = ("_all_ended", "_running", "failure", "parent", "tasks")
+    __slots__ = ("_all_ended", "_context", "_running", "failure", "parent", "tasks")
 
     def __init__(self, parent: Scope | None = None) -> None:
         self.parent = parent
         self.failure: BaseException | None = None
         self.tasks: list[asyncio.Task[Any]] = []
         self._running = 0
+        self._context: Context | None = None
         self._all_ended: asyncio.Future[None] | None = None
 
     @property
@@ -219,9 +222,11 @@ class Scope:
     def start(self, coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Run a coroutine as a task of this scope. A failure that leaves it stops the scope."""
         task = asyncio.get_running_loop().create_task(coroutine)
+        if self._context is None:  # one for all: each callback would get its own
+            self._context = copy_context()
         self.tasks.append(task)
         self._running += 1
-        task.add_done_callback(self._ended)
+        task.add_done_callback(self._ended, context=self._context)
         return task
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
@@ -335,25 +340,9 @@ class Step:
     ) -> None:
         """Record an event of this step."""
         session = self.session
-        session.record(
-            Event(
-                len(session.events),
-                kind,
-                self.path,
-                self.indices,
-                self.what,
-                self.name,
-                rounded(session.now()),
-                attempt,
-                model,
-                tokens_in,
-                tokens_out,
-                usd,
-                seconds,
-                detail,
-                value,
-            )
-        )
+        number, at = len(session.events), rounded(session.now())
+        where = (number, kind, self.path, self.indices, self.what, self.name, at)
+        session.record((*where, attempt, model, tokens_in, tokens_out, usd, seconds, detail, value))
 
     def begin(self) -> None:
         """Record that the step begins; raise Stopped where none may."""

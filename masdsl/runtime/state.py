@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from masdsl.runtime.events import VALUED, Event, StepKind, address, read_address
+from masdsl.runtime.events import VALUED, Event, RawEvent, StepKind, address, read_address
 from masdsl.runtime.failures import BudgetRefused, StepFailed
 from masdsl.runtime.meter import Measures, Meter
 
@@ -48,7 +48,7 @@ class State:
     `used_share` is the largest share of one of them that is used up: C(s) of the rectifier's trigger.
     """
 
-    def __init__(self, events: Sequence[Event], meter: Meter) -> None:
+    def __init__(self, events: Sequence[RawEvent], meter: Meter) -> None:
         self._events = events
         self._meter = meter
         self._kept: tuple[Measures, Measures, float] | None = None
@@ -61,7 +61,7 @@ class State:
             FinishedStep(
                 event.path, event.indices, event.what, event.name, event.value, event.detail.startswith("default")
             )
-            for event in self._events
+            for event in map(Event._make, self._events)
             if event.kind in VALUED and event.what != "flow"
         )
 

@@ -118,7 +118,7 @@ def fit_inputs(step: Step, shapes: Mapping[str, Shape], inputs: Mapping[str, obj
     return values
 
 
-def _fitted(shapes: Mapping[str, Shape], inputs: Mapping[str, object]) -> tuple[dict[str, Any], list[str], str]:
+def _fitted(shapes: Mapping[str, Shape], inputs: Mapping[str, object]) -> tuple[dict[str, Any], tuple[str, ...], str]:
     """Return typed inputs, what was clipped, and which one does not fit, if one does not."""
     values: dict[str, Any] = {}
     clipped: list[str] = []
@@ -126,8 +126,8 @@ def _fitted(shapes: Mapping[str, Shape], inputs: Mapping[str, object]) -> tuple[
         try:
             values[name], clips = fit(value, shapes[name])
         except ShapeError as error:
-            return values, clipped, f"the input `{name}` does not fit: {error}"
+            return values, tuple(clipped), f"the input `{name}` does not fit: {error}"
         for clip in clips:
             where = f"{name}.{clip.where}" if clip.where and clip.where[0] != "[" else f"{name}{clip.where}"
             clipped.append(f"input {clip._replace(where=where)}")
-    return values, clipped, ""
+    return values, tuple(clipped), ""

@@ -43,9 +43,9 @@ NO_FUNCTIONS: Final = Functions()
 
 
 class Conversation(NamedTuple):
-    """What one step asks of one model, and until when: `deadline` is a time of the loop, `seconds` after its start.
+    """What one step asks of one model, and until when: `deadline` is a time of the loop.
 
-    `ends` is that, or the earlier time at which that of a budget is used up.
+    `ends` is that, or the earlier one at which the time of a budget is used up.
     `saved` is what every request counts less than by the rule, for a model whose own tokenizer is at hand.
     """
 
@@ -54,7 +54,6 @@ class Conversation(NamedTuple):
     model: ChatModel
     deadline: float
     ends: float
-    seconds: float
     saved: int = 0
 
     def time_for_call(self) -> float:
@@ -73,7 +72,7 @@ class Conversation(NamedTuple):
             return ""
         if self.ends < self.deadline:
             return self.step.meter.time_is_up
-        return f"the {self.seconds:g} s for this step are used up"
+        return f"the {self.agent.seconds:g} s for this step are used up"
 
 
 def messages_of(agent: Agent[Any], prompt: str, contract: str | None = None) -> tuple[Message, ...]:
@@ -250,13 +249,12 @@ async def _call(talk: Conversation, request: Request, part: int, for_schema: int
     tokens_in = request_tokens(request.messages, for_schema) - talk.saved
     worst = cost_of(tokens_in, request.max_tokens, price)
     claim = Claim(request.step, worst, model.name, 1)
-    reservation = step.meter.reserve_now(claim)
-    if reservation is None:
-        reservation = await step.meter.reserve(claim, talk.deadline)
+    if not step.meter.reserve_now(claim):
+        await step.meter.reserve(claim, talk.deadline)
         request = request._replace(timeout=talk.time_for_call())
     began, seconds = loop.time(), request.timeout
     if step.is_stopped or not seconds:
-        step.meter.release(reservation)
+        step.meter.release(claim)
         step.check_not_stopped()
         raise ModelError("timeout", talk.time_is_up())
     cost, answered_by, detail = worst, model.name, ""
@@ -286,7 +284,7 @@ async def _call(talk: Conversation, request: Request, part: int, for_schema: int
             entry.fault(part, error, cost, rounded(loop.time() - began))
         raise
     finally:
-        step.meter.settle(reservation, cost)
+        step.meter.settle(claim, cost)
         step.session.unpriced_calls += cost.picodollars is None
         step.emit(
             "called",

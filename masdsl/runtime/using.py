@@ -43,11 +43,11 @@ async def _call(step: Step, tool: Tool[Any], inputs: Mapping[str, object], until
     if given is None:
         raise step.failed(f'the host does not grant "{tool.granted_as}"')
     loop = asyncio.get_running_loop()
-    reservation = await step.meter.reserve(Claim(step.address, Cost(), "", 0), until)
+    claim = await step.meter.reserve(Claim(step.address, Cost(), "", 0), until)
     began = loop.time()
     seconds, used_up = _time_for(step, tool, until)
     if step.is_stopped or seconds < LEAST_SECONDS:
-        step.meter.release(reservation)
+        step.meter.release(claim)
         step.check_not_stopped()
         raise step.failed(used_up)
     detail, key = "", None
@@ -76,7 +76,7 @@ async def _call(step: Step, tool: Tool[Any], inputs: Mapping[str, object], until
             detail = f"its result does not fit: {error}"
             raise step.failed(detail) from None
     finally:
-        step.meter.settle(reservation, Cost())
+        step.meter.settle(claim, Cost())
         took = rounded(loop.time() - began)
         if entry is not None and detail:
             entry.misuse(detail, took)
