@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import masdsl
 from masdsl import sandbox
+from masdsl.config import DEFAULT, Grant
+from masdsl.journal import MemoryJournal
 from masdsl.tools import code
 from masdsl.tools.base import Declared, ToolFault, ToolUnusable
 from masdsl.tools.code import code_runner
@@ -29,7 +33,9 @@ RESULT = Record(
 
 def run(returns: Type = RESULT, timeout: float = 30.0, **inputs: Any) -> Any:
     declared = Declared("run", "sandbox.python", {}, frozenset(), returns, False, timeout)
-    return asyncio.run(code_runner().function(declared)(**inputs))
+    answered = asyncio.run(code_runner().function(declared)(**inputs))
+    assert answered.by in sandbox.TIERS, "whoever keeps a journal learns where it ran"
+    return answered.result
 
 
 @needs_sandbox
@@ -94,3 +100,20 @@ def test_where_no_tier_works_the_run_does_not_begin(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(code, "ladder", lambda: (sandbox.Rung("lockdown", False, "no Landlock", (), 0.0),))
     with pytest.raises(ToolUnusable, match=r"no sandbox works on this machine \(lockdown: no Landlock\)"):
         code_runner().check()
+
+
+def test_a_run_keeps_which_tier_ran_a_program(tmp_path: Path) -> None:
+    path = tmp_path / "p.mas"
+    path.write_text(
+        'mas 1\ntool run(code) -> (passed: bool, output: text(20)) from "sandbox.python" timeout 20\n'
+        "flow main(code) -> text {\n  done = run(code)\n  return done.output\n}\n"
+    )
+    program = masdsl.load(path, config=DEFAULT._replace(tools={"sandbox.python": Grant("sandbox")}))
+    journal = MemoryJournal()
+    result = asyncio.run(program.main.run("print(6 * 7)", journal=journal))
+    assert result.value == "42\n"
+    (run,) = journal.list()
+    _, rows = journal.read(run.id)
+    used = [row.body["by"] for row in rows if row.path == "main.done" and "by" in row.body]
+    told = [event.model for event in result.events if event.kind == "called"]
+    assert used == told and len(used) == 1 and used[0] in sandbox.TIERS

@@ -48,8 +48,9 @@ class Event(NamedTuple):
     `path` and `indices` are the step's address (`main.refine.code` and the numbers of its iterations and samples,
     outermost first); `name` is what it calls, `what` is agent, tool or flow. `number` counts the events of a run from
     0, `at` is in seconds from its start. On `called`, `attempt` (from 0), `model`, tokens, `usd` and `seconds` are
-    those of that one call; on `finished` and `failed`, `seconds` is the time of the whole step. On `finished`, `reused`
-    and `claimed`, `value` is its value as JSON data.
+    those of that one call (of a tool, `model` is what gave its value, as the tier of the sandbox); on `finished` and
+    `failed`, `seconds` is the time of the whole step. On `finished`, `reused` and `claimed`, `value` is its value as
+    JSON data.
     """
 
     number: int

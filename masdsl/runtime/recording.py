@@ -104,7 +104,7 @@ class Recording:
 class Entry:
     """The place of one step in its run's journal."""
 
-    __slots__ = ("args", "decl", "indices", "path", "recording", "replied", "standing")
+    __slots__ = ("args", "decl", "given_by", "indices", "path", "recording", "replied", "standing")
 
     def __init__(
         self, recording: Recording, path: str, indices: tuple[int, ...], args: bytes, decl: bytes, standing: Standing
@@ -117,6 +117,8 @@ class Entry:
         self.standing = standing
         self.replied = False
         """Whether its value was kept with the reply that gave it."""
+        self.given_by = ""
+        """What gave a tool's value, where the tool says so."""
 
     # ------------------------------------------------------------ what there is
 
@@ -200,6 +202,8 @@ class Entry:
             body = {"value": plain(value)}
             if is_default:
                 body["default"] = True
+            elif self.given_by:
+                body["by"] = self.given_by
             self.recording.leave(self._post(kind, body))
 
     def failed(self, failure: StepFailed, own_address: str) -> None:

@@ -16,7 +16,7 @@ from masdsl.runtime.shapes import fit
 from masdsl.runtime.stepping import take_step
 from masdsl.runtime.text import brief
 from masdsl.runtime.tool import Tool, call_function
-from masdsl.tools.base import ToolFault, ToolUnusable
+from masdsl.tools.base import Answered, ToolFault, ToolUnusable
 
 
 def use_tool(
@@ -50,7 +50,7 @@ async def _call(step: Step, tool: Tool[Any], inputs: Mapping[str, object], until
         step.meter.release(claim)
         step.check_not_stopped()
         raise step.failed(used_up)
-    detail, key = "", None
+    detail, by, key = "", "", None
     if tool.effect:
         key = entry.key() if entry is not None else idempotency_key(step.session.key, step.path, step.indices, 0)
     try:
@@ -68,6 +68,11 @@ async def _call(step: Step, tool: Tool[Any], inputs: Mapping[str, object], until
             detail = brief(str(fault), 300)
         except Exception as error:  # a host's function may raise anything
             detail = f"{type(error).__name__}: {brief(str(error), 300)}".removesuffix(": ")
+        else:
+            if isinstance(result, Answered):
+                result, by = result
+                if entry is not None:
+                    entry.given_by = by
         if detail:
             raise step.failed(detail)
         try:
@@ -80,7 +85,7 @@ async def _call(step: Step, tool: Tool[Any], inputs: Mapping[str, object], until
         took = rounded(loop.time() - began)
         if entry is not None and detail:
             entry.misuse(detail, took)
-        step.emit("called", seconds=took, detail=detail)
+        step.emit("called", seconds=took, detail=detail, model=by)
     for clip in clips:
         step.emit("clipped", detail=f"result: {clip}")
     return value

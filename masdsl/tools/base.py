@@ -38,6 +38,13 @@ class Mismatch(NamedTuple):
     advice: str
 
 
+class Answered(NamedTuple):
+    """A tool's result together with what gave it, for the record: `by` names it, as the tier of a sandbox."""
+
+    result: object
+    by: str
+
+
 class ToolFault(Exception):
     """A tool cannot do what it was asked for; the text says why, for whoever asked: a model, or a person."""
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from masdsl.sandbox import Limits, Result, SandboxRefused, ladder, run_python, tier
-from masdsl.tools.base import Declared, ToolFault, ToolUnusable, required_type
+from masdsl.tools.base import Answered, Declared, ToolFault, ToolUnusable, required_type
 from masdsl.tools.builtin import BuiltIn, shaped
 from masdsl.types import Optional, Record, Text, Type
 
@@ -41,7 +41,7 @@ def code_runner() -> BuiltIn:
                 )
             except SandboxRefused as refused:
                 raise ToolUnusable(str(refused)) from None
-            return shaped("sandbox", declared, _fields(done, wanted))
+            return Answered(shaped("sandbox", declared, _fields(done, wanted)), done.tier)
 
         return run
 

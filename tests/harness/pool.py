@@ -210,7 +210,7 @@ def _source(origin: Origin) -> str:
 
 
 def _summary(ratios: Mapping[str, Pair], number: int) -> str:
-    """Return the figures of all, and the median of each family: how compact originals are depends on their framework."""
+    """Return the figures of all, and each family's median: how compact originals are depends on their framework."""
     bare = [ratio.bare for ratio in ratios.values()]
     families: dict[str, list[float]] = {}
     for name, ratio in ratios.items():
