@@ -20,6 +20,11 @@ class Kind(Enum):
     code = "code"
 
 
+class Found(Record):
+    thought: str
+    answer: str
+
+
 class Review(Record):
     ok: bool
     issues: Annotated[list[Annotated[str, Tokens(5)]], Items(0, 2)]
@@ -534,6 +539,16 @@ def test_two_uses_in_one_reply_are_a_fault() -> None:
     model = ScriptedModel({"solver": [both, {"answer": 1}]})
     assert value_of(ask(solver(retries=1), model, TOOLS, task="x")) == 1
     assert "expected the use of one tool, got 2" in last_user(model.requests[1])
+
+
+@pytest.mark.parametrize(
+    "reply",
+    ['{"thought": "south", "answer": "Peru"}', '{"answer": {"thought": "south", "answer": "Peru"}}'],
+)
+def test_a_record_with_a_field_answer_may_be_bare(reply: str) -> None:
+    agent = solver(returns=Found)
+    found = ask(agent, ScriptedModel({"solver": reply}), TOOLS, task="x")
+    assert found.value == repr(Found(thought="south", answer="Peru"))
 
 
 def test_a_text_answer_may_be_bare() -> None:

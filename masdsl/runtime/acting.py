@@ -32,7 +32,7 @@ from masdsl.runtime.failures import BudgetRefused, StepFailed, Stopped
 from masdsl.runtime.models.base import Message, calls_tools
 from masdsl.runtime.models.tool_calls import ToolCall, calls_in_text
 from masdsl.runtime.replies import Fault, Parsed, as_json, loose_objects, parse_reply, read_value
-from masdsl.runtime.shapes import Shape, TextShape, plain, type_of
+from masdsl.runtime.shapes import RecordShape, Shape, TextShape, plain, type_of
 from masdsl.runtime.text import brief, clean, show
 from masdsl.runtime.tool import Tool
 from masdsl.runtime.turns import NO_FUNCTIONS, Conversation, Functions, echo, messages_of, take_turn
@@ -175,13 +175,26 @@ def _read_turn(text: str, tools: Mapping[str, Tool[Any]], returns: Shape) -> Par
         return Fault(f"expected one answer, got {len(answers)} different ones", text)
     if answers:
         parsed = read_value(answers[0], returns, text)
+        if (
+            isinstance(parsed, Fault)
+            and isinstance(returns, RecordShape)
+            and any(field.name == "answer" for field in returns.fields)
+        ):
+            bare = _read_bare(text, returns)  # the record has a field of that name itself
+            parsed = bare if isinstance(bare, Parsed) else parsed
     elif found and isinstance(returns, TextShape):
         return Fault('expected {"tool": ...} or {"answer": ...}, got another object', text)
     else:
-        parsed = parse_reply(text, returns)
-        if isinstance(parsed, Parsed):
-            parsed = parsed._replace(repairs=(*parsed.repairs, 'the bare answer, without {"answer": ...}'))
+        parsed = _read_bare(text, returns)
     return parsed if isinstance(parsed, Fault) else parsed._replace(value=Answer(parsed.value))
+
+
+def _read_bare(text: str, returns: Shape) -> Parsed | Fault:
+    """Read a reply that is the answer itself."""
+    parsed = parse_reply(text, returns)
+    if isinstance(parsed, Parsed):
+        return parsed._replace(repairs=(*parsed.repairs, 'the bare answer, without {"answer": ...}'))
+    return parsed
 
 
 def _read_use(text: str, uses: list[dict[str, Any]], tools: Mapping[str, Tool[Any]]) -> Parsed | Fault:
