@@ -100,7 +100,7 @@ CASES = [
     ("loop 4 { y = one(x) until false x = two(y) } return x", 8, 12),
     ("loop 4 { loop 3 { x = one(x) until x == x } x = two(x) } return x", 8, 20),
     ("for y in xs { x = two(y) } return x", 1, 8),
-    ("for y in slice(xs, 0, 2) { x = two(y) } return x", 0, 8),
+    ("for y in slice(xs, 0, 2) { x = two(y) } return x", 1, 4),
     ("if ok { x = one(x) } else if x == x { x = two(x) } else { x = user(x) } return x", 1, 12),
     ("if ok { x = two(x) } return x", 0, 2),
     ("if ok { return two(x) } a = one(x) b = one(a) c = one(b) return c", 1, 3),
