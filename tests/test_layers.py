@@ -60,11 +60,12 @@ ALLOWED: dict[str, set[str]] = {
     "rectify": COMPILER | {"journal", "patch", "pipeline", "pricing", "runtime"},
     "project": set(),
     "loaded": COMPILER | {"journal", "pipeline", "pricing", "rectify", "runtime"},
+    "meta": COMPILER | {"decode", "fixes", "journal", "loaded", "patch", "pipeline", "pricing", "rectify", "runtime"},
     "api": COMPILER | {"loaded", "patch", "pipeline", "pricing", "runtime", "testing"},
     "cli": COMPILER
-    | {"", "api", "cache", "decode", "fixes", "journal", "loaded", "patch", "pipeline", "pricing"}
+    | {"", "api", "cache", "decode", "fixes", "journal", "loaded", "meta", "patch", "pipeline", "pricing"}
     | {"project", "rectify", "runtime", "sandbox", "testing"},
-    "": FRONT | {"api", "config", "loaded"},
+    "": FRONT | {"api", "config", "loaded", "meta"},
     "__main__": {"cli"},
 }
 
