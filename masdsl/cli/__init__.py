@@ -28,6 +28,7 @@ COMMANDS = {
     "lock": "pin the prices of the models that programs use",
     "explain": "show what a code such as MAS101 means",
     "grammar": "print the grammar for a constrained decoder",
+    "spec": "print the reference of the language, or a guide for a model",
     "tools": "list what the configuration grants, and try it",
     "models": "list models, fetch the weights of the local one",
     "sandbox": "show where model-written Python is run, and run some",
