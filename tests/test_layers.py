@@ -51,7 +51,7 @@ ALLOWED: dict[str, set[str]] = {
     "journal": {"node", "limits", "sizes", "version", "types"},
     "runtime": FRONT | {"config", "journal", "pricing", "tokenizers", "tools", "verify"},
     "patch": FRONT | {"syntax"},
-    "decode": COMPILER | {"pipeline", "runtime"},
+    "decode": COMPILER | {"patch", "pipeline", "runtime"},
     "suppressions": FRONT | {"config", "syntax"},
     "fixes": BASE | {"diagnostics"},
     "cache": FRONT,

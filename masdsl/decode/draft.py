@@ -176,12 +176,12 @@ def _look(draft: Draft, text: str, cursor: Cursor | None) -> tuple[Program | Non
 
     findings = Findings()
     program = check_source(Source("<draft>", text), draft.config, findings, cursor=cursor)
-    return program, tuple(one for one in findings.sorted() if one.diagnostic.severity == ERROR or _is_over(one))
+    return program, tuple(one for one in findings.sorted() if is_fault(one))
 
 
-def _is_over(finding: Finding) -> bool:
-    """Whether a finding says that a bound is above a budget, were it only perhaps."""
-    return finding.diagnostic.code.startswith("MAS4")
+def is_fault(finding: Finding) -> bool:
+    """Whether a finding is an error, or says that a bound is above a budget, were it only perhaps."""
+    return finding.diagnostic.severity == ERROR or finding.diagnostic.code.startswith("MAS4")
 
 
 def _ending(draft: Draft, sentinel: str) -> str:

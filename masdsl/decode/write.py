@@ -1,14 +1,20 @@
-"""Writes a program piece by piece: a model fills each piece in within its grammar, the checker takes or refuses it."""
+"""Writes a text piece by piece: a model fills each piece in within its grammar, the checker takes or refuses it.
+
+What is written is a program, a binding or a patch (`Growing`); `write` is for programs.
+"""
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple, Protocol
+from collections.abc import Callable
+from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
 from masdsl.decode.draft import Draft, Refused, closed, fed
 from masdsl.decode.pieces import PieceGrammar, next_piece
 
 TRIES: Final = 4
 """How often a model may try one piece before the draft is closed."""
+
+D = TypeVar("D")
 
 
 class Piece(NamedTuple):
@@ -32,12 +38,26 @@ class PieceModel(Protocol):
     """A model that goes on with a text and keeps to a grammar."""
 
     async def piece(self, prefix: str, grammar: PieceGrammar, *, most: int, seed: int) -> Piece:
-        """Return the next piece of a program that begins with `prefix`, in at most `most` tokens. Raises ModelError."""
+        """Return the next piece of a text that begins with `prefix`, in at most `most` tokens. Raises ModelError."""
         ...
 
 
+class Growing(NamedTuple, Generic[D]):
+    """What a draft of some kind can do: all functions are pure.
+
+    `shown` is what stands so far, `next_piece` the grammar of what may follow (None: nothing but the end), `fed` the
+    draft with one more piece (raises Refused), `done` whether it is whole, `closed` the shortest whole text from here.
+    """
+
+    shown: Callable[[D], str]
+    next_piece: Callable[[D], PieceGrammar | None]
+    fed: Callable[[D, str], D]
+    done: Callable[[D], bool]
+    closed: Callable[[D], str]
+
+
 class Written(NamedTuple):
-    """A program that was written: sound, and within its budget whatever the model did.
+    """A text that was written: sound, and within its budget whatever the model did.
 
     `finished` says that the model itself came to the end; otherwise the draft was closed for it, because of `reason`.
     `refused` are the pieces that the checker refused, with why. Tokens are those of the model.
@@ -53,33 +73,49 @@ class Written(NamedTuple):
 
 
 async def write(draft: Draft, model: PieceModel, *, tokens: int, seed: int = 0, tries: int = TRIES) -> Written:
-    """Let a model write a draft to its end, in at most `tokens` tokens. Raises ModelError as the model does.
+    """Let a model write a program's draft to its end, in at most `tokens` tokens. Raises ModelError as the model does.
 
     A piece that the checker refuses is asked for again, with another seed; after `tries` of one place the draft is
     closed there, as it is when the tokens run out.
     """
+    return await grown(PROGRAM, draft, model, tokens=tokens, seed=seed, tries=tries)
+
+
+async def grown(
+    kind: Growing[D], draft: D, model: PieceModel, *, tokens: int, seed: int = 0, tries: int = TRIES
+) -> Written:
+    """Do what `write` does, for a draft of any kind. Raises ModelError as the model does."""
     used = forced = pieces = failed = asked = 0
     refused: list[tuple[str, str]] = []
     reason = ""
-    while not draft.done and not reason:
-        grammar = next_piece(draft)
+    while not kind.done(draft) and not reason:
+        grammar = kind.next_piece(draft)
         if grammar is None:
             reason = "nothing else fits"
         elif used >= tokens:
             reason = f"the limit of {tokens} tokens was reached"
         else:
-            piece = await model.piece(draft.text + draft.head, grammar, most=tokens - used, seed=seed * 1_000 + asked)
+            piece = await model.piece(kind.shown(draft), grammar, most=tokens - used, seed=seed * 1_000 + asked)
             asked += 1
             used += piece.tokens
             forced += piece.forced
             try:
                 if not piece.whole:
                     raise CutOff
-                draft, failed = fed(draft, piece.text), 0
+                draft, failed = kind.fed(draft, piece.text), 0
                 pieces += 1
             except (CutOff, Refused) as error:
                 refused.append((piece.text, str(error)))
                 failed += 1
                 if failed >= tries:
                     reason = f"{tries} pieces in a row were refused, the last because {error}"
-    return Written(closed(draft) if reason else draft.text, not reason, reason, pieces, used, forced, tuple(refused))
+    return Written(kind.closed(draft), not reason, reason, pieces, used, forced, tuple(refused))
+
+
+PROGRAM: Final = Growing[Draft](
+    shown=lambda draft: draft.text + draft.head,
+    next_piece=next_piece,
+    fed=fed,
+    done=lambda draft: draft.done,
+    closed=lambda draft: draft.text if draft.done else closed(draft),
+)
