@@ -66,6 +66,7 @@ _MODEL_KEYS: dict[str, Rule] = {
     ),
     "tokenizer": TEXT,
     "tool_calls": TRUTH,
+    "about": TEXT,
 }
 _PRICES = ("input_price", "output_price")
 _EXAMPLES = {
@@ -105,11 +106,12 @@ class _Kind(NamedTuple):
     optional: tuple[str, ...]
 
 
+_SERVED = (*_PRICES, "timeout", "context", "tokenizer", "tool_calls", "about")
 _KINDS = {
-    "openai": _Kind(("url", "model"), ("key_env", *_PRICES, "timeout", "context", "tokenizer", "tool_calls")),
-    "litellm": _Kind(("model",), ("url", "key_env", *_PRICES, "timeout", "context", "tokenizer", "tool_calls")),
-    "gguf": _Kind(("path",), ("timeout", "context", "tokenizer")),
-    "scripted": _Kind(("path",), _PRICES),
+    "openai": _Kind(("url", "model"), ("key_env", *_SERVED)),
+    "litellm": _Kind(("model",), ("url", "key_env", *_SERVED)),
+    "gguf": _Kind(("path",), ("timeout", "context", "tokenizer", "about")),
+    "scripted": _Kind(("path",), (*_PRICES, "about")),
 }
 
 

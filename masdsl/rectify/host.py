@@ -44,7 +44,7 @@ def given_pricing(models: Models) -> Pricing:
     def pricing(program: Program) -> Rates:
         prices: dict[str, TokenPrice] = {}
         for agent in program.agents:
-            model = _given(models, agent.model or DEFAULT_TIER, tier=not (agent.model and agent.is_model_name))
+            model = given_model(models, agent.model or DEFAULT_TIER, tier=not (agent.model and agent.is_model_name))
             price = None if model is None else token_price(model.price)
             if price is not None:
                 prices[agent.key] = price
@@ -55,7 +55,7 @@ def given_pricing(models: Models) -> Pricing:
 
 def given_tiers(models: Models, config: Config) -> tuple[Tier, ...]:
     """Return the tiers of the configuration for which a caller gives a model."""
-    found = {tier: model for tier in config.tiers if (model := _given(models, tier, tier=True)) is not None}
+    found = {tier: model for tier in config.tiers if (model := given_model(models, tier, tier=True)) is not None}
     names: dict[str, set[int]] = {}
     for model in found.values():
         names.setdefault(model.name, set()).add(id(model))
@@ -68,7 +68,8 @@ def given_tiers(models: Models, config: Config) -> tuple[Tier, ...]:
     return tuple(tiers)
 
 
-def _given(models: Models, name: str, *, tier: bool) -> ChatModel | None:
+def given_model(models: Models, name: str, *, tier: bool) -> ChatModel | None:
+    """Return the model that a caller gives for a name; None where there is none."""
     if isinstance(models, Mapping):
         return models.get(name)
     if hasattr(models, "complete"):
