@@ -44,34 +44,16 @@ def _subject(scene: Scene) -> Subject:
 def test_a_program_is_refused_where_it_interferes(scene: Scene) -> None:
     subject = _subject(scene)
     assert accepts(subject) == scene.safe
-    assert interference.interferes(subject, worlds=8, seeds=8) == (not scene.safe)
+    if scene.timed:
+        assert interference_timed.interferes(subject, worlds=12, seeds=8)
+    else:
+        assert interference.interferes(subject, worlds=8, seeds=8) == (not scene.safe)
 
 
 def test_steps_at_the_same_time_show_the_same() -> None:
     timed = {scene.name: interference_timed.interferes(_subject(scene), worlds=4) for scene in SCENES}
     assert not [scene.name for scene in SCENES if scene.safe and timed[scene.name]]
     assert sum(timed.values()) > len(SCENES) // 2  # it can see something
-
-
-def test_a_later_failure_stops_an_earlier_effect_where_steps_run_at_the_same_time() -> None:
-    """The reference interpreter, which goes one step after the other, cannot see this one."""
-    flows = """flow told(q: text(40)) -> text(40) {
-      y = ask_text(q)
-      x = send(y)
-      w = web(q)
-      return w
-    }
-    flow main(q: text(40)) -> text(40) {
-      w = told(q) else "none"
-      return w
-    }
-    """
-    scene = SCENES[0]
-    text = scene.text[: scene.text.index("flow main")] + flows
-    subject = checked(text, scene.trust)
-    assert subject is not None
-    assert interference_timed.interferes(subject, worlds=12, seeds=8)
-    assert not accepts(subject)
 
 
 # ---------------------------------------------------------------- generated programs
@@ -104,7 +86,7 @@ def test_what_is_accepted_does_not_interfere_where_steps_run_at_the_same_time(st
 
 
 def test_generated_programs_are_of_all_kinds() -> None:
-    subjects = [one for one in map(interference.subject, range(40)) if one is not None]
+    subjects = [one for one in map(interference.subject, range(70)) if one is not None]
     refused = [one for one in subjects if not accepts(one)]
     assert len(refused) >= 10 and len(subjects) - len(refused) >= 10
     assert sum(interference.interferes(one) for one in refused) >= 5

@@ -87,7 +87,8 @@ class UntrustedChoice(_Reached):
 
     Why: who can choose whether a mail is sent has sent it. A tool is guarded by the conditions of the branches and
     loops around it, by what may have left the flow or the loop before it, by the list that an `each` or `for` goes
-    through, and by steps whose failure leads to an `else`.
+    through, and by steps whose failure leads to an `else`. Steps run at the same time: where one can fail in a
+    flow that is called with an `else`, it also counts who was late by then. Give such a step an `else` of its own.
 
     Setup:
         File mas.toml:

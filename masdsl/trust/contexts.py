@@ -66,10 +66,12 @@ def _given(name: str, value: Value) -> Value:
 
 
 class Summary(NamedTuple):
-    """What a call comes to: its value, what decides whether it fails, and what decides how much it spends."""
+    """What a call comes to: its value, what decides whether it fails (None where it cannot), and what decides how much
+    it spends, of budgets and of time.
+    """
 
     value: Value = PLAIN
-    fails: Label = CLEAN
+    fails: Label | None = None
     spends: Label = CLEAN
 
 

@@ -34,7 +34,8 @@ class Reason(NamedTuple):
     `kind` is `source`, `lends` (an agent may use the source: `name` is both), `input`, `model` or `kept` (an
     earlier version of the program had it), where it begins; `agent`, `tool` or `flow` (what it went through), `bind`
     (the name that holds it), `asks` (a condition that it decides), `fails` (a step whose failure it decides), `budget`
-    (it decides what is left of a budget), or `given`. `module` is that of the text that `span` is about.
+    (it decides what is left of a budget), `late` (it decides who is late when this step fails), or `given`. `module` is
+    that of the text that `span` is about.
     """
 
     kind: str

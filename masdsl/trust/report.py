@@ -102,6 +102,8 @@ def _remark(reason: Reason, taint: str) -> str:
             return "it decides this"
         case "fails":
             return "it decides whether this fails"
+        case "late":
+            return "it decides how much has begun if this fails"
         case _:
             return "it decides whether the budget has room for this"
 

@@ -104,7 +104,8 @@ class Walk:
         self._leaving: list[list[Names]] = []
         self.breaches: list[tuple[Breach, Reason]] = []
         self.steps: list[StepLabels] = []
-        self._fails: Label = CLEAN
+        self._fails: Label | None = None  # as long as nothing can fail
+        self._failing: Expr | Invoke | None = None  # the first step found that can
         self._spends: Label = CLEAN
         self._result: Value = PLAIN
         self._stopped: Label = CLEAN
@@ -119,13 +120,23 @@ class Walk:
         while before != (now := self._extent()):
             before = now
             self.breaches, self.steps = [], []
-            self._stopped = join(given.stopped, self._fails) if self._guarded else CLEAN
+            self._stopped = self._stoppers() if self._guarded else CLEAN
             self._starved = join(given.starved, self._spends) if self._is_tight else given.starved
             self._block(self._flow.body, dict(given.values), given.control)
         result, fails = self._result, self._fails
-        if self._flow.has_default:
-            result, fails = result.under(fails), CLEAN
+        if self._flow.has_default and fails is not None:
+            result, fails = result.under(fails), None
         self._context.summary = Summary(result, fails, self._spends)
+
+    def _stoppers(self) -> Label:
+        """Return what decides which steps have begun by the time that a failure stops the flow.
+
+        That is what makes it fail and, since steps run at the same time, whatever may hold others up.
+        """
+        if self._fails is None or self._failing is None:
+            return self._given.stopped
+        late = through(self._spends, "late", "", self._failing.span, self._flow.module)
+        return join(self._given.stopped, self._fails, late)
 
     def _extent(self) -> object:
         """Return how much is known; what is known only ever grows."""
@@ -133,7 +144,8 @@ class Walk:
             ({name: value.shape() for name, value in head.names.items()}, *map(frozenset, (head.control, head.spends)))
             for head in self._heads.values()
         ]
-        return heads, self._result.shape(), frozenset(self._fails), frozenset(self._spends)
+        fails = None if self._fails is None else frozenset(self._fails)
+        return heads, self._result.shape(), fails, frozenset(self._spends)
 
     # ------------------------------------------------------------ statements
 
@@ -260,7 +272,8 @@ class Walk:
             if outcome.fails is not None:
                 fails = through(outcome.fails, "fails", "", option.span, self._flow.module)
                 if is_last:
-                    self._fails = join(self._fails, fails, reached, control)
+                    self._fails = join(self._fails or CLEAN, fails, reached, control)
+                    self._failing = self._failing or option
                 reached = join(reached, fails)
             if isinstance(option.type, Optional) and not is_last:
                 reached = join(reached, self._asks(outcome.value.label, option))
@@ -335,10 +348,10 @@ class Walk:
         context, given = self._around.contexts.of_call(self._context, node, flow, given)
         summary = context.summary
         value = context.settled_value(summary.value, given, node, module)
-        fails = context.settled(summary.fails, given, node, module)
+        fails = None if summary.fails is None else context.settled(summary.fails, given, node, module)
         self._spends = join(self._spends, context.settled(summary.spends, given, node, module))
         self._note(node, control, join(control, *(one.all() for one in values.values())), value.all(), ())
-        return Outcome(value, None if flow.has_default else fails)
+        return Outcome(value, fails)
 
     def _brought(self, tool: Tool, node: Invoke, agent: Agent | None = None) -> Label:
         """Return the taints of what a tool gives by itself."""

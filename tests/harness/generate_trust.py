@@ -45,6 +45,8 @@ class TrustGenerator(Generator):
         super().__init__(random, size)
         self.outside = random.randrange(5, 30)  # percent of the calls for a text that come from outside
         self.effects = random.randrange(20, 70)
+        self.uses = random.choice((1, 1, 2, 3, 9))  # so many effects: where one is refused, others may hide why
+        self.returns = "text"
 
     def program(self) -> str:
         parts = [HEADER, LIBRARY]
@@ -67,6 +69,13 @@ class TrustGenerator(Generator):
         parts.append(self.flow("main", "text", main=True))
         return "".join(parts)
 
+    def flow(self, name: str, returns: str, *, main: bool = False) -> str:
+        self.returns = returns
+        text = super().flow(name, returns, main=main)
+        if self.chance(15):
+            text = text.replace(" {\n", f" budget calls {1 + self.random.randrange(8)} {{\n", 1)
+        return text
+
     def block(self, scope: Scope, size: int, depth: int, loops: int = 0) -> str:
         first = ""
         if depth == 1:  # conditions should depend on something
@@ -80,8 +89,10 @@ class TrustGenerator(Generator):
     def statement(self, scope: Scope, outer: dict[str, list[str]], size: int, depth: int, loops: int) -> str:
         choice = self.random.randrange(100)
         pad = "  " * depth
-        if choice < self.effects // 3:
+        if choice < self.effects // 3 and self.uses > 0:
             return self.effect(scope)
+        if self.chance(12):
+            return self.way_out(scope, depth) if self.chance(40) else self.items(scope, depth)
         if choice < 34 and depth < 4 and self.chance(15):
             inner = self.block(scope, size, depth + 1, loops)
             return f"within calls {1 + self.random.randrange(6)} {{\n{inner}{pad}}}\n"
@@ -90,6 +101,7 @@ class TrustGenerator(Generator):
         return super().statement(scope, outer, size, depth, loops)
 
     def effect(self, scope: Scope) -> str:
+        self.uses -= 1
         name = self.fresh()
         kind = "int"
         text = self.expr("text", scope, 1)
@@ -112,12 +124,32 @@ class TrustGenerator(Generator):
         scope.add(kind, name)
         return f"{name} = {call}\n"
 
+    def way_out(self, scope: Scope, depth: int) -> str:
+        pad = "  " * depth
+        return f"if {self.expr('bool', scope, 1)} {{\n{pad}  return {self.expr(self.returns, scope, 1)}\n{pad}}}\n"
+
+    def items(self, scope: Scope, depth: int) -> str:
+        """Return a list that grows, or an item of one."""
+        name, pad = self.fresh(), "  " * depth
+        texts = scope.of("texts")
+        if texts and self.chance(50):
+            chosen = self.pick(*texts)
+            at = self.pick(f"{chosen}[{self.expr('int', scope, 1)}]", f"first({chosen})", f"last({chosen})")
+            scope.add("text", name)
+            return f'{name} = {at} else "none"\n'
+        added = self.pick(*texts) if texts and self.chance(40) else f"[{self.expr('text', scope, 1)}]"
+        more = f"{name} += {added}\n"
+        around = self.pick("", f"if {self.expr('bool', scope, 1)} {{\n", "loop 2 {\n")
+        text = f"{name} = [{self.expr('text', scope, 1)}]\n{pad}"
+        scope.add("texts", name)
+        return text + (f"{around}{pad}  {more}{pad}}}\n" if around else more)
+
     def kept(self, scope: Scope) -> str:
         name = self.fresh("p")  # like a parameter: loops carry none of its fields
         text = self.expr("text", scope, 0)
         reviews = scope.of("Review")
         about = reviews[self.random.randrange(len(reviews))]
-        step = self.pick("ask_text", "web", "look", "surfer", "doer")
+        step = self.pick("ask_text", "web", "look", "surfer", *self.acting("doer"))
         scope.add("text", f"{name}.said")
         scope.add("Review", f"{name}.about")
         scope.add("texts", f"{name}.more")
@@ -138,11 +170,39 @@ class TrustGenerator(Generator):
                 case "int":
                     return f"hr({text})"
         if kind == "text" and self.chance(20):
-            step = self.pick("ask_text", "web", "look", "surfer", "doer", "pick_text")
-            if step == "pick_text":
-                return f"{self.pick('doer', 'worker', 'filer', 'look')}({text})"
-            return f"each_way({step}, {text})"
-        return super().call(kind, scope)
+            if self.chance(20):
+                return f"{self.pick('look', *self.acting('doer', 'worker', 'filer'))}({text})"
+            return f"each_way({self.pick('ask_text', 'web', 'look', 'surfer', *self.acting('doer'))}, {text})"
+        called = super().call(kind, scope)
+        if not called.startswith("send("):
+            return called
+        return called if self.acting("send") else f"ask_int({text})"
+
+    def acting(self, *names: str) -> tuple[str, ...]:
+        """Return names of what has an effect, now and then, as long as there may be more."""
+        if self.uses <= 0 or not self.chance(50):
+            return ()
+        self.uses -= 1
+        return names
+
+    def expr(self, kind: str, scope: Scope, depth: int) -> str:
+        texts = scope.of("texts")
+        if depth > 0 and texts and self.chance(15):
+            own = self.pick(*texts)
+            match kind:
+                case "text":
+                    return f"join({own}, {self.expr('text', scope, 0)})"
+                case "int":
+                    return self.pick(f"len({own})", f"count({own}, {self.expr('text', scope, 0)})")
+                case "texts":
+                    return self.pick(
+                        f"reverse({own})",
+                        f"slice({own}, 0, {self.pick('1', '2', *scope.of('int'))})",
+                        f"{own} + {self.pick(*texts)}",
+                    )
+        if kind == "bool" and depth > 0 and scope.of("maybe") and self.chance(15):
+            return f"{self.pick(*scope.of('maybe'))} == none"
+        return super().expr(kind, scope, depth)
 
 
 def program(random: Random, size: int = 6) -> str:

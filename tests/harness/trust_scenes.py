@@ -2,7 +2,8 @@
 
 A scene begins with `== flags: name`. It is the body of `main(q: text(40)) -> text(40)`, or whole flows, and stands
 behind agents and tools like those of `generate_trust`. With the flag `safe` no world shows a difference, and the
-analysis has to accept it; of the others it has to refuse each. The other flags say which policy counts.
+analysis has to accept it; of the others it has to refuse each. With `timed` a difference shows only where steps run at
+the same time. The other flags say which policy counts.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ class Scene(NamedTuple):
     text: str
     safe: bool
     trust: Trust
+    timed: bool = False
 
 
 def _declarations() -> str:
@@ -61,9 +63,11 @@ def scenes() -> list[Scene]:
         head, _, body = part.partition("\n")
         flags, _, name = head.rpartition(":")
         flows = body if "flow main" in body else f"flow main(q: text(40)) -> text(40) {{\n{body}\n}}\n"
-        named = [flag for flag in flags.split() if flag != "safe"]
+        named = [flag for flag in flags.split() if flag not in ("safe", "timed")]
         trust = POLICIES[named[0]] if named else TRUST
-        found.append(Scene(name.strip(), _declarations() + flows, "safe" in flags.split(), trust))
+        found.append(
+            Scene(name.strip(), _declarations() + flows, "safe" in flags.split(), trust, "timed" in flags.split())
+        )
     return found
 
 
@@ -502,8 +506,34 @@ return w
 
 == safe endings: a failure that is caught ends nothing
 w = web(q) else "w"
-x = send("a")
+x = post(Kind.math)
 return w
+
+== timed: a failure that comes late or early
+flow told(q: text(40)) -> text(40) {
+  y = bare_int(q)
+  loop 3 {
+    x = post(Kind.math)
+    w = web(q) else "w"
+  }
+  return q
+}
+flow main(q: text(40)) -> text(40) {
+  w = told(q) else "none"
+  return w
+}
+
+== timed: a failure behind it that comes before it
+flow told(q: text(40)) -> text(40) {
+  y = ask_text(q)
+  x = send(y)
+  w = web(q)
+  return w
+}
+flow main(q: text(40)) -> text(40) {
+  w = told(q) else "none"
+  return w
+}
 
 == a failure that ends a flow that is caught
 flow told(q: text(40)) -> text(40) {
