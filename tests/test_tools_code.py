@@ -89,6 +89,37 @@ def test_a_program_is_stopped_before_the_time_of_the_tool() -> None:
     assert done["error"]
 
 
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("```python\nprint(6)\n```", "6"),
+        ("Here it is:\n\n```py\nprint(6)\n```\nIt prints 6.", "6"),
+        ("```\nprint(6)\n```", "6"),
+        ("~~~~ Python3 title=a\nprint(6)\n~~~~\n", "6"),
+        ("```python\nprint(6)", "6"),  # cut short, or nobody closed it
+        ("- so:\n  ```python\nprint(6)\n  ```", "6"),
+        ("```bash\npip install everything-that-is-needed\n```\n```python\nprint(6)\n```", "6"),
+        ("```python\nprint(6)\n```\nOutput of the program:\n```\nsix, which is a number\n```", "6"),
+        ("```python\n1\n```\nor rather\n```python\nprint(3 + 3)\n```", "6"),
+        ('print("""\n```python\n5\n```\n""".strip()[10])', "5"),  # it is Python as it stands
+        ("print('''\n```\n4\n```\n'''.strip()[4])", "4"),
+        ("print(len('```'))", "3"),
+        ("# ``` is a fence\nprint(2)", "2"),
+    ],
+)
+@needs_sandbox
+def test_a_program_between_fences_is_unpacked(written: str, meant: str) -> None:
+    done = run(code=written)
+    assert (done["error"], done["output"]) == (None, meant + "\n")
+
+
+@needs_sandbox
+def test_tests_between_fences_are_unpacked_and_other_languages_are_not_run() -> None:
+    assert run(code="```python\nx = 1\n```", tests="```python\nassert x == 1\n```")["passed"] is True
+    assert run(code="x = 1", tests="```python\nassert x == 2\n```")["passed"] is False
+    assert "SyntaxError" in run(code="```bash\nprint(1)\n```")["error"]
+
+
 def test_limits_leave_time_to_tell_what_happened() -> None:
     assert code._limits(60.0).seconds == 10.0
     assert code._limits(5.0).seconds == 4.0

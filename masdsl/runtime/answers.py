@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
+from masdsl.fences import fenced_blocks
 from masdsl.runtime.words import NumberReader, bare, unwrapped
 from masdsl.sizes import LARGEST_TEXT_TOKENS, MOST_CHARACTERS_PER_TOKEN, clip_text, text_tokens
 
@@ -74,7 +75,6 @@ def clipped_to(text: str, origin: str) -> str:
 
 # ---------------------------------------------------------------- parts of a reply
 
-_FENCE = re.compile(r"^[ \t]{0,3}(`{3,}|~{3,})[^\n`]*\n(.*?)(?:^[ \t]{0,3}\1[ \t]*$|\Z)", re.DOTALL | re.MULTILINE)
 _NOUNS = "final answer|answer|solution|result|conclusion"
 _MARKED = re.compile(
     rf"(?:\b(?:{_NOUNS})\b[*_`]{{0,3}}(?:\s{{1,3}}is\b\s{{0,3}}:?|\s{{0,3}}[:=])|####)[\s*_`]{{0,6}}([^\n]+)",
@@ -88,7 +88,7 @@ def code_in(reply: str) -> str:
 
     A fence that is never closed reaches to the end. The language behind a fence is no part of the code.
     """
-    blocks = [match[2].strip("\n") for match in _FENCE.finditer(reply)]
+    blocks = [block.text.strip("\n") for block in fenced_blocks(reply)]
     return max(blocks, key=len) if blocks else unwrapped(reply)
 
 

@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
+from masdsl.fences import fenced_blocks
 from masdsl.formats import spell
 from masdsl.runtime.failures import ShapeError
 from masdsl.runtime.loose import Bare, Found, Node, find_json, read_exact
@@ -141,8 +142,6 @@ def _read_scalar(text: str, shape: Scalar, mender: Mender) -> Any:
 
 # ---------------------------------------------------------------- records and lists
 
-_FENCE = re.compile(r"^[ \t]*(```+|~~~+)[^\n`]*\n(.*?)(?:^[ \t]*\1[ \t]*$|\Z)", re.DOTALL | re.MULTILINE)
-
 
 def _read_structure(text: str, shape: RecordShape | ListShape, mender: Mender) -> Any:
     whole = read_exact(text, 0)
@@ -165,7 +164,7 @@ def _read_structure(text: str, shape: RecordShape | ListShape, mender: Mender) -
 
 def _groups(text: str, found: Sequence[Found]) -> Iterable[list[Found]]:
     """Yield what was found in groups of the same worth, the best first."""
-    fences = [match.span(2) for match in _FENCE.finditer(text)] if found else []
+    fences = [(block.start, block.end) for block in fenced_blocks(text)] if found else []
 
     def worth(item: Found) -> int:
         if item.truncated:

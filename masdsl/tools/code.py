@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any, Final
 
+from masdsl.fences import fenced_blocks
 from masdsl.sandbox import Limits, Result, SandboxRefused, ladder, run_python, tier
 from masdsl.tools.base import Answered, Declared, ToolFault, ToolUnusable, required_type
 from masdsl.tools.builtin import BuiltIn, shaped
@@ -14,6 +15,7 @@ from masdsl.types import Optional, Record, Text, Type
 MARGIN_SECONDS: Final = 1.0
 """Of the tool's time, so much is kept for starting the program and for telling what became of it."""
 _DEFAULT: Final = Limits()
+_PYTHON: Final = frozenset(("python", "python3", "py"))
 
 
 def code_runner() -> BuiltIn:
@@ -32,10 +34,10 @@ def code_runner() -> BuiltIn:
         ) -> object:
             try:
                 done = await run_python(
-                    code or "",
+                    _unfenced(code or ""),
                     entry_point=entry or None,
                     arguments=_arguments(arguments),
-                    tests=tests or None,
+                    tests=_unfenced(tests or "") or None,
                     stdin=input or "",
                     limits=limits,
                 )
@@ -58,6 +60,20 @@ def _usable() -> None:
 def _limits(seconds: float) -> Limits:
     wall = min(_DEFAULT.seconds, max(seconds - MARGIN_SECONDS, seconds / 2))
     return _DEFAULT._replace(seconds=wall)
+
+
+def _unfenced(text: str) -> str:
+    """Return the program in a text that has it between Markdown fences; any other text as it is.
+
+    Of several blocks it is the longest of those that say that they are Python, or of those that say nothing. In Python
+    a line begins with a fence only inside of a string of several lines, so a text where one may have begun before the
+    first fence is left alone.
+    """
+    blocks = fenced_blocks(text)
+    if not blocks or any(quotes in text[: blocks[0].start] for quotes in ('"""', "'''")):
+        return text
+    blocks = [block for block in blocks if block.language in _PYTHON] or [one for one in blocks if not one.language]
+    return max(blocks, key=lambda block: len(block.text)).text if blocks else text
 
 
 def _arguments(text: str | None) -> list[Any]:
