@@ -65,7 +65,8 @@ async def write_binding(
 ) -> Written:
     """Let a model assign a tier to every open role of a template, in at most `tokens` tokens.
 
-    Roles that it does not come to get the cheapest tier. A template without open roles has the empty text. Raises NoTier where no tier fits, ModelError as the model does.
+    Roles that it does not come to get the cheapest tier. A template without open roles has the empty text. Raises
+    NoTier where no tier fits, ModelError as the model does.
     """
     draft = begin_binding(template, tiers, config, read_module)
     return await grown(BINDING, draft, model, tokens=tokens, seed=seed, tries=tries)
@@ -167,4 +168,5 @@ BINDING: Final = Growing[BindingDraft](
     fed=_fed,
     done=lambda draft: not draft.roles,
     closed=_closed,
+    retreat=lambda draft: draft,
 )

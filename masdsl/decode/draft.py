@@ -7,14 +7,14 @@ ended there, so that whatever is accepted is sound and within the budget, and ca
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from masdsl.check.cursor import Cursor
-from masdsl.check.program import Flow, Program
+from masdsl.check.program import Program
 from masdsl.config import Config
 from masdsl.decode.profile import USUAL, Profile
-from masdsl.decode.typed import ITEM, Scope, Target
+from masdsl.decode.typed import Scope
+from masdsl.decode.visible import calls_allowed, visible
 from masdsl.diagnostics.base import ERROR, Finding, Findings
 from masdsl.source import Source
 from masdsl.syntax import ast
@@ -222,44 +222,12 @@ def _scope(draft: Draft, program: Program, cursor: Cursor) -> Scope:
 
     main = next(flow for flow in program.flows if not flow.module and flow.name == _name(draft.signature))
     bounds = bound(program, {}, {})
-    limits = [
-        limit for limit in (program.budget, draft.config.ceiling) if limit is not None and limit.calls is not None
-    ]
-    most = min((limit.calls for limit in limits if limit.calls is not None), default=_NO_LIMIT)
     times = 1
     for block in draft.stack:
         times *= block.times
-    left = max(0, most - bounds.flows[main.key].most.calls) // times
-    names = tuple(cursor.names.items())
-    return Scope(
-        names=names,
-        carried=tuple(
-            (name, kind) for name, kind in names if name not in cursor.bound_here | {ITEM} and draft.stack[1:]
-        ),
-        callables=tuple(_callables(program, {key: flow.most.calls for key, flow in bounds.flows.items()}, main)),
-        types=tuple(one for one in program.types if not one.module and one.name),
-        returns=main.returns,
-        calls=left,
-    )
-
-
-_NO_LIMIT: Final = 1_000
-"""Calls that a program without a budget may make."""
-
-
-def _callables(program: Program, calls: Mapping[str, int], main: Flow) -> list[Target]:
-    found = [
-        Target(agent.name, agent.params, agent.returns, (1 + agent.retries) * (1 + agent.steps))
-        for agent in program.agents
-        if not agent.module
-    ]
-    found += [Target(tool.name, tool.params, tool.returns, 0) for tool in program.tools if not tool.module]
-    found += [
-        Target(flow.name, flow.params, flow.returns, calls[flow.key])
-        for flow in program.flows
-        if not flow.module and flow.key != main.key and not flow.statics
-    ]
-    return found
+    left = max(0, calls_allowed(program, draft.config) - bounds.flows[main.key].most.calls) // times
+    most = {key: flow.most.calls for key, flow in bounds.flows.items()}
+    return visible(program, cursor, main, most, left=left, nested=bool(draft.stack[1:]))
 
 
 def _name(signature: str) -> str:

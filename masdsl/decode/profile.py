@@ -29,6 +29,8 @@ class Profile(NamedTuple):
     prompt: int = 240
     items: int = 3
     """Items of a list that is spelt out."""
+    edits: int = 4
+    """Edits of a patch."""
 
 
 SIZES: Final = (20, 60, 120, 300, 600, 1000)

@@ -46,7 +46,8 @@ class Growing(NamedTuple, Generic[D]):
     """What a draft of some kind can do: all functions are pure.
 
     `shown` is what stands so far, `next_piece` the grammar of what may follow (None: nothing but the end), `fed` the
-    draft with one more piece (raises Refused), `done` whether it is whole, `closed` the shortest whole text from here.
+    draft with one more piece (raises Refused), `done` whether it is whole, `closed` the shortest whole text from here,
+    `retreat` the draft to go on with after a piece was refused.
     """
 
     shown: Callable[[D], str]
@@ -54,6 +55,7 @@ class Growing(NamedTuple, Generic[D]):
     fed: Callable[[D, str], D]
     done: Callable[[D], bool]
     closed: Callable[[D], str]
+    retreat: Callable[[D], D]
 
 
 class Written(NamedTuple):
@@ -107,6 +109,7 @@ async def grown(
             except (CutOff, Refused) as error:
                 refused.append((piece.text, str(error)))
                 failed += 1
+                draft = kind.retreat(draft)
                 if failed >= tries:
                     reason = f"{tries} pieces in a row were refused, the last because {error}"
     return Written(kind.closed(draft), not reason, reason, pieces, used, forced, tuple(refused))
@@ -118,4 +121,5 @@ PROGRAM: Final = Growing[Draft](
     fed=fed,
     done=lambda draft: draft.done,
     closed=lambda draft: draft.text if draft.done else closed(draft),
+    retreat=lambda draft: draft,
 )
