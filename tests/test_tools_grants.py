@@ -212,6 +212,43 @@ def test_the_grant_to_add_is_shown_as_it_is_to_be_written(name: str, toml: str, 
     assert "MAS121" not in render_short(masdsl.check(path))
 
 
+@pytest.mark.parametrize(
+    ("uses", "expected"),
+    {
+        # the tool itself, among others
+        "use std.code: coder, run_python": "3:22: MAS121 {tool}",
+        "use std.code: run_python as run, coder": "3:15: MAS121 {tool}",
+        # a flow that uses it; what uses nothing of it does not matter
+        "use std.vote: majority\nuse std.code: solve_by_program": "4:5: MAS121 {tool}",
+        # a module of the user's own in between
+        "use mine: answer": "mine.mas:2:5: MAS121 {tool}",
+    }.items(),
+)
+def test_a_grant_that_the_standard_library_needs_is_missed_where_the_user_comes_to_it(
+    uses: str, expected: str, tmp_path: Path
+) -> None:
+    body = "return q"
+    if "solve" in uses:
+        body = "done = solve_by_program(q)\n  return done.output"
+    (tmp_path / "mine.mas").write_text(
+        "mas 1\nuse std.code: solve_by_program\nflow answer(q: text(60)) -> text(300) {\n"
+        "  done = solve_by_program(q)\n  return done.output\n}\n"
+    )
+    if "mine" in uses:
+        body = "return answer(q)"
+    if "run" in uses:
+        name = "run" if " as " in uses else "run_python"
+        body = f"done = {name}(q)\n  return done.log"
+    path = tmp_path / "p.mas"
+    path.write_text(f"mas 1\n\n{uses}\nflow main(q: text(60)) -> text(300) {{\n  {body}\n}}\n")
+    found = [one for one in masdsl.check(path) if one.diagnostic.code == "MAS121"]
+    (line,) = [line for line in render_short(found).splitlines() if "MAS121" in line]
+    tool = 'the tool "sandbox.python" is not granted; grant it under [tools] in a mas.toml beside the program: '
+    assert line.endswith(expected.format(tool=tool + '"sandbox.python" = "sandbox"')), line
+    assert found[0].diagnostic.label() == "needed by `std.code.run_python`"
+    assert found[0].diagnostic.fix() is None
+
+
 # ---------------------------------------------------------------- Python functions
 
 SHORT = Text(9)

@@ -32,7 +32,7 @@ def check_parsed(
     """
     loader = ModuleLoader(read_module, findings)
     scope = loader.scope(parsed)
-    context = Context(config, findings, loader.modules, instance, cursor)
+    context = Context(config, findings, (scope, *loader.modules), instance, cursor)
     frame = Frame(scope, context)
     for declared in scope.own():
         _declare(frame, declared)

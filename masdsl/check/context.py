@@ -44,7 +44,10 @@ bodies, so one of the two has to know the other by its type alone."""
 
 
 class Context:
-    """The state of one check: configuration, findings and the tables that grow while declarations are reached."""
+    """The state of one check: configuration, findings and the tables that grow while declarations are reached.
+
+    `loaded` are the program's own module and all that are imported, in order of loading.
+    """
 
     def __init__(
         self,

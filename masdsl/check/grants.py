@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from masdsl.check.context import Frame
+from masdsl.check.modules import STANDARD, use_that_leads_to
 from masdsl.check.program import Program, Tool
 from masdsl.config import CONFIG_NAME, HOST, PROJECT_NAME, Config, Grant, shown_path
 from masdsl.diagnostics.base import Diagnostic, Finding, Findings
@@ -24,8 +25,14 @@ def check_grant(home: Frame, node: ast.Tool, tool: Tool) -> None:
     config, place = home.context.config, node.source.span
     grant = config.tools.get(tool.granted_as)
     if grant is None:
-        near = nearest(tool.granted_as, config.tools)
-        home.report(ToolNotGranted(tool.granted_as, tuple(config.tools), near, tools_table(config), span=place))
+        table, needed = tools_table(config), use_that_leads_to(home.context.loaded, tool.module, tool.name)
+        if needed is None or not tool.module.startswith(STANDARD):
+            near = nearest(tool.granted_as, config.tools)
+            home.report(ToolNotGranted(tool.granted_as, tuple(config.tools), near, table, span=place))
+        else:  # it cannot be mended in the standard library
+            by = f"{tool.module}.{tool.name}"
+            missing = ToolNotGranted(tool.granted_as, tuple(config.tools), None, table, by, span=needed[1])
+            home.context.findings.add(needed[0].source, missing)
         return
     if grant.effect and not tool.effect:
         home.report(HiddenEffect(tool.name, tool.granted_as, span=place))

@@ -6,7 +6,8 @@ tokens: they cannot hold a slash, a dot-dot or a drive.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Final
 
 from masdsl import resources
 from masdsl.check.builtins import BUILTINS
@@ -15,12 +16,15 @@ from masdsl.diagnostics.base import Findings
 from masdsl.diagnostics.names import DuplicateName, ExternOutsideStd, ImportCycle, ModuleNotFound, NotInModule
 from masdsl.diagnostics.suggest import nearest
 from masdsl.limits import IMPORT_DEPTH, MODULES
+from masdsl.node import Span
 from masdsl.source import Source
 from masdsl.syntax import ast
 from masdsl.syntax.parse import Parsed, parse_program
 
 ModuleReader = Callable[[Source, tuple[str, ...], Findings], Source | str]
 """(importing source, path) -> the module's source, or the reason why there is none."""
+STANDARD: Final = "std."
+"""What the names of the standard library's modules begin with."""
 
 
 class ModuleLoader:
@@ -39,7 +43,7 @@ class ModuleLoader:
         scope = ModuleScope(name, parsed.source, document.items, parsed.comments)
         scope.missing.update(parsed.lost)
         scope.gaps = parsed.gaps
-        is_standard = name.startswith("std.") or resources.is_standard(parsed.source.name)
+        is_standard = name.startswith(STANDARD) or resources.is_standard(parsed.source.name)
         self._loading.append(parsed.source.name)
         for item in document.items:
             if isinstance(item, ast.Use):
@@ -95,7 +99,7 @@ class ModuleLoader:
 
     def _module(self, scope: ModuleScope, use: ast.Use) -> ModuleScope | None:
         path = tuple(part.text for part in use.path)
-        dotted = ".".join(path)
+        dotted = _dotted(use)
         span = use.path[0].span.to(use.path[-1].span)
         if len(self._loading) > IMPORT_DEPTH or len(self._loaded) >= MODULES:
             reason = f"imports go deeper than {IMPORT_DEPTH} or name more than {MODULES} modules"
@@ -114,3 +118,45 @@ class ModuleLoader:
         module = self.scope(parse_program(source, self._findings), dotted)
         self._loaded[source.name] = module
         return module
+
+
+def use_that_leads_to(loaded: Iterable[ModuleScope], module: str, name: str) -> tuple[ModuleScope, Span] | None:
+    """Return where users import what needs a declaration of the standard library, None where nobody does.
+
+    That is, in the first of the modules that are not of the standard library themselves: the name in a `use`, else a
+    `use` of its module, else one of a module that imports it.
+    """
+    modules = {scope.name: scope for scope in loaded}
+    for scope in modules.values():
+        if scope.name.startswith(STANDARD):
+            continue
+        found: dict[int, Span] = {}
+        for use in _uses(scope):
+            path = _dotted(use)
+            named = next((one.span for one in use.names if one.name.text == name), None)
+            if path == module and named is not None:
+                found.setdefault(0, named)
+            elif path.startswith(STANDARD) and module in _reached(modules, path):
+                found.setdefault(1 if path == module else 2, use.path[0].span.to(use.path[-1].span))
+        if found:
+            return scope, found[min(found)]
+    return None
+
+
+def _reached(modules: Mapping[str, ModuleScope], name: str) -> set[str]:
+    """Return the names of a module and of all that it imports."""
+    reached, waiting = {name}, [name]
+    while waiting:
+        scope = modules.get(waiting.pop())
+        new = {_dotted(use) for use in _uses(scope)} - reached if scope is not None else set()
+        reached |= new
+        waiting += new
+    return reached
+
+
+def _uses(scope: ModuleScope) -> Iterator[ast.Use]:
+    return (item for item in scope.items if isinstance(item, ast.Use))
+
+
+def _dotted(use: ast.Use) -> str:
+    return ".".join(part.text for part in use.path)

@@ -20,7 +20,8 @@ class ToolNotGranted(Diagnostic):
 
     Why: a program cannot name Python, a file or a URL. What it can touch is what the configuration grants by name: a
     Python function, a built-in tool, a tool of an MCP server. Where the tool is passed by the Python program around it
-    (`masdsl.load(.., tools={..})`), `"host"` says so, and a check without that program is content.
+    (`masdsl.load(.., tools={..})`), `"host"` says so, and a check without that program is content. Where a tool of the
+    standard library needs a grant, the `use` through which the program comes to it is shown.
 
     Bad:
         mas 1
@@ -43,12 +44,14 @@ class ToolNotGranted(Diagnostic):
     near: str | None
     table: str
     """The table's name in the file that counts, with the file: `[tools] of mas.toml`."""
+    needed_by: str = ""
+    """The tool of the standard library that needs the grant, where one does: then this is about its `use`."""
 
     def title(self) -> str:
         return f'the tool "{self.source_name}" is not granted'
 
     def label(self) -> str:
-        return "no such grant"
+        return f"needed by `{self.needed_by}`" if self.needed_by else "no such grant"
 
     def help(self) -> str:
         if self.near:
