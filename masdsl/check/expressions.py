@@ -5,8 +5,12 @@ from __future__ import annotations
 from typing import assert_never
 
 from masdsl.check import externs
+from masdsl.check.advice import conversion, test_of
 from masdsl.check.builtins import BUILTINS, result_type
+from masdsl.check.callables import report_uncallable
 from masdsl.check.context import Frame
+from masdsl.check.narrowing import narrowed
+from masdsl.check.operators import COMPARISONS, operation_type
 from masdsl.check.program import (
     Binary,
     Builtin,
@@ -29,7 +33,6 @@ from masdsl.diagnostics.names import (
     DuplicateName,
     NotAValue,
     NotCallable,
-    UndefinedCallee,
     UndefinedName,
     UndefinedType,
     UnknownField,
@@ -53,7 +56,6 @@ from masdsl.syntax import ast
 from masdsl.types import Bool, Enum, Float, Int, List, Nothing, Optional, Record, Text, Type, Unknown
 
 UNKNOWN = Unknown()
-COMPARISONS = frozenset({"==", "!=", "<", "<=", ">", ">="})
 
 
 def unknown(span: Span) -> Const:
@@ -120,7 +122,7 @@ def check_fits(frame: Frame, given: Type, want: Type, place: str, span: Span) ->
     if isinstance(given, Nothing) or (isinstance(given, Optional) and fits(given.inner, want)):
         frame.report(MayBeNone(place, show(given), span=span))
     else:
-        frame.report(TypeMismatch(place, show(want), show(given), _conversion(given, want), span=span))
+        frame.report(TypeMismatch(place, show(want), show(given), conversion(given, want), span=span))
     return False
 
 
@@ -128,40 +130,8 @@ def condition(frame: Frame, names: Names, node: ast.Expr) -> Expr:
     """Return the checked expression of a condition: a bool."""
     value = typed(frame, names, node)
     if not isinstance(value.type, Bool | Unknown):
-        frame.report(ConditionNotBool(show(value.type), _test_for(value.type), span=node.span))
+        frame.report(ConditionNotBool(show(value.type), test_of(value.type), span=node.span))
     return value
-
-
-def narrowed(names: Names, node: ast.Expr, outcome: bool) -> Names:
-    """Return the names as known where the condition came out as `outcome`: `x != none` shows that x is there."""
-    changes: dict[str, Type] = {}
-    _collect_narrowing(names, node, outcome, changes)
-    if not changes:
-        return names
-    layer = names.layer()
-    layer.refine(changes)
-    return layer
-
-
-def _collect_narrowing(names: Names, node: ast.Expr, outcome: bool, changes: dict[str, Type]) -> None:
-    match node:
-        case ast.Not():
-            _collect_narrowing(names, node.operand, not outcome, changes)
-        case ast.And() if outcome:
-            for operand in node.operands:
-                _collect_narrowing(names, operand, True, changes)
-        case ast.Or() if not outcome:
-            for operand in node.operands:
-                _collect_narrowing(names, operand, False, changes)
-        case (
-            ast.Binary(left=ast.Var(name=name), op="==" | "!=" as op, right=ast.NoneLit())
-            | ast.Binary(left=ast.NoneLit(), op="==" | "!=" as op, right=ast.Var(name=name))
-        ):
-            kind = names.get(name.text)
-            if isinstance(kind, Optional) and (op == "!=") == outcome:
-                changes[name.text] = kind.inner
-        case _:
-            pass
 
 
 def _list(frame: Frame, names: Names, node: ast.ListLit, want: Type | None) -> Expr:
@@ -343,29 +313,6 @@ def _extern_call(frame: Frame, names: Names, node: ast.Call, declared: Declared)
     return Builtin(called.name, arguments, result, called, span=node.span)
 
 
-def is_function(frame: Frame, name: str) -> bool:
-    """Say whether a name is that of a pure function: a built-in one, or an extern of the standard library."""
-    declared = frame.scope.names.get(name)
-    return name in BUILTINS or (declared is not None and isinstance(declared.node, ast.Extern))
-
-
-def report_uncallable(frame: Frame, names: Names, callee: ast.Name) -> None:
-    """Report a name that is called but is nothing that can be."""
-    name = callee.text
-    if name in frame.scope.missing:
-        return
-    if name in names:
-        frame.report(NotCallable(name, f"a value of type `{show(names[name])}`", span=callee.span))
-        return
-    callable_names = [
-        known
-        for known, found in frame.scope.names.items()
-        if isinstance(found.node, ast.Agent | ast.Variant | ast.Tool | ast.Extern | ast.Flow)
-    ]
-    near = nearest(name, [*callable_names, *frame.callees, *BUILTINS])
-    frame.report(UndefinedCallee(name, near, span=callee.span))
-
-
 def _attribute(frame: Frame, names: Names, node: ast.Attribute) -> Expr:
     value = typed(frame, names, node.value)
     kind = value.type
@@ -423,42 +370,16 @@ def _binary(frame: Frame, names: Names, node: ast.Binary) -> Expr:
         left = typed(frame, names, node.left, right.type)
     if isinstance(left.type, Unknown) or isinstance(right.type, Unknown):
         return Binary(left, node.op, right, Bool() if node.op in COMPARISONS else UNKNOWN, span=node.span)
-    kind = _binary_type(node.op, left.type, right.type)
+    kind = operation_type(node.op, left.type, right.type)
     if kind is None:
         _report_operands(frame, node, left.type, right.type)
         return unknown(node.span)
     return Binary(left, node.op, right, kind, span=node.span)
 
 
-def _binary_type(op: str, left: Type, right: Type) -> Type | None:
-    numbers = isinstance(left, Int | Float) and isinstance(right, Int | Float)
-    if op in ("==", "!="):
-        return Bool() if join(left, right) is not None else None
-    if op in COMPARISONS:
-        return Bool() if numbers else None
-    if op == "/":
-        return Float() if numbers else None
-    if numbers:
-        return join(left, right)
-    match op, left, right:
-        case "+", Text(), Text():
-            return text(left.cap + right.cap)
-        case "+", List(), List():
-            element = (
-                right.element
-                if left.high == 0
-                else left.element
-                if right.high == 0
-                else join(left.element, right.element)
-            )
-            return None if element is None else list_of(element, left.low + right.low, left.high + right.high)
-        case _:
-            return None
-
-
 def _report_operands(frame: Frame, node: ast.Binary, left: Type, right: Type) -> None:
     for side, kind in ((node.left, left), (node.right, right)):
-        if isinstance(kind, Optional) and _binary_type(node.op, required(left), required(right)) is not None:
+        if isinstance(kind, Optional) and operation_type(node.op, required(left), required(right)) is not None:
             frame.report(MayBeNone(f"an operand of `{node.op}`", show(kind), span=side.span))
             return
     hint = ""
@@ -466,41 +387,3 @@ def _report_operands(frame: Frame, node: ast.Binary, left: Type, right: Type) ->
         if isinstance(enum, Enum) and isinstance(other, ast.StrLit):
             hint = f"write a word of the enum: `{enum.name}.{enum.words[0]}`"
     frame.report(OperandTypes(node.op, show(left), show(right), hint, span=node.span))
-
-
-def _conversion(given: Type, want: Type) -> str:
-    match given, required(want):
-        case Int() | Float() | Bool() | Enum(), Text():
-            return "convert it: `text(x)`"
-        case Text(), Int():
-            return "convert it on a line of its own: `n = int(x) else 0`"
-        case Text(), Float():
-            return "convert it on a line of its own: `n = number(x) else 0.0`"
-        case Float(), Int():
-            return "convert it: `round(x)` or `floor(x)`"
-        case Text(), Enum() as enum:
-            return f"write a word of the enum: `{enum.name}.{enum.words[0]}`"
-        case List(), List() as wanted if given.low == 0 and wanted.low > 0 and fits(given.element, wanted.element):
-            return "the list may be empty: add an item, or test it first and use a literal list"
-        case List() as items, other if fits(items.element, other):
-            return "take one item: `name = first(x) else ...`"
-        case other, List() as items if fits(other, items.element):
-            return "make a list of it: `[x]`"
-        case _:
-            return ""
-
-
-def _test_for(kind: Type) -> str:
-    match kind:
-        case Text():
-            return 'compare it: `x != ""`, or let the agent return `bool`'
-        case List():
-            return "compare its length: `len(x) > 0`"
-        case Int() | Float():
-            return "compare it: `x > 0`"
-        case Optional():
-            return "compare it: `x != none`"
-        case Enum():
-            return f"compare it: `x == {kind.name}.{kind.words[0]}`, or use `match`"
-        case _:
-            return "compare it with something"

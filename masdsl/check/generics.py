@@ -10,9 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import zip_longest
 from typing import NamedTuple, TypeAlias
 
+from masdsl.check.callables import is_function, report_uncallable
 from masdsl.check.context import Callee, Frame, Statics
 from masdsl.check.declarations import agent, callee_of, head_of, tool
-from masdsl.check.expressions import is_function, report_uncallable, typed
+from masdsl.check.expressions import typed
 from masdsl.check.relations import fits, join, show
 from masdsl.check.resolve import resolve, visible
 from masdsl.check.scope import Declared, Names

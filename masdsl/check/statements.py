@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
-
 from masdsl.check import program
-from masdsl.check.builtins import BUILTINS
+from masdsl.check.binders import check_free, check_scoped
 from masdsl.check.context import Frame
-from masdsl.check.expressions import check_fits, check_word, condition, is_function, narrowed, typed
+from masdsl.check.expressions import check_fits, check_word, condition, typed
 from masdsl.check.limits_of import limits_of
-from masdsl.check.program import Block, Invoke, Rhs, Statement
-from masdsl.check.relations import join, list_of, required, show
+from masdsl.check.narrowing import narrowed
+from masdsl.check.program import Block, Statement
+from masdsl.check.relations import join, list_of, show
 from masdsl.check.resolve import static_int
+from masdsl.check.right_sides import items_of, right_side
 from masdsl.check.rounds import Round, assigned, filled, grown_rounds
 from masdsl.check.scope import Names
-from masdsl.check.steps import invoke
 from masdsl.diagnostics.flow import (
     AssignedTwice,
     DuplicateArm,
@@ -22,15 +21,14 @@ from masdsl.diagnostics.flow import (
     NotInTest,
     TooManyInstances,
     UntilOutsideLoop,
-    UselessElse,
 )
-from masdsl.diagnostics.names import DuplicateName, UndefinedName
+from masdsl.diagnostics.names import UndefinedName
 from masdsl.diagnostics.suggest import nearest
 from masdsl.diagnostics.types import NoCommonType, NotAList, NotAnEnum
 from masdsl.limits import EXPANDED_NODES, LOOP_TIMES
 from masdsl.node import Span
 from masdsl.syntax import ast
-from masdsl.types import Enum, List, Nothing, Optional, Type, Unknown
+from masdsl.types import Enum, List, Type, Unknown
 
 
 class BlockChecker:
@@ -90,7 +88,7 @@ class BlockChecker:
         name = node.name.text
         self._check_binder(node.name)
         path = f"{self._prefix}.{name}"
-        value = self.rhs(node.value, path, self.names.get(name))
+        value = right_side(self.frame, self.names, node.value, path, self.names.get(name))
         self.names.bind(name, value.type, node.name.span)
         return program.Bind(path, name, value, value.type, span=node.span)
 
@@ -141,7 +139,7 @@ class BlockChecker:
                 "a test returns nothing", "remove `return`, and `expect` what should hold", span=node.span
             )
             self.frame.report(fault)
-        value = self.rhs(node.value, f"{self._prefix}.return", wanted)
+        value = right_side(self.frame, self.names, node.value, f"{self._prefix}.return", wanted)
         if wanted is not None:
             check_fits(self.frame, value.type, wanted, "what is returned", node.value.span)
         self.exits = True
@@ -164,8 +162,8 @@ class BlockChecker:
     def _for(self, node: ast.For) -> Statement:
         path = self._construct("for", node.label)
         items = typed(self.frame, self.names, node.items)
-        self._check_scoped_binder(node.var)
-        element, high = self._items(items.type, "what `for` goes through", node.items.span)
+        check_scoped(self.frame, self.names, node.var)
+        element, high = items_of(self.frame, items.type, "what `for` goes through", node.items.span)
         body, _ = self._repeat(path, node.body, max(1, high), {node.var: element}, False)
         return program.For(path, node.var.text, element, items, body, span=node.span)
 
@@ -225,105 +223,14 @@ class BlockChecker:
         self._leave(ways, node.span)
         return program.Match(path, subject, tuple(arms), orelse, span=node.span)
 
-    # ------------------------------------------------------------ right-hand sides
-
-    def rhs(self, node: ast.Rhs, path: str, want: Type | None) -> Rhs:
-        """Return the checked right side of a binding or `return`."""
-        match node:
-            case ast.Sample():
-                count = static_int(self.frame, node.count, "the number of samples", 1, LOOP_TIMES) or 1
-                body = self._attempt(node.body, path, self.names, _element(want))
-                return program.Sample(count, body, list_of(body.type, count, count), span=node.span)
-            case ast.Each():
-                return self._each(node, path, want)
-            case _:
-                return self._attempt(node, path, self.names, want)
-
-    def _each(self, node: ast.Each, path: str, want: Type | None) -> Rhs:
-        items = typed(self.frame, self.names, node.items)
-        self._check_scoped_binder(node.var)
-        element, high = self._items(items.type, "what `each` goes through", node.items.span)
-        low = items.type.low if isinstance(items.type, List) and node.condition is None else 0
-        inner = self.names.layer()
-        inner.bind(node.var.text, element, node.var.span)
-        checked = condition(self.frame, inner, node.condition) if node.condition is not None else None
-        if node.condition is not None:
-            inner = narrowed(inner, node.condition, True)
-        body = self._attempt(node.body, path, inner, _element(want))
-        kind = list_of(body.type, low, high)
-        return program.Each(node.var.text, element, items, checked, body, kind, span=node.span)
-
-    def _attempt(self, node: ast.Attempt, path: str, names: Names, want: Type | None) -> program.Attempt:
-        if not isinstance(node, ast.Fallback):
-            return self._operand(node, path, names, want)
-        options: list[program.Expr | Invoke] = []
-        kind: Type = Nothing()
-        for number, option in enumerate(node.options):
-            suffix = "" if number == 0 else ".else" if number == 1 else f".else_{number}"
-            checked = self._operand(option, path + suffix, names, want)
-            last = number == len(node.options) - 1
-            if (
-                not last
-                and not isinstance(checked, Invoke)
-                and not isinstance(checked.type, Optional | Nothing | Unknown)
-            ):
-                self.frame.report(UselessElse(self._from_else(node, number), span=node.options[number + 1].span))
-            settled = checked.type if last else required(checked.type)
-            common = settled if number == 0 else join(kind, settled)
-            if common is None:
-                self.frame.report(NoCommonType("this alternative", show(kind), show(settled), span=option.span))
-                common = Unknown()
-            if last and isinstance(kind, Nothing) and number > 0:
-                common = settled
-            kind = common
-            options.append(checked)
-        return program.Fallback(tuple(options), kind, span=node.span)
-
-    def _from_else(self, node: ast.Fallback, number: int) -> Span:
-        """Return the span of all that follows an option, with the word `else` before it."""
-        up_to_else = re.compile(r"(?:#[^\n]*|[^#])*?\belse\b")  # rarely needed: not compiled at every start
-        found = up_to_else.match(self.frame.scope.source.text, node.options[number].span.end)
-        return Span(node.span.end if found is None else found.end() - len("else"), node.span.end)
-
-    def _operand(self, node: ast.Expr, path: str, names: Names, want: Type | None) -> program.Expr | Invoke:
-        if isinstance(node, ast.Call) and not is_function(self.frame, node.callee.text):
-            return invoke(self.frame, names, node, path)
-        return typed(self.frame, names, node, want)
-
-    def _items(self, kind: Type, place: str, span: Span) -> tuple[Type, int]:
-        if isinstance(kind, List):
-            return kind.element, kind.high
-        if not isinstance(kind, Unknown):
-            self.frame.report(NotAList(place, show(kind), span=span))
-        return Unknown(), 1
-
     # ------------------------------------------------------------ names and ways
-
-    def _check_scoped_binder(self, name: ast.Name) -> None:
-        """Check the name that `for` or `each` gives an item: it means something inside only, others may use it too."""
-        at = self.names.bound_at(name.text)
-        if at is not None:
-            self.frame.report(DuplicateName(name.text, "a name that is bound here", at, span=name.span))
-        else:
-            self._check_free(name)
 
     def _check_binder(self, name: ast.Name) -> None:
         if name.text in self._bound_here:
             self.frame.report(AssignedTwice(name.text, self._bound_here[name.text], span=name.span))
         else:
-            self._check_free(name)
+            check_free(self.frame, name)
         self._bound_here[name.text] = name.span
-
-    def _check_free(self, name: ast.Name) -> None:
-        """Report a name that a declaration, a built-in function or a parameter of the flow has already."""
-        frame = self.frame
-        if name.text in frame.scope.names:
-            declared = frame.scope.names[name.text]
-            frame.report(DuplicateName(name.text, declared.what, declared.at, span=name.span))
-        elif name.text in BUILTINS:
-            frame.report(DuplicateName(name.text, "a built-in function", None, span=name.span))
-        elif name.text in frame.statics or name.text in frame.callees:
-            frame.report(DuplicateName(name.text, "a parameter of the flow", None, span=name.span))
 
     def _construct(self, kind: str, label: ast.Name | None) -> str:
         if label is not None:
@@ -441,7 +348,3 @@ class BlockChecker:
                     common = Unknown()
                 joined[name] = common
         return joined
-
-
-def _element(want: Type | None) -> Type | None:
-    return want.element if isinstance(want, List) else None

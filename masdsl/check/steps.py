@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from masdsl.check.callables import report_uncallable
 from masdsl.check.context import Callee, Frame
 from masdsl.check.declarations import head_of
-from masdsl.check.expressions import check_fits, report_uncallable, typed, unknown
+from masdsl.check.expressions import check_fits, typed, unknown
 from masdsl.check.generics import Given, Head, infer, instance, is_generic, statics_of
 from masdsl.check.program import Const, Expr, Invoke
 from masdsl.check.scope import Declared, Names
