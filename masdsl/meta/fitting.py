@@ -1,0 +1,192 @@
+"""Whether what a model wrote may be taken, after machine fixes: what is judged, and what the model is told.
+
+A program has to be right, to have the flow that its task asks for, to use no tools but the task's, as these are
+declared there, to ask an agent, and to need no more calls than are left. All of it is diagnostics; what has a remedy
+(`masdsl.fixes`) is mended before a model hears of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple, TypeAlias
+
+from masdsl.check.program import Flow, Program
+from masdsl.decode.binding import open_roles
+from masdsl.diagnostics.base import ERROR, Finding, Findings, Fix
+from masdsl.diagnostics.bounds import CEILING, MayNotFit
+from masdsl.diagnostics.designs import AsksNobody, NothingWritten, NotInPool, OtherEntry, OtherTool
+from masdsl.diagnostics.render import render_short
+from masdsl.diagnostics.suggest import nearest
+from masdsl.fixes import State, mend
+from masdsl.meta.extract import Kind
+from masdsl.meta.host import NAME, Host, fit_of, main_of
+from masdsl.meta.task import Task
+from masdsl.node import Span
+from masdsl.patch.binding import bind
+from masdsl.runtime.meter import Limits
+from masdsl.source import Source
+from masdsl.syntax import ast
+from masdsl.syntax.parse import parse_binding, parse_program
+from masdsl.syntax.print import print_document, print_item
+
+MOST_DIAGNOSTICS: Final = 12
+"""A model is told so many at once: the first ones are the causes of many that follow."""
+TITLES: Final[dict[Kind, str]] = {"mas": "program", "bind": "binding", "patch": "patch"}
+"""What a text of each kind is called."""
+
+
+class Judged(NamedTuple):
+    """A text after machine fixes, and what is wrong with it in the `short` form: nothing where it may be taken."""
+
+    text: str
+    diagnostics: tuple[str, ...] = ()
+    fixes: int = 0
+
+
+Judge: TypeAlias = Callable[[str], Judged]
+
+
+def nothing_written(kind: Kind) -> tuple[str, ...]:
+    """Return what a model is told whose reply holds no text of the kind."""
+    nothing = NothingWritten(TITLES[kind], f"{kind} 1", span=Span(0, 0))
+    return _short([Finding(Source("<reply>", ""), nothing)])
+
+
+# ---------------------------------------------------------------- programs
+
+
+def granted_to(host: Host, declared: Sequence[ast.Tool]) -> Host:
+    """Return a host that grants no more than these tools."""
+    names = {tool.source.value for tool in declared}
+    grants = {name: grant for name, grant in host.config.tools.items() if name in names}
+    return host._replace(config=host.config._replace(tools=grants))
+
+
+def declared_tools(task: Task) -> tuple[ast.Tool, ...]:
+    """Return the declarations of a task's tools; those that cannot be read are left out (`shape_of` refuses them)."""
+    parsed = parse_program(Source(NAME, "mas 1\n" + "".join(f"{line}\n" for line in task.tools)), Findings())
+    items = parsed.document.items if isinstance(parsed.document, ast.Program) else ()
+    return tuple(item for item in items if isinstance(item, ast.Tool))
+
+
+def judge_program(text: str, task: Task, shape: Flow, host: Host, left: Limits) -> Judged:
+    """Return a program after machine fixes, and whether it is one for a task of this shape (`meta.host.shape_of`)."""
+    declared = declared_tools(task)
+    host = granted_to(host, declared)
+
+    def check(source: Source) -> State:
+        findings = Findings()
+        program = host.check(source.text, findings, left)
+        tree = parse_program(source, Findings()).document
+        if program is not None and isinstance(tree, ast.Program):
+            for tool in (item for item in tree.items if isinstance(item, ast.Tool)):
+                _check_tool(source, tool, declared, findings)
+            _check_entry(source, program, tree, task, shape, findings)
+        return State([one for one in findings.sorted() if _counts(one)])
+
+    mended = mend(Source(NAME, text), check, suggested=True)
+    diagnostics = _short(mended.left)
+    if not diagnostics:
+        fit = fit_of(mended.source.text, shape, host, left)
+        diagnostics = fit.diagnostics
+        if not diagnostics and fit.most is not None and not fit.most.calls:
+            flow = Span(mended.source.text.rfind("\nflow main") + 1, len(mended.source.text))
+            diagnostics = _short([Finding(mended.source, AsksNobody(span=flow))])
+    return Judged(mended.source.text, diagnostics, len(mended.applied))
+
+
+def _counts(finding: Finding) -> bool:
+    """Whether a finding keeps a program from being taken: an error, or more calls than are left at worst."""
+    diagnostic = finding.diagnostic
+    if isinstance(diagnostic, MayNotFit):
+        return diagnostic.budget == CEILING and diagnostic.measure == "calls"
+    return diagnostic.severity == ERROR
+
+
+def _check_tool(source: Source, tool: ast.Tool, declared: Sequence[ast.Tool], findings: Findings) -> None:
+    same = [one.replace(name=tool.name) for one in declared if one.source.value == tool.source.value]
+    if same and print_item(tool) not in [print_item(one) for one in same]:
+        written = print_item(same[0])
+        change = Fix("declare it as it is granted", ((tool.span, written),))
+        findings.add(source, OtherTool(tool.name.text, " ".join(written.split()), change, span=tool.span))
+
+
+def _check_entry(
+    source: Source, program: Program, tree: ast.Program, task: Task, shape: Flow, findings: Findings
+) -> None:
+    main = main_of(program)
+    if main is not None and _shape(main) == _shape(shape):
+        return
+    flows = [item for item in tree.items if isinstance(item, ast.Flow) and not item.statics]
+    named = [flow for flow in flows if flow.name.text == "main"]
+    if not (named or flows):
+        findings.add(source, OtherEntry(task.signature, "", span=Span(0, 0)))
+        return
+    flow = (named or flows)[-1]
+    head = Span(flow.span.start, (flow.budget or flow.output).span.end)
+    change = None
+    names, wanted = [param.name.text for param in flow.params], [param.name for param in shape.params]
+    if len(names) == len(wanted) and (named or flow.name.text not in _called(program)):
+        body = source.text.index("{", head.end) + 1
+        renamed = "".join(
+            f"\n  {old} = {new}" for old, new in zip(names, wanted, strict=True) if old != new and old not in wanted
+        )
+        parts = [(head, task.signature)] + ([(Span(body, body), renamed)] if renamed else [])
+        change = Fix("give it the head of the task", tuple(parts))
+    found = " ".join(source.slice(head).split())
+    findings.add(source, OtherEntry(task.signature, found, change, span=head))
+
+
+def _shape(flow: Flow) -> tuple[object, ...]:
+    return tuple((param.name, param.type) for param in flow.params), flow.returns
+
+
+def _called(program: Program) -> set[str]:
+    """Return the names of the flows of which a program has no instance of their own, or that others call."""
+    from masdsl.bounds.flows import bound
+
+    entries = bound(program, {}, {}).entries
+    return {flow.name for flow in program.flows if flow.key not in entries}
+
+
+# ---------------------------------------------------------------- bindings
+
+
+def judge_binding(text: str, template: str, tiers: Sequence[str], cheapest: str, host: Host) -> Judged:
+    """Return a binding after machine fixes, and whether it fits a template and names only tiers of the pool.
+
+    Roles that it leaves open get the `cheapest` tier, once nothing else is wrong.
+    """
+    origin = Source(NAME, template)
+
+    def check(source: Source) -> State:
+        findings = Findings()
+        parsed = parse_binding(source, Findings()).document
+        for one in parsed.assignments if isinstance(parsed, ast.Binding) else ():
+            name = one.model.text if isinstance(one.model, ast.Name) else one.model.value
+            if name not in tiers:
+                findings.add(source, NotInPool(name, tuple(tiers), nearest(name, tiers), span=one.model.span))
+        bind(source, origin, findings, lambda program, faults: host.check(program.text, faults))
+        return State([one for one in findings.sorted() if one.diagnostic.severity == ERROR])
+
+    mended = mend(Source("<binding>", text), check, suggested=True)
+    if mended.left:
+        return Judged(mended.source.text, _short(mended.left), len(mended.applied))
+    tree = parse_binding(mended.source, Findings()).document
+    assert isinstance(tree, ast.Binding)
+    bound = {one.role.text for one in tree.assignments}
+    missing = [role for role in roles_without_model(template) if role not in bound]
+    whole = print_document(tree) + "".join(f"{role} = {cheapest}\n" for role in missing)
+    return Judged(whole, _short(check(Source("<binding>", whole)).findings), len(mended.applied) + len(missing))
+
+
+def roles_without_model(template: str) -> tuple[str, ...]:
+    """Return the roles that a template leaves open; none for a text that is no program."""
+    tree = parse_program(Source(NAME, template), Findings()).document
+    return open_roles(tree) if isinstance(tree, ast.Program) else ()
+
+
+def _short(findings: Sequence[Finding]) -> tuple[str, ...]:
+    lines = render_short(findings[:MOST_DIAGNOSTICS]).splitlines()
+    more = len(findings) - MOST_DIAGNOSTICS
+    return (*lines, *([f"and {more} more"] if more > 0 else []))
