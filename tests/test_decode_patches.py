@@ -164,14 +164,15 @@ EDITS = (
 def test_edits_that_can_be_written(pieces: tuple[str, ...]) -> None:
     draft = drafted(*pieces)
     assert draft.sound == draft.text and draft.edits == 1
-    whole = PATCH.fed(draft, "\n")
-    assert whole.done and accepts(draft, "\n") and faults(PATCH.closed(whole), PROGRAM) == []
+    whole = PATCH.fed(draft, "end\n")
+    assert whole.done and accepts(draft, "end\n") and faults(PATCH.closed(whole), PROGRAM) == []
 
 
 @pytest.mark.parametrize(
     "piece",
     [
         "\n",
+        "end\n",
         "bind coder = dear\n",
         "bind nobody = fast\n",
         "bind reviewer = fast\n",
@@ -211,6 +212,24 @@ def test_an_edit_sees_the_program_as_it_is_by_then() -> None:
     assert accepts(draft, "again\n") and not accepts(draft, "r\n")
 
 
+def test_a_place_is_written_once() -> None:
+    draft = drafted("set main.refine.times = 2\n", "bind coder = fast\n", "replace main.return =\n", "spec\n")
+    for again in ("set main.refine.times = 1\n", "bind coder = smart\n", "replace main.return =\n"):
+        assert not accepts(draft, again)
+    assert accepts(draft, "set coder.max = 60\n")
+
+
+def test_a_model_that_never_finds_a_right_side_is_given_up() -> None:
+    class Insists:
+        async def piece(self, prefix: str, grammar: object, *, most: int, seed: int) -> Piece:
+            return Piece("nothing\n" if prefix.endswith(" = ") else "replace main.return =\n", True, 1)
+
+    one = asyncio.run(write_patch(PROGRAM, Insists(), CONFIG, tiers=TIERS, tokens=500))
+    assert one.text == "" and len(one.refused) == 4 and "in a row" in one.reason
+    draft = PATCH.retreat(drafted("replace main.return =\n"))
+    assert not accepts(draft, "replace main.return =\n") and accepts(draft, "replace main.code =\n")
+
+
 def test_an_edit_that_breaks_the_program_is_refused() -> None:
     draft = drafted()
     with pytest.raises(Refused, match="`code` is not defined"):
@@ -225,7 +244,7 @@ def test_a_place_where_nothing_fits_is_left() -> None:
             if prefix.endswith("in if "):
                 return Piece("true\n", True, 4)
             if len(asked) > 5:
-                return Piece("bind coder = fast\n" if "coder = fast" not in prefix else "\n", True, 4)
+                return Piece("bind coder = fast\n" if "coder = fast" not in prefix else "end\n", True, 4)
             return Piece("wrap main.drafts in if\n", True, 4)
 
     asked: list[str] = []
@@ -249,11 +268,11 @@ def test_a_judge_that_takes_nothing_leaves_nothing() -> None:
 
 def test_a_patch_ends_only_where_it_is_accepted() -> None:
     draft = drafted("bind coder = fast\n", judge=lambda patch: Judgement(patch.count("\n") > 2))
-    assert not accepts(draft, "\n") and PATCH.closed(draft) == ""
+    assert not accepts(draft, "end\n") and PATCH.closed(draft) == ""
     with pytest.raises(Refused):
-        PATCH.fed(draft, "\n")
+        PATCH.fed(draft, "end\n")
     draft = PATCH.fed(draft, "set main.refine.times = 1\n")
-    assert accepts(draft, "\n") and PATCH.closed(draft) == draft.text
+    assert accepts(draft, "end\n") and PATCH.closed(draft) == draft.text
 
 
 def test_a_program_with_errors_has_no_patch() -> None:

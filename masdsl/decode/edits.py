@@ -21,8 +21,8 @@ from masdsl.patch import places, properties
 from masdsl.syntax import ast
 from masdsl.types import Bool, List, Type
 
-END: Final = ""
-"""The empty line that ends a patch."""
+END: Final = "end"
+"""What a model writes where the patch ends; it is no part of it. (A provider may take an empty line for no reply.)"""
 _MAX: Final = (60, 120, 300, 600, 1000)
 """Values of `max`, in tokens."""
 _RETRIES: Final = (0, 1, 2, 3)
@@ -32,13 +32,19 @@ _CONDITION: Final = "if"
 
 
 class Offer(NamedTuple):
-    """What a patch may be about: the program as it is by now, the tiers of the pool, steps that are finished."""
+    """What a patch may be about: the program as it is by now, the tiers of the pool, steps that are finished.
+
+    `written` are the places that the patch has given a value, which it may not do twice; `given_up` are the edits (word
+    and place) of which a rest was refused.
+    """
 
     document: ast.Program
     program: Program
     tiers: tuple[str, ...]
     finished: frozenset[str]
     profile: Profile
+    written: frozenset[str] = frozenset()
+    given_up: frozenset[tuple[str, str]] = frozenset()
 
 
 class Place(NamedTuple):
@@ -63,7 +69,7 @@ def next_edit(offer: Offer, *, may_end: bool, more: bool) -> PieceGrammar | None
     typing = Typing(read_bnf("patch"), _declared(offer.program), offer.profile)
     productions: tuple[Production, ...] = ((text(END),),) if may_end else ()
     if more:
-        productions += tuple(dict.fromkeys(_Edits(offer, typing).productions()))
+        productions += tuple(dict.fromkeys(one for one in _Edits(offer, typing).productions() if _is_open(offer, one)))
     if not productions:
         return None
     bnf = typing.finished("piece", productions, patterns(offer.profile, ()))
@@ -107,6 +113,23 @@ def is_head(piece: str) -> bool:
 def joined(head: str) -> str:
     """Return a head as it stands in front of its rest."""
     return head if head.endswith("{\n") else head[:-1] + " "
+
+
+def subject(edit: str) -> tuple[str, str]:
+    """Return the word and the place of an edit or of its head."""
+    word, place, *_ = (*edit.split(), "", "")
+    return word, place
+
+
+def written_by(edit: str) -> str:
+    """Return the place that an edit gives a value; nothing if it does something else."""
+    word, place = subject(edit)
+    return {"set": place, "replace": place, "bind": f"{place}.on"}.get(word, "")
+
+
+def _is_open(offer: Offer, production: Production) -> bool:
+    edit = " ".join(one.name for one in production if one.kind == "text").replace(" . ", ".")
+    return written_by(edit) not in offer.written and subject(edit) not in offer.given_up
 
 
 def statements(offer: Offer) -> Iterator[Place]:

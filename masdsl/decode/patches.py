@@ -18,7 +18,7 @@ from masdsl.check.modules import ModuleReader
 from masdsl.check.program import Program
 from masdsl.config import Config
 from masdsl.decode.draft import Refused, is_fault
-from masdsl.decode.edits import Offer, Place, is_head, joined, next_edit, rest_of, statements
+from masdsl.decode.edits import END, Offer, Place, is_head, joined, next_edit, rest_of, statements, subject, written_by
 from masdsl.decode.pieces import PieceGrammar
 from masdsl.decode.profile import USUAL, Profile
 from masdsl.decode.typed import Scope
@@ -121,7 +121,7 @@ def _next(draft: PatchDraft) -> PieceGrammar | None:
 
 
 def _fed(draft: PatchDraft, piece: str) -> PatchDraft:
-    if not draft.head and not piece.strip():
+    if not draft.head and piece.strip() == END:
         if draft.sound != draft.text:
             raise Refused(())
         return draft._replace(done=True)
@@ -130,7 +130,9 @@ def _fed(draft: PatchDraft, piece: str) -> PatchDraft:
         if _next(started) is None:
             raise Refused(())
         return started
-    return _applied(draft._replace(text=draft.text + draft.head + piece, head="", edits=draft.edits + 1))
+    edit = draft.head + piece
+    offer = draft.offer._replace(written=draft.offer.written | ({written_by(edit)} - {""}))
+    return _applied(draft._replace(text=draft.text + edit, head="", edits=draft.edits + 1, offer=offer))
 
 
 def _applied(draft: PatchDraft) -> PatchDraft:
@@ -193,11 +195,19 @@ def _behind(scope: Scope, place: Place) -> Scope:
     return scope._replace(names=(*(one for one in scope.names if one[0] != name), (name, place.type)))
 
 
+def _without_head(draft: PatchDraft) -> PatchDraft:
+    """Return the draft without an edit that is begun: nothing may fit there, so it is not offered again."""
+    if not draft.head:
+        return draft
+    given_up = draft.offer.given_up | {subject(draft.head)}
+    return draft._replace(head="", offer=draft.offer._replace(given_up=given_up))
+
+
 PATCH: Final = Growing[PatchDraft](
     shown=lambda draft: draft.text + draft.head,
     next_piece=_next,
     fed=_fed,
     done=lambda draft: draft.done,
     closed=lambda draft: draft.sound,
-    retreat=lambda draft: draft._replace(head=""),  # nothing may fit there: another place may be chosen
+    retreat=_without_head,
 )

@@ -47,7 +47,7 @@ class Growing(NamedTuple, Generic[D]):
 
     `shown` is what stands so far, `next_piece` the grammar of what may follow (None: nothing but the end), `fed` the
     draft with one more piece (raises Refused), `done` whether it is whole, `closed` the shortest whole text from here,
-    `retreat` the draft to go on with after a piece was refused.
+    `retreat` the draft to go on with after a piece was refused: what it takes away counts as nothing achieved.
     """
 
     shown: Callable[[D], str]
@@ -104,8 +104,10 @@ async def grown(
             try:
                 if not piece.whole:
                     raise CutOff
-                draft, failed = kind.fed(draft, piece.text), 0
+                draft = kind.fed(draft, piece.text)
                 pieces += 1
+                if kind.retreat(draft) == draft:
+                    failed = 0
             except (CutOff, Refused) as error:
                 refused.append((piece.text, str(error)))
                 failed += 1
