@@ -8,9 +8,10 @@ import pytest
 
 pytest.importorskip("llguidance", reason="masdsl[decode] is not installed")
 
+import masdsl
 from masdsl.config import DEFAULT
 from masdsl.meta import emission
-from masdsl.meta.emission import Terms, emit_binding, emit_program
+from masdsl.meta.emission import Terms, emit_binding, emit_patch, emit_program, patching
 from masdsl.meta.host import Host, fit_of, shape_of
 from masdsl.meta.task import Emitted, Task
 from masdsl.money import TokenPrice
@@ -18,6 +19,7 @@ from masdsl.rectify.state import Tier
 from masdsl.runtime.meter import Limits
 from masdsl.runtime.models.base import Message, ModelError, Reply, Request
 from masdsl.runtime.models.scripted import ScriptedModel
+from masdsl.source import Source
 from tests.harness.programs import granted
 from tests.harness.random_writer import RandomChat
 
@@ -61,7 +63,7 @@ def emitted(chat: Chat, terms: Terms = PATIENT) -> Emitted:
 
 def test_a_random_writer_gives_programs_that_fit() -> None:
     hows = set()
-    for seed in range(3):
+    for seed in range(2):
         one = emitted(Chat(), PATIENT._replace(seed=seed))
         assert one.text and one.reasoning == "It fits." and one.tries[-1].diagnostics == ()
         fit = fit_of(one.text, shape_of(TASK, HOST), HOST, TASK.budget)
@@ -137,9 +139,51 @@ def test_plain_text_can_be_asked_for() -> None:
     assert one.how == "text" and one.text == "" and len(one.tries) == 2
 
 
+PROGRAM = Source(
+    "x.mas",
+    """mas 1
+
+agent writer(query) -> text
+  "Write about {{ query }}"
+
+flow main(query) -> text {
+  draft = writer(query)
+  refine: loop 3 {
+    draft = writer(draft)
+  }
+  return draft
+}
+""",
+)
+
+
+def test_patches_under_the_decoder() -> None:
+    def judge(patch: str) -> tuple[str, ...]:
+        try:
+            after = masdsl.apply(Source("<patch>", patch), PROGRAM, config=DEFAULT).text
+        except masdsl.ProgramError as error:
+            return (str(error),)
+        return () if "loop 3" not in after else ("it still has three rounds",)
+
+    texts = set()
+    for seed in range(4):
+        chat = Chat()
+        terms = Terms(seed=seed, tries=2)
+        one = asyncio.run(emit_patch(chat, ASK, judge, terms, write_one=patching(PROGRAM, DEFAULT, judge)))
+        assert one.spent.calls == len(chat.requests) and len(one.tries) <= 2
+        assert (judge(one.text) == ()) if one.text else all(attempt.diagnostics for attempt in one.tries)
+        texts.add(one.text)
+    assert len(texts) > 1
+
+
+def test_a_program_with_errors_is_patched_by_nobody() -> None:
+    broken = Source("x.mas", PROGRAM.text.replace("writer(draft)", "writter(draft)"))
+    one = asyncio.run(emit_patch(Chat(), ASK, lambda _: (), write_one=patching(broken, DEFAULT, lambda _: ())))
+    assert one.text == "" and "writter" in one.tries[-1].diagnostics[0]
+
+
 def test_bindings_under_the_decoder() -> None:
     pool = (Tier("smart", "large", TokenPrice(9, 9)), Tier("fast", "small", TokenPrice(1, 1)))
-    flow = "flow main(query) -> text {\n  c = a(query)\n  return b(c)\n}\n"
     head = 'mas 1\n\nagent a(query) -> text\n  "x"\n\nagent b = a\n\n'
     template = head + "flow main(query) -> text {\n  c = a(query)\n  return b(c)\n}\n"
     host = Host(DEFAULT, models=ScriptedModel({"*": "4"}))

@@ -9,12 +9,15 @@ one that gave nothing, and nothing is raised for what a model does: a result wit
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 
+from masdsl.check.modules import ModuleReader
+from masdsl.config import Config
 from masdsl.decode.binding import NoTier, write_binding
-from masdsl.decode.draft import begin
+from masdsl.decode.draft import Refused, begin
 from masdsl.decode.models import GrammarModel
+from masdsl.decode.patches import Judgement, write_patch
 from masdsl.decode.pieces import PieceGrammar
 from masdsl.decode.write import Piece, PieceModel, Written, write
 from masdsl.meta.extract import Kind, extract
@@ -148,8 +151,39 @@ async def emit_patch(
     *,
     write_one: WriteOne | None = None,
 ) -> Emitted:
-    """Let a model write a patch. `judge` tells what is wrong with one: nothing where it may be applied."""
+    """Let a model write a patch. `judge` tells what is wrong with one: nothing where it may be applied.
+
+    Under the decoder it is written by `write_one`, such as `patching(..)`; without that, as plain text.
+    """
     return await _Writer(model, messages, terms, "patch", lambda text: Judged(text, judge(text)), "").emit(write_one)
+
+
+def patching(
+    program: Source,
+    config: Config,
+    judge: Callable[[str], tuple[str, ...]],
+    *,
+    tiers: Sequence[str] = (),
+    finished: Iterable[str] = (),
+    read_module: ModuleReader | None = None,
+) -> WriteOne:
+    """Return what lets a model write a patch for a program under the decoder (`decode.patches.write_patch`)."""
+    done = frozenset(finished)
+
+    async def write_one(pieces: PieceModel, tokens: int, seed: int) -> Written:
+        return await write_patch(
+            program,
+            pieces,
+            config,
+            tiers=tiers,
+            finished=done,
+            judge=lambda patch: Judgement(not judge(patch)),
+            read_module=read_module,
+            tokens=tokens,
+            seed=seed,
+        )
+
+    return write_one
 
 
 # ---------------------------------------------------------------- writing
@@ -253,8 +287,8 @@ class _Writer:
             pieces = _Patient(GrammarModel(self._purse, messages, temperature=self._terms.temperature))
             try:
                 written = await write_one(pieces, self._terms.reply_tokens, self._terms.seed * 100 + number)
-            except NoTier as error:
-                return self._nothing(how, f"no tier of the pool fits: {error}")
+            except (NoTier, Refused) as error:  # nothing that a model could say would help
+                return self._nothing(how, str(error))
             judged = self._judge(written.text) if written.text else Judged("", nothing_written(self._kind))
             how = "grammar" if written.finished else "closed"
             if judged.diagnostics and not written.finished:
