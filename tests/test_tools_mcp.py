@@ -237,7 +237,9 @@ def test_over_http_an_answer_has_its_cap_and_a_key_is_never_shown(tmp_path: Path
     with FaultyServer() as server:
         server.will(echo_key)
         config = f'{GRANTS}\n[mcp.s]\nurl = "{server.url}"\nkey_env = "{SECRET}"\n'
-        with pytest.raises(RunFailed, match="the MCP server `s` cannot be used: ") as raised:
+        with pytest.raises(
+            RunFailed, match="the MCP server `s` at http://127.0.0.1:[0-9]+/v1 cannot be used: "
+        ) as raised:
             load(tmp_path, "  return big(5)", "text(40)", config).sync()
     assert server.requests[0].headers["authorization"] == f"Bearer {VALUE}"
     assert VALUE not in str(raised.value)
@@ -270,7 +272,9 @@ def _is_alive(process: int) -> bool:
         " `s` cannot be used: it ended; its last words: bad configuration",
         f"[mcp.s]\ncommand = [{sys.executable!r}, '-c', 'import time; time.sleep(9)']\ntimeout = 0.5": "the MCP server"
         " `s` is not ready after 0.5 s",
-        "[mcp.s]\nurl = 'http://127.0.0.1:1/mcp'": "the MCP server `s` cannot be used: ",
+        "[mcp.s]\nurl = 'http://127.0.0.1:1/mcp?key=hidden'": "the MCP server"
+        " `s` at http://127.0.0.1:1/mcp cannot be used: ",
+        "[mcp.s]\nurl = 'http://[::1/mcp'": "the MCP server `s` cannot be used: ",
         "[mcp.s]\nurl = 'http://127.0.0.1:1/mcp'\nkey_env = 'NOT_SET_ANYWHERE'": "the environment variable"
         " NOT_SET_ANYWHERE is not set: the MCP server `s` needs it",
     }.items(),

@@ -13,6 +13,7 @@ import logging
 import os
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from masdsl.config import Server
 from masdsl.diagnostics.suggest import did_you_mean
@@ -98,7 +99,10 @@ class Connection:
                     self._client = await ready
             except TimeoutError:
                 await self._abandon()
-                raise ToolUnusable(f"the MCP server `{self._server.name}` is not ready after {seconds:g} s") from None
+                raise ToolUnusable(
+                    f"the MCP server `{self._server.name}`{_at(self._server)} is not ready after {seconds:g} s; "
+                    f"`timeout` under [mcp.{self._server.name}] gives it longer"
+                ) from None
             except asyncio.CancelledError:
                 await self._abandon()
                 raise
@@ -122,9 +126,8 @@ class Connection:
         except ToolUnusable as unusable:
             self._failed(ready, unusable)
         except Exception as error:  # whatever a server, or the SDK about it, may come up with
-            self._failed(
-                ready, ToolUnusable(f"the MCP server `{self._server.name}` cannot be used: {self._why(error)}")
-            )
+            said = f"the MCP server `{self._server.name}`{_at(self._server)} cannot be used: {self._why(error)}"
+            self._failed(ready, ToolUnusable(said))
         finally:
             line.cut()
             if not ready.done():
@@ -151,6 +154,17 @@ class Connection:
         if isinstance(error, FileNotFoundError | PermissionError | NotADirectoryError) and self._server.command:
             said = f"`{self._server.command[0]}` cannot be started: {error.strerror}"
         return self.shown(said)
+
+
+def _at(server: Server) -> str:
+    """Return where a server is that is not started here, for messages: without a password and a query."""
+    try:
+        parts = urlsplit(server.url or "")
+    except ValueError:  # no address at all
+        return ""
+    if not parts.netloc:
+        return ""
+    return f" at {parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _sdk() -> Any:
