@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar, final, overload
 
 from masdsl.formats import (
@@ -17,6 +18,7 @@ from masdsl.formats import (
 )
 from masdsl.runtime.models.base import Message
 from masdsl.runtime.prompt import Prompt
+from masdsl.runtime.replies import parse_reply
 from masdsl.runtime.shapes import Shape, fit, shape_of, type_of
 from masdsl.runtime.text import clean
 from masdsl.sizes import agent_seconds
@@ -71,13 +73,13 @@ class Parameters:
             raise TypeError(f"{self.owner} has no input {python_name!r}")
         return name
 
-    def complete(self, inputs: Mapping[str, object]) -> dict[str, object]:
+    def complete(self, inputs: Mapping[str, object]) -> Mapping[str, object]:
         """Return all inputs by their declared names, in order of declaration, defaults filled in.
 
         Raises TypeError for unknown and missing ones: a fault of the compiled program, not of the data.
         """
         if tuple(inputs) == self.names:
-            return dict(inputs)
+            return inputs
         given = {self.name_of(name): value for name, value in inputs.items()}
         values = {name: given.get(name, self.defaults.get(name, MISSING)) for name in self.shapes}
         missing = [name for name, value in values.items() if value is MISSING]
@@ -187,6 +189,8 @@ class Agent(Generic[T_co]):
         )
         self.schema = None if is_free_text(kind) else schema(kind)
         self.schema_tokens = schema_tokens(self.schema)
+        self.parse = partial(parse_reply, shape=self.returns)
+        """Reads a reply."""
         self.opening = (Message("system", clean(role)),) if role else ()
         """The messages in front of its prompt."""
         self.hashes: dict[str, bytes] = {}  # of this declaration, by the name of the model (`hashes.agent_hash`)

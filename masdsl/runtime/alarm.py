@@ -7,12 +7,14 @@ goes off. So a run has one timer, for the first limit of those that are set; whe
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine
+from contextvars import Context
+from typing import Any, TypeAlias, TypeVar
 
 from masdsl.runtime.threads import has_text
 
 T = TypeVar("T")
+_Wake: TypeAlias = Callable[[asyncio.Future[Any]], object]
 
 
 class Alarm:
@@ -22,40 +24,21 @@ class Alarm:
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._waiting: dict[asyncio.Future[None], float] = {}
+        self._waiting: dict[_Bounded, float] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._rings_at = 0.0
 
-    async def bounded(self, coroutine: Coroutine[Any, Any, T], seconds: float) -> T:
-        """Return what the coroutine returns, or raise TimeoutError at that time, whatever the coroutine does about it.
+    def bounded(self, coroutine: Coroutine[Any, Any, T], seconds: float) -> Awaitable[T]:
+        """Start a coroutine as a task of its own; to be awaited at once, by the task that starts it.
 
-        Unlike `asyncio.timeout`, this does not wait for a coroutine that is slow to react to its cancellation. One that
+        That gives what the coroutine returns, or raises TimeoutError at that time, whatever the coroutine does about
+        it: unlike `asyncio.timeout`, this does not wait for one that is slow to react to its cancellation. One that
         ends as cancelled although nobody cancelled it, or with an exception that has no text, fails with RuntimeError:
         whoever called it goes on.
         """
-        loop = self._loop
-        ended: asyncio.Future[None] = loop.create_future()
-        task = loop.create_task(_tell(ended, coroutine))
-        self._set(ended, loop.time() + seconds)
-        try:
-            await ended
-        except asyncio.CancelledError:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-            raise
-        finally:
-            del self._waiting[ended]
-        if task.done():
-            if task.cancelled():
-                raise RuntimeError("it cancelled itself")
-            error = task.exception()
-            if error is not None and not has_text(error):
-                raise RuntimeError(f"{type(error).__name__}, which cannot be shown as text") from error
-            return task.result()
-        task.add_done_callback(_forget)
-        task.cancel()
-        await asyncio.sleep(0)
-        raise TimeoutError
+        task = _Bounded(coroutine, self._loop, self._waiting)
+        self._set(task, self._loop.time() + seconds)
+        return task
 
     def close(self) -> None:
         """Let go of the timer, at the end of the run."""
@@ -63,38 +46,82 @@ class Alarm:
             self._timer.cancel()
             self._timer = None
 
-    def _set(self, waiter: asyncio.Future[None], when: float) -> None:
-        self._waiting[waiter] = when
+    def _set(self, task: _Bounded, when: float) -> None:
+        self._waiting[task] = when
         if self._timer is None or when < self._rings_at:
             self.close()
             self._rings_at = when
             self._timer = self._loop.call_at(when, self._ring)
 
     def _ring(self) -> None:
-        """Wake those whose time has come, in its order; for the others, set the timer anew."""
+        """Give up on those whose time has come, in its order; for the others, set the timer anew."""
         self._timer = None
         now = max(self._loop.time(), self._rings_at)
-        for waiter, when in sorted(self._waiting.items(), key=_time):
+        for task, when in sorted(self._waiting.items(), key=_time):
             if when > now:
-                self._set(waiter, when)
+                self._set(task, when)
                 break
-            if not waiter.done():
-                waiter.set_result(None)
+            task.expire()
 
 
-def _time(one: tuple[asyncio.Future[None], float]) -> float:
+def _time(one: tuple[_Bounded, float]) -> float:
     return one[1]
 
 
-async def _tell(ended: asyncio.Future[None], coroutine: Coroutine[Any, Any, T]) -> T:
-    """Tell who waits for the coroutine when it has ended: sooner than a callback of its task would."""
-    try:
-        return await coroutine
-    finally:
-        if not ended.done():
-            ended.set_result(None)
+class _Bounded(asyncio.Task[Any]):
+    """A task that one other task awaits, which it can wake without having ended.
 
+    A task that awaits something leaves its wish to be woken with `add_done_callback`, and takes any future that is
+    done for an answer; all else that waiting could be made of (a future, a coroutine, a callback) is saved.
+    """
 
-def _forget(task: asyncio.Task[Any]) -> None:
-    if not task.cancelled():
-        task.exception()
+    __slots__ = ("_asker", "_cancels", "_context", "_running", "_wake")
+
+    def __init__(
+        self, coroutine: Coroutine[Any, Any, Any], loop: asyncio.AbstractEventLoop, running: dict[_Bounded, float]
+    ) -> None:
+        super().__init__(coroutine, loop=loop, name="call")
+        asker = asyncio.current_task()
+        assert asker is not None, "only a task can await this"
+        self._asker = asker
+        self._cancels = asker.cancelling()
+        self._running = running
+        self._wake: _Wake | None = None
+        self._context: Context | None = None
+
+    def add_done_callback(self, fn: Callable[..., object], /, *, context: Context | None = None) -> None:
+        """Take the wish of who awaits this to be woken; other callbacks are those of any task."""
+        if self._context is None:
+            self._wake, self._context, fn = fn, context, self._ended
+        super().add_done_callback(fn, context=context)
+
+    def expire(self) -> None:
+        """Wake who awaits this with TimeoutError; whatever becomes of the coroutine then is dropped."""
+        wake = self._wake
+        if wake is not None and not self.done():
+            del self._running[self]
+            self._wake = None
+            self.cancel()
+            self.get_loop().call_soon(self._fail, wake, TimeoutError(), context=self._context)
+
+    def _ended(self, _: object) -> None:
+        wake, self._wake = self._wake, None
+        error = self.exception() if not self.cancelled() else RuntimeError("it cancelled itself")
+        if wake is None:
+            return
+        del self._running[self]
+        if error is None and self._asker.cancelling() == self._cancels:
+            wake(self)
+            return
+        if error is not None and not has_text(error):
+            told = RuntimeError(f"{type(error).__name__}, which cannot be shown as text")
+            told.__cause__, error = error, told
+        self._fail(wake, error)
+
+    def _fail(self, wake: _Wake, error: BaseException | None) -> None:
+        """Wake who awaits this with an error, or with the news that it was cancelled itself."""
+        if error is None or self._asker.cancelling() > self._cancels:
+            error = asyncio.CancelledError()
+        outcome = self.get_loop().create_future()
+        outcome.set_exception(error)
+        wake(outcome)

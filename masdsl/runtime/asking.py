@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Mapping
-from functools import partial
 from typing import Any
 
 from masdsl.formats import constant_texts
@@ -13,7 +12,6 @@ from masdsl.runtime.agent import Agent
 from masdsl.runtime.models.base import ChatModel, ModelError, calls_tools
 from masdsl.runtime.models.counted import CountedModel
 from masdsl.runtime.prompt import PromptFailed
-from masdsl.runtime.replies import parse_reply
 from masdsl.runtime.session import Step
 from masdsl.runtime.shapes import plain
 from masdsl.runtime.stand_in import StandInModel
@@ -37,7 +35,7 @@ def ask(step: Step, agent: Agent[Any], values: Mapping[str, object]) -> Awaitabl
     talk = Conversation(step, agent, model, deadline, ends, saved_tokens(agent, model, contract))
     if agent.steps:
         return act(talk, prompt)
-    return take_turn(talk, messages_of(agent, prompt), agent.schema, partial(parse_reply, shape=agent.returns))
+    return take_turn(talk, messages_of(agent, prompt), agent.schema, agent.parse)
 
 
 def saved_tokens(agent: Agent[Any], model: ChatModel, contract: str) -> int:

@@ -171,24 +171,25 @@ class Meter:
         self._time = asyncio.get_running_loop().time
         self.began = self._time() - elapsed
         self._most_picodollars = None if limits.usd is None else limit_of(limits.usd)
-        self._chain: tuple[Meter, ...] = (self, *(parent._chain if parent else ()))
-        self._limited = tuple(meter for meter in self._chain if meter.limits != NO_LIMITS)
+        self._above: tuple[Meter, ...] = () if parent is None else parent.chain
+        self._is_limited: bool = limits != NO_LIMITS or (parent is not None and parent._is_limited)
         self._queue: list[_Ticket] = []  # in the order of asking
         self._asked = 0
-        ends = [
-            (meter.began + meter.limits.seconds, meter) for meter in self._chain if meter.limits.seconds is not None
-        ]
-        self._first_to_end = min(ends, key=lambda end: end[0], default=None)
+        self.deadline: float | None = None if parent is None else parent.deadline
+        """The loop's time at which the time of this meter, or of one above it, is used up; None without a limit."""
+        self._ends_above = None if parent is None else parent._ends_first
+        if limits.seconds is not None and (self.deadline is None or self.began + limits.seconds <= self.deadline):
+            self.deadline, self._ends_above = self.began + limits.seconds, None
 
     @property
-    def deadline(self) -> float | None:
-        """The loop's time at which the time of this meter, or of one above it, is used up; None without a limit."""
-        return None if self._first_to_end is None else self._first_to_end[0]
+    def _ends_first(self) -> Meter:
+        """The meter whose time is used up first."""
+        return self if self._ends_above is None else self._ends_above
 
     @property
     def time_is_up(self) -> str:
         """What to say when the deadline has come: whose seconds are used up."""
-        meter = self if self._first_to_end is None else self._first_to_end[1]
+        meter = self._ends_first
         return f"the {meter.limits.seconds or 0:g} seconds of {meter.name} are used up"
 
     def used_share(self) -> float:
@@ -210,7 +211,7 @@ class Meter:
     def remaining(self) -> Measures:
         """Return what is left, by this meter's limits and all above it; None where there is no limit."""
         left: list[float | None] = [None] * 4
-        for meter in self._chain:
+        for meter in self.chain:
             limits, spent = meter.limits, meter.spent()
             measures = (limits.calls, limits.tokens, None, limits.seconds)
             for at, (most, used) in enumerate(zip(measures, spent, strict=True)):
@@ -223,7 +224,7 @@ class Meter:
 
     def charge(self, cost: Cost, calls: int, above: tuple[Meter, ...] = ()) -> None:
         """Count what was spent before, in an earlier part of a run that goes on; not in the meters `above`."""
-        for meter in self._chain:
+        for meter in self.chain:
             if meter not in above:
                 meter.calls += calls
                 meter.tokens_in += cost.tokens_in
@@ -233,7 +234,7 @@ class Meter:
     @property
     def chain(self) -> tuple[Meter, ...]:
         """This meter and all above it, from the inside out."""
-        return self._chain
+        return (self, *self._above)
 
     def reserve_now(self, claim: Claim) -> bool:
         """Do what `reserve` does, where there is room at once; else do nothing, and return False."""
@@ -253,7 +254,7 @@ class Meter:
         try:
             while (room := self._first_without_room(claim, ticket)) is not None:
                 if ticket is None:
-                    ticket = self._chain[-1]._new_ticket()
+                    ticket = self.chain[-1]._new_ticket()
                 if room is not full:
                     if full is not None:
                         full._leave(ticket)
@@ -270,7 +271,7 @@ class Meter:
     def release(self, claim: Claim) -> None:
         """Take back what was reserved for a call that was not made after all."""
         if not claim.settled:
-            for meter in self._chain:
+            for meter in self.chain:
                 meter.calls -= claim.calls
             self.settle(claim, Cost())
 
@@ -283,20 +284,21 @@ class Meter:
         if tokens_in + tokens_out > held_tokens or picodollars > held_picodollars:
             raise AssertionError(f"{cost} is more than the {claim.cost} reserved: a fault of the runtime")
         claim.settled = True
-        for meter in self._chain:
+        for meter in self.chain:
             meter.held_tokens -= held_tokens
             meter.held_picodollars -= held_picodollars
             meter.tokens_in += tokens_in
             meter.tokens_out += tokens_out
             meter.picodollars += picodollars
-        for meter in self._limited:
-            meter._call_next()
+        if self._is_limited:
+            for meter in self.chain:
+                meter._call_next()
 
     # ------------------------------------------------------------ shares
 
     def _uses(self) -> Iterator[tuple[float, float]]:
         """Yield what is used and how much of it there is, for every limit."""
-        for meter in self._chain:
+        for meter in self.chain:
             limits = meter.limits
             if limits.calls:
                 yield meter.calls, limits.calls
@@ -315,14 +317,14 @@ class Meter:
         Raises BudgetRefused where it cannot fit at all.
         """
         found = None
-        for meter in self._limited:
+        for meter in self.chain if self._is_limited else ():
             if not meter._has_room(claim, ticket) and found is None:
                 found = meter
         return found
 
     def _hold(self, claim: Claim) -> None:
         tokens, picodollars = claim.cost.tokens, claim.cost.picodollars or 0
-        for meter in self._chain:
+        for meter in self.chain:
             meter.calls += claim.calls
             meter.held_tokens += tokens
             meter.held_picodollars += picodollars
@@ -372,8 +374,8 @@ class Meter:
             async with asyncio.timeout_at(min(ends) if ends else None):
                 await ticket.called
         except TimeoutError:
-            if self._first_to_end is not None and (until is None or self._first_to_end[0] <= until):
-                meter = self._first_to_end[1]
+            if self.deadline is not None and (until is None or self.deadline <= until):
+                meter = self._ends_first
                 what = f"the {meter.limits.seconds:g} seconds were used up while it waited for calls under way"
                 raise meter._refusal(claim, "seconds", what) from None
             limit = "usd" if full.limits.tokens is None else "tokens"

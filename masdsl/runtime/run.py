@@ -92,7 +92,8 @@ class Run:
         **inputs: P.kwargs,
     ) -> Coroutine[Any, Any, list[T]]:
         """Run `function` that many times concurrently, each in a frame with its number; return the values in order."""
-        return self._together(count, lambda run, index: function(run, *args, **inputs))
+        scope = Scope(self._scope)
+        return _together(scope, (function(run, *args, **inputs) for run in self._numbered(count, scope)))
 
     def map(
         self,
@@ -103,7 +104,9 @@ class Run:
         **inputs: P.kwargs,
     ) -> Coroutine[Any, Any, list[T]]:
         """Run `function` for every item concurrently, each in a frame with its number; return the values in order."""
-        return self._together(len(items), lambda run, index: function(run, items[index], *args, **inputs))
+        scope = Scope(self._scope)
+        frames = zip(self._numbered(len(items), scope), items, strict=True)
+        return _together(scope, (function(run, item, *args, **inputs) for run, item in frames))
 
     def sample_in_order(
         self,
@@ -114,7 +117,7 @@ class Run:
         **inputs: P.kwargs,
     ) -> Coroutine[Any, Any, list[T]]:
         """Like `sample`, but one after the other: for steps that change the world."""
-        return self._in_order(count, lambda run, index: function(run, *args, **inputs))
+        return _in_order(function(run, *args, **inputs) for run in self._numbered(count, self._scope))
 
     def map_in_order(
         self,
@@ -125,7 +128,8 @@ class Run:
         **inputs: P.kwargs,
     ) -> Coroutine[Any, Any, list[T]]:
         """Like `map`, but one after the other: for steps that change the world."""
-        return self._in_order(len(items), lambda run, index: function(run, items[index], *args, **inputs))
+        frames = zip(self._numbered(len(items), self._scope), items, strict=True)
+        return _in_order(function(run, item, *args, **inputs) for run, item in frames)
 
     # ------------------------------------------------------------ frames
 
@@ -170,34 +174,39 @@ class Run:
     def _step(self, path: str, what: StepKind, name: str) -> Step:
         return Step(self._session, self._meter, self._scope, path, self.indices, what, name)
 
-    async def _together(self, count: int, start: Callable[[Run, int], Coroutine[Any, Any, T]]) -> list[T]:
-        scope = Scope(self._scope)
+    def _numbered(self, count: int, scope: Scope) -> Iterator[Run]:
+        """Yield so many frames at this one's place, each with its number."""
         for index in range(count):
-            scope.start(start(self._numbered(scope, index), index))
-        await scope.drain()
-        failures = [error for task in scope.tasks if not task.cancelled() and (error := task.exception()) is not None]
-        if failures:
-            first = next((failure for failure in failures if not isinstance(failure, Stopped)), failures[0])
-            put_beside(first, failures)
-            raise first
-        return [task.result() for task in scope.tasks]
+            yield Run(self._session, self._meter, scope, self.path, (*self.indices, index))
 
-    async def _in_order(self, count: int, start: Callable[[Run, int], Coroutine[Any, Any, T]]) -> list[T]:
-        """Run the functions one after the other; one that fails keeps none of the others from running."""
-        values: list[T] = []
-        failure: StepFailed | None = None
-        for index in range(count):
-            try:
-                values.append(await start(self._numbered(self._scope, index), index))
-            except StepFailed as failed:
-                failure = failure or failed
-                put_beside(failure, (failed,))
-        if failure is not None:
-            raise failure
-        return values
 
-    def _numbered(self, scope: Scope, index: int) -> Run:
-        return Run(self._session, self._meter, scope, self.path, (*self.indices, index))
+async def _together(scope: Scope, coroutines: Iterator[Coroutine[Any, Any, T]]) -> list[T]:
+    """Run coroutines concurrently, and return their values in order once all of them have ended."""
+    for coroutine in coroutines:
+        scope.start(coroutine)
+    del coroutines  # so many steps may be under way that it counts what each of them holds
+    await scope.drain()
+    failures = [error for task in scope.tasks if not task.cancelled() and (error := task.exception()) is not None]
+    if failures:
+        first = next((failure for failure in failures if not isinstance(failure, Stopped)), failures[0])
+        put_beside(first, failures)
+        raise first
+    return [task.result() for task in scope.tasks]
+
+
+async def _in_order(coroutines: Iterator[Coroutine[Any, Any, T]]) -> list[T]:
+    """Run coroutines one after the other; one that fails keeps none of the others from running."""
+    values: list[T] = []
+    failure: StepFailed | None = None
+    for coroutine in coroutines:
+        try:
+            values.append(await coroutine)
+        except StepFailed as failed:
+            failure = failure or failed
+            put_beside(failure, (failed,))
+    if failure is not None:
+        raise failure
+    return values
 
 
 # ---------------------------------------------------------------- flows

@@ -221,7 +221,7 @@ class Scope:
 
     def start(self, coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Run a coroutine as a task of this scope. A failure that leaves it stops the scope."""
-        task = asyncio.get_running_loop().create_task(coroutine)
+        task = asyncio.get_running_loop().create_task(coroutine, name="step")
         if self._context is None:  # one for all: each callback would get its own
             self._context = copy_context()
         self.tasks.append(task)

@@ -14,19 +14,20 @@ from masdsl.runtime.shapes import Shape, fit, plain
 from masdsl.runtime.tool import Tool
 
 Callee = TypeVar("Callee", bound="Agent[Any] | Tool[Any]")
-Work: TypeAlias = Callable[[Step, Callee, dict[str, Any]], Awaitable[Any]]
+Work: TypeAlias = Callable[[Step, Callee, Mapping[str, Any]], Awaitable[Any]]
 
 
-async def take_step(step: Step, callee: Callee, inputs: Mapping[str, object], work: Work[Callee]) -> Any:
+async def take_step(step: Step, callee: Callee, values: Mapping[str, Any], work: Work[Callee]) -> Any:
     """Return the value of a step, or the declared default; raise StepFailed.
 
-    `work` does what the step is about, with fitted inputs, where the journal does not have its value.
+    `values` are its inputs. `work` does what the step is about, with fitted inputs, where the journal does not have its
+    value.
     """
     session = step.session
     if session.just_started_by:
         await session.let_started_begin()
     step.began = session.now()
-    values, clips, unfit = _fitted(callee.parameters.shapes, inputs)
+    values, clips, unfit = _fitted(callee.parameters.shapes, values)
     recording = session.recording
     entry: Entry | None = None
     if recording is not None and not unfit:
@@ -52,7 +53,9 @@ async def take_step(step: Step, callee: Callee, inputs: Mapping[str, object], wo
     try:
         if unfit:
             raise step.failed(unfit)
-        value = await work(step, callee, values)
+        working = work(step, callee, values)
+        del values  # so many steps may be under way that it counts what each of them holds
+        value = await working
         if entry is not None:
             entry.value("done" if isinstance(callee, Agent) else "tool", value)
             await _before_it_is_shown(step, entry)
