@@ -527,6 +527,7 @@ def test_a_file_that_is_gone_is_told_before_more_is_acknowledged(
 ) -> None:
     """So soon after the last change in the folder each file is looked at; later, the folder alone."""
     monkeypatch.setattr(files_module, "SETTLED", settled)
+    monkeypatch.setattr(files_module, "SOON_SETTLED", settled)
     path = tmp_path / "runs.db"
 
     async def work() -> None:
@@ -548,6 +549,34 @@ def test_a_file_that_is_gone_is_told_before_more_is_acknowledged(
                 journal.resume("b")
 
     asyncio.run(work())
+
+
+@pytest.mark.parametrize(
+    ("changed", "ago", "is_settled"),
+    [
+        (1_700_000_000_123_456_789, 1_000_000, False),
+        (1_700_000_000_123_456_789, files_module.SOON_SETTLED + 1, True),
+        (1_700_000_000_120_000_000, files_module.SOON_SETTLED + 1, False),  # by a clock of seconds, for all we know
+        (1_700_000_000_000_000_000, 1_999_999_999, False),
+        (1_700_000_000_000_000_000, files_module.SETTLED + 1, True),
+        (1_700_000_000_123_456_789, -1, False),
+        (0, files_module.SETTLED + 1, False),
+    ],
+)
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no time of the last change")
+def test_a_folder_is_trusted_once_its_time_cannot_be_that_of_another_change(
+    tmp_path: Path, changed: int, ago: int, is_settled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = files_module.Files(str(tmp_path / "runs.db"))
+
+    class Status:
+        st_dev, st_ino, st_ctime_ns = 1, 2, changed
+
+    with monkeypatch.context() as patched:
+        patched.setattr("os.stat", lambda _: Status)
+        patched.setattr("time.time_ns", lambda: changed + ago)
+        found = files._last_change()
+    assert found == ((1, 2, changed) if is_settled else None)
 
 
 def test_an_anchor_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextvars import Context
-from threading import RLock
+from threading import RLock, get_ident
 from typing import Any, Final
 
 from masdsl.journal.anchor import Mark
@@ -75,6 +75,7 @@ class GroupCommit(Database):
         self._queue: list[_Entry] = []
         self._open: dict[str, StoredRun] = {}
         self._ticking: _Loop | None = None
+        self._latest: _Loop | None = None
         self._rounds = 0
         self._without_a_turn = 0
         self._blocked_since: float | None = None
@@ -92,7 +93,7 @@ class GroupCommit(Database):
         with self._lock:
             if run.closed:
                 raise RuntimeError(f"run {run.record.id!r} is closed; resume it to add rows")
-            loop = _running_loop()
+            loop = self._loop()
             waiting = None if loop is None or what is CREATED else Pending(self, loop)
             if run.error is not None:
                 if waiting is None:
@@ -130,6 +131,16 @@ class GroupCommit(Database):
                 self._give_back(run.record)
             return Written(run.seq)
 
+    def _loop(self) -> _Loop | None:
+        """Return the event loop that runs in this thread, if one does: most often the one that ran there the last time.
+
+        A loop knows the thread that it runs in; to ask Python costs a call of the system before 3.12.
+        """
+        latest = self._latest
+        if latest is None or getattr(latest, "_thread_id", None) != get_ident():
+            latest = self._latest = _running_loop()
+        return latest
+
     def hasten(self, loop: _Loop) -> None:
         """Somebody waits for what is in the queue: store it now, where the loop has nothing else to run before that.
 
@@ -137,7 +148,7 @@ class GroupCommit(Database):
         """
         ready = getattr(loop, "_ready", None)
         self.is_awaited = True
-        if ready is None or loop is not _running_loop() or self._blocked_since is not None:
+        if ready is None or loop is not self._loop() or self._blocked_since is not None:
             return
         if len(ready) <= (self._ticking is loop) and self._without_a_turn < MOST_WITHOUT_A_TURN:
             self._without_a_turn += 1
@@ -202,7 +213,7 @@ class GroupCommit(Database):
                     run.error = error
                 if type(what) is Change and what.release:
                     self._open.pop(run.record.id, None)
-        _tell(batch)
+        _tell(batch, self._loop())
 
     def _store(self, batch: Sequence[_Entry], *, patient: bool) -> None:
         """Store entries in one transaction, and mark them in the anchor. Raises JournalError, Locked."""
@@ -357,9 +368,8 @@ def _chained(run: StoredRun, records: Sequence[bytes]) -> list[Stored]:
     return entries
 
 
-def _tell(batch: Sequence[_Entry]) -> None:
-    """Tell those who wait how it went, each in its own event loop."""
-    here = _running_loop()
+def _tell(batch: Sequence[_Entry], here: _Loop | None) -> None:
+    """Tell those who wait how it went, each in its own event loop; `here` is the one that runs in this thread."""
     elsewhere: dict[_Loop, list[_Told]] = {}
     for run, seq, _, waiting in batch:
         if waiting is None:

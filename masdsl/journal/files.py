@@ -12,6 +12,10 @@ from masdsl.journal.errors import JournalDamaged, JournalError
 
 SETTLED: Final = 2_000_000_000
 """Nanoseconds after which the time of a change is not that of another one: the coarsest clock has two seconds."""
+TICK: Final = 10_000_000
+"""Nanoseconds of the coarsest clock whose times are not whole multiples of them: a kernel with 100 ticks a second."""
+SOON_SETTLED: Final = 5 * TICK
+"""Nanoseconds after which that is so where a time shows that the clock is no coarser than that."""
 
 _Moment = tuple[int, int, int]
 
@@ -68,5 +72,6 @@ class Files:
             status = os.stat(self.folder)
         except OSError:
             return None
-        is_settled = 0 < status.st_ctime_ns < time.time_ns() - SETTLED
-        return (status.st_dev, status.st_ino, status.st_ctime_ns) if is_settled else None
+        changed = status.st_ctime_ns
+        is_settled = 0 < changed < time.time_ns() - (SOON_SETTLED if changed % TICK else SETTLED)
+        return (status.st_dev, status.st_ino, changed) if is_settled else None

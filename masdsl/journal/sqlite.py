@@ -73,6 +73,8 @@ _READ_FAILED: Final = {sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_REA
 _SHORT_WAIT: Final = 0.01
 """Seconds for which another process may hold up the event loop."""
 _WAL_BYTES: Final = 8 * 1024 * 1024
+_WAL_PAGES: Final = 2000
+"""Pages (of 4,096 bytes) after which the log is written back, waiting for the disk: they fit `_WAL_BYTES`."""
 
 
 class SqliteJournal(StoredJournal):
@@ -136,6 +138,7 @@ class SqliteJournal(StoredJournal):
         db.execute(f"PRAGMA synchronous = {'FULL' if self._durable else 'NORMAL'}")
         db.execute("PRAGMA fullfsync = ON")  # macOS only
         db.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES}")
+        db.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
         db.execute("PRAGMA trusted_schema = OFF")
         db.execute("PRAGMA cell_size_check = ON")
         self._begin(patient=True)

@@ -181,7 +181,7 @@ class DurableRun:
         return self._watch.stop_reason(state)
 
     def _whole(self, result: Result) -> Result:
-        return replace(result, events=tuple(self._events), interventions=tuple(self._interventions))
+        return replace(result, raw_events=tuple(self._events), interventions=tuple(self._interventions))
 
     # ------------------------------------------------------------ trouble
 

@@ -7,6 +7,7 @@ goes off. So a run has one timer, for the first limit of those that are set; whe
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import Context
 from typing import Any, TypeAlias, TypeVar
@@ -17,13 +18,20 @@ T = TypeVar("T")
 _Wake: TypeAlias = Callable[[asyncio.Future[Any]], object]
 
 
-class Alarm:
-    """The time limits of what is under way in a run."""
+def clock_of(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
+    """Return what gives a loop's time in seconds; for asyncio's own loops, which only pass it on, without them."""
+    passes_on = getattr(loop.time, "__func__", None) is asyncio.BaseEventLoop.time
+    return time.monotonic if passes_on else loop.time
 
-    __slots__ = ("_loop", "_rings_at", "_timer", "_waiting")
+
+class Alarm:
+    """The time limits of what is under way in a run; `time` gives the time of its event loop."""
+
+    __slots__ = ("_loop", "_rings_at", "_timer", "_waiting", "time")
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
+        self.time = clock_of(self._loop)
         self._waiting: dict[_Bounded, float] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._rings_at = 0.0
@@ -37,7 +45,7 @@ class Alarm:
         whoever called it goes on.
         """
         task = _Bounded(coroutine, self._loop, self._waiting)
-        self._set(task, self._loop.time() + seconds)
+        self._set(task, self.time() + seconds)
         return task
 
     def close(self) -> None:
@@ -56,7 +64,7 @@ class Alarm:
     def _ring(self) -> None:
         """Give up on those whose time has come, in its order; for the others, set the timer anew."""
         self._timer = None
-        now = max(self._loop.time(), self._rings_at)
+        now = max(self.time(), self._rings_at)
         for task, when in sorted(self._waiting.items(), key=_time):
             if when > now:
                 self._set(task, when)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Mapping
 from typing import Any
 
@@ -29,7 +28,7 @@ def ask(step: Step, agent: Agent[Any], values: Mapping[str, object]) -> Awaitabl
         model = step.session.model_of(agent) if stand_in is None else StandInModel(stand_in, values)
     except ModelError as error:
         raise step.failed(error.detail) from None
-    deadline = asyncio.get_running_loop().time() + agent.seconds
+    deadline = step.session.time() + agent.seconds
     ends = deadline if step.meter.deadline is None else min(deadline, step.meter.deadline)
     contract = native_contract(agent) if agent.steps and calls_tools(model) else agent.contract
     talk = Conversation(step, agent, model, deadline, ends, saved_tokens(agent, model, contract))

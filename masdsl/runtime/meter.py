@@ -20,12 +20,13 @@ from __future__ import annotations
 
 import asyncio
 from bisect import insort
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import isfinite
 from typing import Final, NamedTuple
 
 from masdsl.money import PICODOLLARS, BadAmount, TokenPrice, limit_of
+from masdsl.runtime.alarm import clock_of
 from masdsl.runtime.events import rounded
 from masdsl.runtime.failures import BudgetRefused
 
@@ -168,7 +169,7 @@ class Meter:
         self.picodollars = 0
         self.held_tokens = 0
         self.held_picodollars = 0
-        self._time = asyncio.get_running_loop().time
+        self._time: Callable[[], float] = clock_of(asyncio.get_running_loop()) if parent is None else parent._time
         self.began = self._time() - elapsed
         self._most_picodollars = None if limits.usd is None else limit_of(limits.usd)
         self._above: tuple[Meter, ...] = () if parent is None else parent.chain

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from masdsl.journal.base import OpenRun
 from masdsl.runtime.agent import Agent
-from masdsl.runtime.events import Event, Observer, rounded
+from masdsl.runtime.events import Observer, rounded
 from masdsl.runtime.failures import (
     BudgetExceeded,
     BudgetRefused,
@@ -277,7 +277,7 @@ def _result(session: Session, value: Any) -> Result:
         tokens_out=meter.tokens_out,
         picodollars=meter.picodollars,
         seconds=rounded(session.now()),
-        events=tuple(map(Event._make, session.events)),
+        raw_events=tuple(session.events),
         unpriced_calls=session.unpriced_calls,
     )
 

@@ -16,6 +16,8 @@ from typing import Any, Final
 
 from masdsl.journal.base import OpenRun, Row, Written
 from masdsl.runtime.agent import Agent
+from masdsl.runtime.alarm import clock_of
+from masdsl.runtime.events import rounded
 from masdsl.runtime.failures import BudgetRefused, NotInJournal, StepFailed
 from masdsl.runtime.hashes import agent_hash, args_hash, idempotency_key, request_hash, tool_hash
 from masdsl.runtime.meter import Cost, Meter
@@ -42,7 +44,7 @@ class Recording:
         self.id = run.header.id
         self.replay_only = past.replay_only
         self._began = above[0].began
-        self._loop = asyncio.get_running_loop()
+        self._time = clock_of(asyncio.get_running_loop())
         self._last: Awaitable[int] = NOT_WRITTEN
 
     def entry(
@@ -69,7 +71,7 @@ class Recording:
         """Add a row. What is returned is awaited, or given to `leave`."""
         if self.replay_only:
             return NOT_WRITTEN
-        body["t"] = round(self._loop.time() - self._began, 6)
+        body["t"] = rounded(self._time() - self._began)
         return self.run.append(kind, path, indices, part, args, decl, body)
 
     def leave(self, waiting: Awaitable[int]) -> None:

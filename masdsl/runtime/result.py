@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from masdsl.runtime.events import Event, EventKind
+from masdsl.runtime.events import Event, EventKind, RawEvent
 from masdsl.runtime.meter import usd_of
 from masdsl.runtime.shapes import plain
 
@@ -25,9 +25,14 @@ class Result:
     tokens_out: int
     picodollars: int
     seconds: float
-    events: tuple[Event, ...] = field(repr=False, default=())
+    raw_events: tuple[RawEvent, ...] = field(repr=False, default=())
     unpriced_calls: int = 0
     interventions: tuple[Any, ...] = ()
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """What happened, in order. They are made anew each time: most results are never asked for them."""
+        return tuple(map(Event._make, self.raw_events))
 
     @property
     def tokens(self) -> int:

@@ -81,6 +81,8 @@ class Session:
         if budget is not None:
             self.innermost = Meter(budget, "the budget of this run", self.meter, elapsed=elapsed)
         self.alarm = Alarm()
+        self.time = self.alarm.time
+        """Gives the time of the run's event loop, in seconds."""
         self.tools = tools
         self.stand_ins = stand_ins
         self.seed = seed

@@ -63,7 +63,7 @@ class Conversation(NamedTuple):
 
     def time_left(self) -> float:
         """Return the seconds that are left of the step's time and of the budget's; 0.0 where none are."""
-        left = self.ends - asyncio.get_running_loop().time()
+        left = self.ends - self.step.session.time()
         return left if left >= LEAST_SECONDS else 0.0
 
     def time_is_up(self) -> str:
@@ -242,8 +242,8 @@ async def _call(talk: Conversation, request: Request, part: int, for_schema: int
     `for_schema` is what the schema counts that is sent. Raises ModelError, BudgetRefused, Stopped.
     """
     step, model, entry = talk.step, talk.model, talk.step.entry
-    loop = asyncio.get_running_loop()
-    if talk.deadline - loop.time() < LEAST_SECONDS:
+    now = step.session.time
+    if talk.deadline - now() < LEAST_SECONDS:
         raise ModelError("timeout", talk.time_is_up())
     price = token_price(model.price)
     tokens_in = request_tokens(request.messages, for_schema) - talk.saved
@@ -252,7 +252,7 @@ async def _call(talk: Conversation, request: Request, part: int, for_schema: int
     if not step.meter.reserve_now(claim):
         await step.meter.reserve(claim, talk.deadline)
         request = request._replace(timeout=talk.time_for_call())
-    began, seconds = loop.time(), request.timeout
+    began, seconds = now(), request.timeout
     if step.is_stopped or not seconds:
         step.meter.release(claim)
         step.check_not_stopped()
@@ -275,13 +275,13 @@ async def _call(talk: Conversation, request: Request, part: int, for_schema: int
             outcome = outcome._replace(text=f"{outcome.text}{_cut_off(request) if reply.finish == 'length' else ''}")
             detail = outcome.text
         if entry is not None:
-            entry.reply(part, reply, cost, rounded(loop.time() - began), _kept(talk.agent, reply, outcome))
+            entry.reply(part, reply, cost, rounded(now() - began), _kept(talk.agent, reply, outcome))
     except ModelError as error:
         detail = f"{error.kind}: {error.detail}"
         if error.kind != "timeout":  # after a timeout nobody knows what was spent: all that was reserved counts
             cost = cost_of(tokens_in if error.billed else 0, 0, price)
         if entry is not None:
-            entry.fault(part, error, cost, rounded(loop.time() - began))
+            entry.fault(part, error, cost, rounded(now() - began))
         raise
     finally:
         step.meter.settle(claim, cost)
@@ -293,7 +293,7 @@ async def _call(talk: Conversation, request: Request, part: int, for_schema: int
             tokens_in=cost.tokens_in,
             tokens_out=cost.tokens_out,
             usd=cost.usd,
-            seconds=rounded(loop.time() - began),
+            seconds=rounded(now() - began),
             detail=detail,
         )
         step.session.consider_stop()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Coroutine, Mapping
 from functools import partial
 from typing import Any
@@ -42,9 +41,9 @@ async def _call(step: Step, tool: Tool[Any], inputs: Mapping[str, object], until
     given = step.session.tools.get(tool.granted_as)
     if given is None:
         raise step.failed(f'the host does not grant "{tool.granted_as}"')
-    loop = asyncio.get_running_loop()
+    now = step.session.time
     claim = await step.meter.reserve(Claim(step.address, Cost(), "", 0), until)
-    began = loop.time()
+    began = now()
     seconds, used_up = _time_for(step, tool, until)
     if step.is_stopped or seconds < LEAST_SECONDS:
         step.meter.release(claim)
@@ -82,7 +81,7 @@ async def _call(step: Step, tool: Tool[Any], inputs: Mapping[str, object], until
             raise step.failed(detail) from None
     finally:
         step.meter.settle(claim, Cost())
-        took = rounded(loop.time() - began)
+        took = rounded(now() - began)
         if entry is not None and detail:
             entry.misuse(detail, took)
         step.emit("called", seconds=took, detail=detail, model=by)
@@ -93,7 +92,7 @@ async def _call(step: Step, tool: Tool[Any], inputs: Mapping[str, object], until
 
 def _time_for(step: Step, tool: Tool[Any], until: float | None) -> tuple[float, str]:
     """Return how many seconds a tool may take now, and what to say when they are used up and were not its own."""
-    now = asyncio.get_running_loop().time()
+    now = step.session.time()
     own = tool.seconds
     ends = [(own, "" if own else "it has a timeout of 0 s")]
     if until is not None:
