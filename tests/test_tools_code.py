@@ -12,6 +12,7 @@ import masdsl
 from masdsl import sandbox
 from masdsl.config import DEFAULT, Grant
 from masdsl.journal import MemoryJournal
+from masdsl.sizes import text_tokens
 from masdsl.tools import code
 from masdsl.tools.base import Declared, ToolFault, ToolUnusable
 from masdsl.tools.code import code_runner
@@ -48,6 +49,18 @@ def test_what_a_program_did_is_told_in_the_fields_that_are_declared() -> None:
     assert "ZeroDivisionError" in failed["error"] and "ZeroDivisionError" in failed["log"]
     assert "hi" in run(Text(90), code="print('hi')")
     assert run(Record(None, "", (("passed", Bool()),)), code="1") == {"passed": True}
+
+
+@needs_sandbox
+@pytest.mark.parametrize("returns", [RESULT, Text(90), Record(None, "", (("log", Optional(Text(90))),))])
+def test_a_log_that_is_too_long_keeps_the_reason_of_the_failure(returns: Type) -> None:
+    done = run(returns, code="print('word ' * 1000)\nraise ValueError('the reason')")
+    log = done if isinstance(done, str) else done["log"]
+    assert log.startswith("word word") and log.endswith("(line 2: `raise ValueError('the reason')`)")
+    assert 80 <= text_tokens(log) <= 90
+    assert run(code="print('word ' * 1000)")["log"].startswith("word word")
+    long = run(code=f"print('word')\nraise ValueError({'reason ' * 1000!r})")["log"]
+    assert long.strip().startswith("[...]\nValueError: reason reason")
 
 
 @needs_sandbox

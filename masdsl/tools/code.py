@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from masdsl.fences import fenced_blocks
 from masdsl.sandbox import Limits, Result, SandboxRefused, ladder, run_python, tier
+from masdsl.sizes import clip_text, text_tokens
 from masdsl.tools.base import Answered, Declared, ToolFault, ToolUnusable, required_type
 from masdsl.tools.builtin import BuiltIn, shaped
 from masdsl.types import Optional, Record, Text, Type
@@ -15,6 +16,7 @@ from masdsl.types import Optional, Record, Text, Type
 MARGIN_SECONDS: Final = 1.0
 """Of the tool's time, so much is kept for starting the program and for telling what became of it."""
 _DEFAULT: Final = Limits()
+_CUT: Final = "\n[...]\n"
 _PYTHON: Final = frozenset(("python", "python3", "py"))
 
 
@@ -93,11 +95,22 @@ def _fields(done: Result, wanted: Type) -> dict[str, object]:
     lines = done.error.message.strip().splitlines() if done.error is not None else []
     return {
         "passed": done.ok,
-        "log": done.log,
+        "log": _log(done, wanted.field("log") if isinstance(wanted, Record) else wanted),
         "output": done.stdout,
         "value": _value(done, wanted.field("value") if isinstance(wanted, Record) else None),
         "error": lines[-1] if lines else "",
     }
+
+
+def _log(done: Result, declared: Type | None) -> str:
+    """Return what a program printed and what went wrong, in the size that is declared: of the first only the beginning
+    where not both fit, since a text that is too long loses its end, and with it the reason.
+    """
+    kind = None if declared is None else required_type(declared)
+    if done.error is None or not isinstance(kind, Text) or text_tokens(done.log) <= kind.cap:
+        return done.log
+    reason = f"{_CUT}{done.error.message}"
+    return clip_text(done.stdout, kind.cap - text_tokens(reason) - 1) + reason if done.stdout else done.log
 
 
 def _value(done: Result, declared: Type | None) -> object:
