@@ -288,6 +288,16 @@ def test_mistakes_in_a_policy_are_told_at_their_place(text: str, said: str) -> N
     assert said in found, render_short(findings.sorted())
 
 
+def test_a_secret_from_a_tool_that_is_not_granted_is_told_once_with_what_to_add() -> None:
+    findings = Findings()
+    text = TOOLS + '[trust.secrets.pay]\nfrom = ["hr.pay"]\nreaders = ["gpt-nope"]\n'
+    parse_config(Source("mas.toml", text), "/nowhere/mas.toml", findings)
+    assert [finding.diagnostic.help() for finding in findings.sorted()] == [
+        "there is no `hr.pay`: grant it under [tools], or take it out",
+        "there is no `gpt-nope`: add it to [models] or [tools], write provider/model, or take it out",
+    ]
+
+
 def _placed(findings: Findings, source: Source) -> list[tuple[int, int, object]]:
     return [(*source.position(one.diagnostic.span.start), one.diagnostic) for one in findings.sorted()]
 

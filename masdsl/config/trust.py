@@ -158,11 +158,11 @@ class _Reader:
             sources = tuple(self._names(body, name, "from", self._tools))
             inputs = tuple(self._names(body, name, "inputs", None))
             readers = tuple(self._names(body, name, "readers", (*self._models, *self._tools)))
-            if not sources and not inputs:
+            if sources or inputs:
+                yield Secret(name, sources, inputs, readers)
+            elif not body.get("from") and not body.get("inputs"):  # else that is told already
                 advice = 'say where it comes from: from = ["hr.lookup"], or inputs = ["main.salary"]'
                 self._tell.wrong(("secrets", name), "a table with `from` or `inputs`", advice)
-            else:
-                yield Secret(name, sources, inputs, readers)
 
     def _names(self, body: dict[str, Any], secret: str, key: str, known: Collection[str] | None) -> Iterator[str]:
         where = ("secrets", secret, key)
@@ -172,8 +172,11 @@ class _Reader:
             return
         for one in names:
             if known is not None and one not in known and not (key == "readers" and "/" in one):
-                kinds = "a granted tool" if key == "from" else "a model, or a granted tool"
-                self._tell.wrong(where, f"a list of names, each of {kinds}", _no_such(one, known))
+                if key == "from":
+                    kinds, add = "a granted tool", "grant it under [tools]"
+                else:
+                    kinds, add = "a model, or a granted tool", "add it to [models] or [tools], write provider/model"
+                self._tell.wrong(where, f"a list of names, each of {kinds}", _no_such(one, known, add))
             else:
                 yield one
 
@@ -181,13 +184,11 @@ class _Reader:
         self._tell.unknown(where, "[tools]", tuple(self._tools))
 
 
-def _no_such(name: str, known: Collection[str]) -> str:
+def _no_such(name: str, known: Collection[str], add: str) -> str:
     from masdsl.diagnostics.suggest import nearest
 
     near = nearest(name, known)
-    return f"there is no `{name}`" + (
-        f"; did you mean `{near}`?" if near else ": grant it under [tools], or take it out"
-    )
+    return f"there is no `{name}`" + (f"; did you mean `{near}`?" if near else f": {add}, or take it out")
 
 
 def _leaves(table: dict[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
