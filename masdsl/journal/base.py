@@ -36,6 +36,12 @@ class Row(NamedTuple):
     at: float
 
 
+class Encoded(str):
+    """The JSON of a body, made of what `codec.encoded` and its like return: it is not checked."""
+
+    __slots__ = ()
+
+
 class RunHeader(NamedTuple):
     """What a run began with. Only `status` ever changes; `parent` and `parent_seq` are set by `fork`."""
 
@@ -90,7 +96,7 @@ class OpenRun(Protocol):
         part: int = 0,
         args: bytes = b"",
         decl: bytes = b"",
-        body: dict[str, Any] | None = None,
+        body: dict[str, Any] | Encoded | None = None,
     ) -> Awaitable[int]:
         """Add a row; awaiting the result gives its `seq` once the row is durable.
 

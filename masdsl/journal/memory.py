@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Iterator, Sequence
 from threading import RLock
 from typing import Any, Self
 
-from masdsl.journal.base import Row, RunHeader, RunSummary, Written, check_name, check_status
+from masdsl.journal.base import Encoded, Row, RunHeader, RunSummary, Written, check_name, check_status
 from masdsl.journal.codec import pack_header, pack_row, unpack_header, unpack_row
 from masdsl.journal.errors import JournalBusy, RunExists, RunHasChildren, UnknownRun
 
@@ -54,7 +54,7 @@ class MemoryRun:
         part: int = 0,
         args: bytes = b"",
         decl: bytes = b"",
-        body: dict[str, Any] | None = None,
+        body: dict[str, Any] | Encoded | None = None,
     ) -> Awaitable[int]:
         """Add a row; see `OpenRun.append`."""
         record = pack_row(kind, path, indices, part, args, decl, time.time(), {} if body is None else body)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from masdsl.journal.base import Row, RunHeader, check_status
+from masdsl.journal.base import Encoded, Row, RunHeader, check_status
 from masdsl.journal.chain import digest
 from masdsl.journal.codec import Unreadable, pack_row, unpack_header
 from masdsl.journal.errors import JournalDamaged, JournalError
@@ -125,7 +125,7 @@ class StoredRun:
         part: int = 0,
         args: bytes = b"",
         decl: bytes = b"",
-        body: dict[str, Any] | None = None,
+        body: dict[str, Any] | Encoded | None = None,
     ) -> Awaitable[int]:
         """Add a row; see `OpenRun.append`."""
         return self._journal.add(

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any, Final
 
-from masdsl.journal.codec import canonical
+from masdsl.journal.codec import canonical, canonical_texts
 from masdsl.runtime.agent import Agent
 from masdsl.runtime.models.base import Request
 from masdsl.runtime.shapes import (
@@ -43,7 +43,10 @@ def digest(*parts: bytes) -> bytes:
 
 def args_hash(values: Mapping[str, Any]) -> bytes:
     """Return the hash of a step's fitted inputs."""
-    return digest(canonical({name: value if type(value) is str else plain(value) for name, value in values.items()}))
+    for value in values.values():
+        if type(value) is not str:
+            return digest(canonical({name: plain(value) for name, value in values.items()}))
+    return digest(canonical_texts(values))
 
 
 def agent_hash(agent: Agent[Any], model: str) -> bytes:

@@ -14,7 +14,8 @@ import asyncio
 from collections.abc import Awaitable, Mapping
 from typing import Any, Final
 
-from masdsl.journal.base import OpenRun, Row, Written
+from masdsl.journal.base import Encoded, OpenRun, Row, Written
+from masdsl.journal.codec import encoded, encoded_time
 from masdsl.runtime.agent import Agent
 from masdsl.runtime.alarm import clock_of
 from masdsl.runtime.events import rounded
@@ -72,6 +73,15 @@ class Recording:
         if self.replay_only:
             return NOT_WRITTEN
         body["t"] = rounded(self._time() - self._began)
+        return self.run.append(kind, path, indices, part, args, decl, body)
+
+    def post_encoded(
+        self, kind: str, path: str, indices: tuple[int, ...], part: int, args: bytes, decl: bytes, fields: str
+    ) -> Awaitable[int]:
+        """Do the same with a body that is JSON already, but for the braces around it: the rows of every call."""
+        if self.replay_only:
+            return NOT_WRITTEN
+        body = Encoded(f'{{{fields},"t":{encoded_time(self._time() - self._began)}}}')
         return self.run.append(kind, path, indices, part, args, decl, body)
 
     def leave(self, waiting: Awaitable[int]) -> None:
@@ -161,11 +171,13 @@ class Entry:
     def _post(self, kind: str, body: dict[str, Any], part: int = 0) -> Awaitable[int]:
         return self.recording.post(kind, self.path, self.indices, part, self.args, self.decl, body)
 
+    def _post_encoded(self, kind: str, fields: str, part: int) -> Awaitable[int]:
+        return self.recording.post_encoded(kind, self.path, self.indices, part, self.args, self.decl, fields)
+
     def intend_call(self, part: int, worst: Cost, request: Request) -> Awaitable[int]:
         """Say what a wire call may cost; it may be made once that is durable."""
-        body = _of_cost(worst)
-        body["request"] = request_hash(request)
-        return self._post("intent", body, part)
+        fields = f'{_encoded_cost(worst)},"request":"{request_hash(request)}"'
+        return self._post_encoded("intent", fields, part)
 
     def intend_use(self, key: str) -> Awaitable[int]:
         """Say that a tool with an effect is to be used; it may be once that is durable."""
@@ -173,15 +185,14 @@ class Entry:
 
     def reply(self, part: int, reply: Reply, cost: Cost, seconds: float, more: dict[str, Any]) -> None:
         """Keep a reply; with a `value` in `more`, that is the step's, and the row is its last."""
-        body = _of_cost(cost)
-        body["finish"] = str(reply.finish)
-        body["model"] = str(reply.model)
-        body["seconds"] = seconds
-        body.update(more)
-        self.replied = "value" in body
-        if not (self.replied and body["value"] == reply.text):
-            body["text"] = reply.text
-        self.recording.leave(self._post("reply", body, part))
+        answered = f'"finish":{encoded(str(reply.finish))},"model":{encoded(str(reply.model))}'
+        fields = f'{_encoded_cost(cost)},{answered},"seconds":{encoded_time(seconds)}'
+        for name, value in more.items():
+            fields = f'{fields},"{name}":{encoded(value)}'
+        self.replied = "value" in more
+        if not (self.replied and more["value"] == reply.text):
+            fields = f'{fields},"text":{encoded(reply.text)}'
+        self.recording.leave(self._post_encoded("reply", fields, part))
 
     def fault(self, part: int, error: ModelError, cost: Cost, seconds: float) -> None:
         """Keep that a wire call failed."""
@@ -225,6 +236,11 @@ class Entry:
 
 def _of_cost(cost: Cost) -> dict[str, Any]:
     return {"tokens_in": cost.tokens_in, "tokens_out": cost.tokens_out, "picodollars": cost.picodollars}
+
+
+def _encoded_cost(cost: Cost) -> str:
+    picodollars = "null" if cost.picodollars is None else cost.picodollars
+    return f'"tokens_in":{cost.tokens_in},"tokens_out":{cost.tokens_out},"picodollars":{picodollars}'
 
 
 class SilentModel:
