@@ -6,15 +6,19 @@ import random
 import re
 from collections.abc import Iterator
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from masdsl.decode.bnf import Bnf, narrowed, read_bnf, text
 from masdsl.decode.layout import LaidGrammar, laid
 from masdsl.decode.regexes import NotTranslatable, to_gbnf, to_rust
 from masdsl.decode.targets import TARGETS, grammar_text_for, written
+from masdsl.decode.words import without_words
 from masdsl.diagnostics.base import Findings
 from masdsl.source import Source
 from masdsl.syntax.compact import print_compact
@@ -282,3 +286,12 @@ def test_the_command_prints_each_notation(target: str, capsys: pytest.CaptureFix
     assert main(["grammar", "--target", target, "--start", "binding"]) == 0
     out = capsys.readouterr().out
     assert "assignment" in out and out == grammar_text_for("binding", target)
+
+
+@given(st.sets(st.text("ab", min_size=1, max_size=5)), st.integers(0, 3))
+def test_names_without_words_up_to_the_greatest_length(words: set[str], most: int) -> None:
+    rules = "\n".join(["root ::= name", *without_words("name", f"[a-c][a-c]{{0,{most}}}", words)])
+    grammar = Gbnf(rules)
+    for length in range(6):
+        for name in map("".join, product("abc", repeat=length)):
+            assert grammar.matches(name) == (1 <= length <= most + 1 and name not in words), rules

@@ -39,6 +39,7 @@ class ModelConfig(NamedTuple):
     variable that holds the key. Prices are USD per million tokens, both or none of them. `timeout` is in seconds,
     `context` in tokens. `path` is absolute, as is `tokenizer`: the model's own `tokenizer.json`. `tool_calls` says
     whether the model is told of tools by the provider's protocol (`has_tool_calls`); None where nothing is said.
+    `grammar` is the notation of the grammars that a server keeps to, `llguidance` or `gbnf`; None for none.
     `about` is a line on what the model is good at, for whoever assigns models to roles.
     """
 
@@ -55,6 +56,7 @@ class ModelConfig(NamedTuple):
     tokenizer: str | None = None
     tool_calls: bool | None = None
     about: str | None = None
+    grammar: str | None = None
 
     @property
     def has_tool_calls(self) -> bool:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from masdsl.config.trust import Trust
 
 MAX_TEXT_SIZE = 32_000
+GRAMMARS = ("llguidance", "gbnf")
 LINT_LEVELS = ("off", "warning", "error")
 _NAME = re.compile(r"[a-z_][a-z0-9_]*")
 
@@ -67,6 +68,7 @@ _MODEL_KEYS: dict[str, Rule] = {
     "tokenizer": TEXT,
     "tool_calls": TRUTH,
     "about": TEXT,
+    "grammar": Rule(lambda v: v in GRAMMARS, "the name of a notation", 'write "llguidance" or "gbnf"'),
 }
 _PRICES = ("input_price", "output_price")
 _EXAMPLES = {
@@ -108,7 +110,7 @@ class _Kind(NamedTuple):
 
 _SERVED = (*_PRICES, "timeout", "context", "tokenizer", "tool_calls", "about")
 _KINDS = {
-    "openai": _Kind(("url", "model"), ("key_env", *_SERVED)),
+    "openai": _Kind(("url", "model"), ("key_env", *_SERVED, "grammar")),
     "litellm": _Kind(("model",), ("url", "key_env", *_SERVED)),
     "gguf": _Kind(("path",), ("timeout", "context", "tokenizer", "about")),
     "scripted": _Kind(("path",), (*_PRICES, "about")),

@@ -34,16 +34,17 @@ def _node(
 ) -> Iterator[str]:
     """Yield the rule of a prefix and those of the longer ones; `depth` is its length."""
     following = sorted(character for character in node if character)
-    left = None if most is None else most + 1 - depth - 1  # characters that may follow the next one
-    alternatives = [f'"{one}" {root}-{number_of(name, root, one)}' for one in following]
+    left = None if most is None else most - depth  # characters that may follow the next one
+    open_ones = following if left != 0 else []  # what follows now would end a word of the greatest length
+    alternatives = [f'"{one}" {root}-{number_of(name, root, one)}' for one in open_ones]
     others = _class_without(allowed, following)
     if others:
-        tail = f"[{rest}]*" if left is None else f"[{rest}]{{0,{left}}}"
-        alternatives.append(f"[{others}] {tail}")
+        tail = f" [{rest}]*" if left is None else f" [{rest}]{{0,{left}}}" if left else ""
+        alternatives.append(f"[{others}]{tail}")
     if depth and "" not in node:
         alternatives.append('""')
     yield f"{name} ::= {' | '.join(alternatives)}"
-    for one in following:
+    for one in open_ones:
         child = f"{root}-{number_of(name, root, one)}"
         yield from _node(child, root, node[one], rest, rest, most, depth=depth + 1)
 

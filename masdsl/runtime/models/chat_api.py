@@ -11,6 +11,7 @@ import math
 import re
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -44,6 +45,17 @@ _QUOTA = re.compile(r"insufficient_quota|exceeded your current quota|billing", r
 _FILTER = re.compile(r"content_filter|content_policy|content management policy|safety", re.IGNORECASE)
 
 
+_NOT_KNOWN = re.compile(
+    r"(?=.*(unknown|unrecogni[sz]ed|unexpected|unsupported|not (supported|permitted|allowed)|extra|additional))"
+    r"(?=.*(argument|parameter|input|field|key|property|properties))",
+    re.IGNORECASE | re.DOTALL,
+)
+
+_GRAMMAR_FIELDS = ("grammar", "structured_outputs", "guided_grammar")
+"""Where servers look for a grammar: llama.cpp; vLLM; vLLM before 0.11. Each passes over the names of the others."""
+_SPARED = (*_GRAMMAR_FIELDS, "chat_template_kwargs")
+"""Parameters of a request with a grammar that a server may do without."""
+
 Format: TypeAlias = Literal["strict", "schema", "object", "none"]
 _SIMPLER: Mapping[Format, Format] = {"strict": "schema", "schema": "object", "object": "none"}
 
@@ -52,13 +64,15 @@ class Dialect(NamedTuple):
     """What a server has been found to accept; it starts with everything.
 
     `format` is how a schema is sent: `strict`, `schema` (not strict), `object` (any JSON object) or `none`.
-    `limit` is the name of the parameter for the longest reply.
+    `limit` is the name of the parameter for the longest reply. `without` are those of a request with a grammar that it
+    does not know.
     """
 
     format: Format = "strict"
     limit: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     temperature: bool = True
     seed: bool = True
+    without: frozenset[str] = frozenset()
 
     def options(self, request: Request) -> tuple[dict[str, Any], Envelope | None]:
         """Return the optional parameters of a request, and the envelope that its reply will come in."""
@@ -67,6 +81,8 @@ class Dialect(NamedTuple):
             options["temperature"] = request.temperature
         if request.seed is not None and self.seed:
             options["seed"] = request.seed
+        if request.grammar:
+            return options | self._grammar_options(request), None
         if request.schema is None or self.format == "none":
             return options, None
         envelope = envelope_of(request.schema)
@@ -80,6 +96,18 @@ class Dialect(NamedTuple):
         options["response_format"] = {"type": "json_schema", "json_schema": described}
         return options, envelope
 
+    def _grammar_options(self, request: Request) -> dict[str, Any]:
+        """Return what holds a reply to the grammar, and lets it go on with the assistant's message at the end."""
+        given: dict[str, Any] = {
+            "grammar": request.grammar,
+            "structured_outputs": {"grammar": request.grammar},
+            "guided_grammar": request.grammar,
+            "chat_template_kwargs": {"enable_thinking": False},  # thoughts would have to keep to the grammar as well
+        }
+        if request.messages and request.messages[-1].role == "assistant":
+            given |= {"continue_final_message": True, "add_generation_prompt": False}
+        return {name: value for name, value in given.items() if name not in self.without}
+
     def after_refusal(self, status: int, said: str, options: Mapping[str, Any]) -> Dialect | None:
         """Return what to try next after a refusal of `options`, or None when no optional parameter is to blame."""
         if status not in _REFUSALS or _TOO_LONG.search(said):
@@ -90,6 +118,10 @@ class Dialect(NamedTuple):
             return self._replace(temperature=False)
         if "seed" in options and re.search(r"\bseed\b", said):
             return self._replace(seed=False)
+        if _NOT_KNOWN.search(said):
+            refused = {name for name in _SPARED if name in options and re.search(rf"\b{name}\b", said)}
+            if refused and any(name in options and name not in refused for name in _GRAMMAR_FIELDS):
+                return self._replace(without=self.without | refused)
         if "response_format" in options and (status in (400, 422) or _FORMAT_WORDS.search(said)):
             return self._replace(format=_SIMPLER[self.format])
         return None
@@ -203,6 +235,14 @@ def reply_of(body: object, envelope: Envelope | None, secret: Secret, *, with_ca
     )
 
 
+def without_beginning(reply: Reply, request: Request) -> Reply:
+    """Return a reply without the assistant's message that it goes on with, which llama.cpp's server says again."""
+    last = request.messages[-1] if request.messages else None
+    if last is None or last.role != "assistant" or not last.content or not reply.text.startswith(last.content):
+        return reply
+    return replace(reply, text=reply.text[len(last.content) :])
+
+
 def count_of(value: object) -> int | None:
     """Return a provider's token count, or None for one that cannot be: a negative count would refund the budget."""
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_TOKENS else None
@@ -221,6 +261,11 @@ def _text_of(content: object) -> str:
         texts = [part.get("text") for part in content if isinstance(part, dict) and part.get("type") in ("text", None)]
         return clean_text("".join(text for text in texts if isinstance(text, str)))
     return ""
+
+
+def no_grammars(name: str) -> ModelError:
+    """Return the failure of a model that is asked to keep to a grammar and cannot."""
+    return ModelError("bad_request", f"`{name}` takes no grammars here; `grammar` in [models] says that a server does")
 
 
 def _no_reply(detail: str) -> ModelError:

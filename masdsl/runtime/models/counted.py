@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from masdsl.runtime.models.base import ChatModel, Price, Reply, Request, calls_tools
+from masdsl.runtime.models.base import ChatModel, Price, Reply, Request, calls_tools, grammars_of
 from masdsl.sizes import saved_tokens
 
 
@@ -32,6 +32,11 @@ class CountedModel:
     def price(self) -> Price | None:
         """USD per million tokens, None where unknown."""
         return self._model.price
+
+    @property
+    def grammars(self) -> str:
+        """The notation of grammars that the model keeps to; raises ModelError like the model's own."""
+        return grammars_of(self._model)
 
     async def complete(self, request: Request) -> Reply:
         """Answer one request, or raise `ModelError`."""

@@ -29,6 +29,7 @@ from masdsl.runtime.models.chat_api import (
     Dialect,
     clean_text,
     fault_of,
+    no_grammars,
     reply_of,
     retry_after,
 )
@@ -83,6 +84,8 @@ class LiteLLMModel:
 
     async def complete(self, request: Request) -> Reply:
         """Answer one request, or raise `ModelError`."""
+        if request.grammar:
+            raise no_grammars(self._name)
         secret = secret_from(self._key_env)
         limits = [limit for limit in (request.timeout, self._timeout) if limit is not None]
         seconds = min(limits, default=DEFAULT_TIMEOUT)

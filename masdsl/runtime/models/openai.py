@@ -22,8 +22,10 @@ from masdsl.runtime.models.chat_api import (
     Dialect,
     fault_of,
     message_of,
+    no_grammars,
     reply_of,
     retry_after,
+    without_beginning,
 )
 from masdsl.runtime.models.keys import secret_from
 from masdsl.runtime.models.tool_calls import ADVICE, is_about_tools, tool_options, wire_messages
@@ -46,7 +48,8 @@ class OpenAIModel:
     `url` is the base (`http://127.0.0.1:8000/v1`) or the full address of the chat endpoint; `model` is the server's
     name for the model. `key_env` names the environment variable with the key, None for servers that need none; it is
     read at each call, and a missing one is the failure `auth`. `timeout` in seconds bounds every call, also where the
-    request allows more. With `tool_calls` it is told of tools by the protocol.
+    request allows more. With `tool_calls` it is told of tools by the protocol. `grammars` is the notation of those that
+    the server keeps to (`llguidance`, `gbnf`), or nothing for none.
     """
 
     def __init__(
@@ -59,8 +62,10 @@ class OpenAIModel:
         price: Price | None = None,
         timeout: float | None = None,
         tool_calls: bool = False,
+        grammars: str = "",
     ) -> None:
         self.tool_calls = tool_calls
+        self.grammars = grammars
         self._name = name
         self._price = price
         self._url = url.rstrip("/") if url.rstrip("/").endswith(_CHAT) else url.rstrip("/") + _CHAT
@@ -83,6 +88,8 @@ class OpenAIModel:
 
     async def complete(self, request: Request) -> Reply:
         """Answer one request, or raise `ModelError`."""
+        if request.grammar and not self.grammars:
+            raise no_grammars(self._name)
         secret = secret_from(self._key_env)
         limits = [limit for limit in (request.timeout, self._timeout) if limit is not None]
         seconds = min(limits, default=DEFAULT_TIMEOUT)
@@ -119,7 +126,7 @@ class OpenAIModel:
                     raise ModelError("connection", f"the answer of {self._host} is not JSON", billed=True)
                 reply = reply_of(body, envelope, secret, with_calls=bool(request.tools))
                 self._dialect = dialect
-                return reply
+                return without_beginning(reply, request) if request.grammar else reply
             said = message_of(body) if body is not None else answer.body[:2000].decode("utf-8", "replace")
             simpler = dialect.after_refusal(answer.status, said, options)
             if simpler is None:

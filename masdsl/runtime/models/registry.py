@@ -134,6 +134,7 @@ def configured(entry: ModelConfig, price: Price | None = None) -> ChatModel:
                 price=price,
                 timeout=entry.timeout,
                 tool_calls=entry.has_tool_calls,
+                grammars=entry.grammar or "",
             )
         case "litellm":
             from masdsl.runtime.models.litellm_model import LiteLLMModel
