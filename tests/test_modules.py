@@ -74,3 +74,11 @@ def test_a_fault_of_a_module_is_told_in_its_file(tmp_path: Path) -> None:
     (tmp_path / "helpers.mas").write_text("mas 1\nflow twice(x) -> text { return z + x }\n")
     report = check(tmp_path, "helpers")
     assert "helpers.mas:2:32: MAS101" in report
+
+
+def test_a_name_that_a_module_lacks_is_told_with_those_that_it_offers(tmp_path: Path) -> None:
+    (tmp_path / "helpers.mas").write_text(
+        "mas 1\nflow _inner(x) -> text { return x + x + x }\nflow sum_of_three(x) -> text { return _inner(x) }\n"
+    )
+    report = check(tmp_path, "helpers")
+    assert "MAS112" in report and "it declares `sum_of_three`" in report and "_inner" not in report

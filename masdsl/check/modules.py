@@ -83,7 +83,7 @@ class ModuleLoader:
         for wanted in names:
             found = module.names.get(wanted.name.text)
             if found is None or found.home is not module:
-                own = tuple(declared.name for declared in module.own())
+                own = tuple(one.name for one in module.own() if not one.name.startswith("_"))
                 fault = NotInModule(
                     wanted.name.text,
                     module.name,
