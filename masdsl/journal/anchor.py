@@ -71,7 +71,7 @@ class Anchor:
     def write(self, marks: Mapping[int, Mark]) -> None:
         """Replace records, given by their slots; those that lie side by side are one write."""
         records: list[bytes] = []
-        first = 0
+        first = min(marks, default=0)
         for slot in sorted(marks) if len(marks) > 1 else marks:
             if slot != first + len(records):
                 self._write(first, records)

@@ -45,10 +45,7 @@ class Pending(asyncio.Future[int]):
     """Done, with the number of a row, once that is durable."""
 
     __slots__ = ("journal",)
-
-    def __init__(self, journal: GroupCommit, loop: _Loop) -> None:
-        super().__init__(loop=loop)
-        self.journal = journal
+    journal: GroupCommit
 
     def __await__(self) -> Generator[Any, None, int]:
         """Wait for it; or do it, where nothing else is to be done meanwhile."""
@@ -94,7 +91,10 @@ class GroupCommit(Database):
             if run.closed:
                 raise RuntimeError(f"run {run.record.id!r} is closed; resume it to add rows")
             loop = self._loop()
-            waiting = None if loop is None or what is CREATED else Pending(self, loop)
+            waiting = None
+            if loop is not None and what is not CREATED:
+                waiting = Pending(loop=loop)
+                waiting.journal = self
             if run.error is not None:
                 if waiting is None:
                     raise run.error
@@ -132,10 +132,7 @@ class GroupCommit(Database):
             return Written(run.seq)
 
     def _loop(self) -> _Loop | None:
-        """Return the event loop that runs in this thread, if one does: most often the one that ran there the last time.
-
-        A loop knows the thread that it runs in; to ask Python costs a call of the system before 3.12.
-        """
+        """Return the event loop that runs in this thread, if one does; to ask Python is a system call before 3.12."""
         latest = self._latest
         if latest is None or getattr(latest, "_thread_id", None) != get_ident():
             latest = self._latest = _running_loop()
@@ -288,7 +285,7 @@ class GroupCommit(Database):
             if parent is not None and self._look_up(parent) is None:
                 run.error = UnknownRun(parent)
             elif number := self._insert_run(record):
-                run.record = Record._make((number, *record[1:]))
+                run.record = Record._make((number, *record[1:]))._replace(header=b"")  # it is stored, and may be large
                 run.checked = takeovers
             else:
                 run.error = RunExists(record.id)

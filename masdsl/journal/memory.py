@@ -35,11 +35,12 @@ class MemoryRun:
     def __init__(self, journal: MemoryJournal, kept: _Kept) -> None:
         self._journal = journal
         self._kept = kept
+        self._header = unpack_header(kept.header, kept.status)
 
     @property
     def header(self) -> RunHeader:
         """What the run began with, and its present status."""
-        return unpack_header(self._kept.header, self._kept.status)
+        return self._header
 
     def rows(self) -> Sequence[Row]:
         """Return all rows so far, those of the parents first."""
@@ -67,7 +68,8 @@ class MemoryRun:
         """Say how the run stands."""
         with self._journal.lock:
             self._check_owned()
-            self._kept.status = check_status(status)
+            self._header = self._header._replace(status=check_status(status))
+            self._kept.status = status
             self._kept.changed = time.time()
             return Written(self._kept.start + len(self._kept.records))
 

@@ -100,6 +100,7 @@ class SqliteJournal(StoredJournal):
         self._accept = accept
         self._owner: Owner | None = None
         self._db: sqlite3.Connection | None = None
+        self._first: sqlite3.Cursor | None = None
         try:
             self._connect()
         except BaseException as error:
@@ -122,6 +123,7 @@ class SqliteJournal(StoredJournal):
         self._db = db = sqlite3.connect(
             self.path, timeout=PATIENCE, isolation_level=None, check_same_thread=False, cached_statements=64
         )
+        self._first = db.cursor()
         self._waits = PATIENCE
         [(version,)] = db.execute("PRAGMA user_version")
         [(application,)] = db.execute("PRAGMA application_id")
@@ -272,7 +274,8 @@ class SqliteJournal(StoredJournal):
             if waits != self._waits:
                 db.execute(f"PRAGMA busy_timeout = {int(waits * 1000)}")
                 self._waits = waits
-            return db.execute(sql, values).rowcount
+            assert self._first is not None
+            return self._first.execute(sql, values).rowcount
         except _ERRORS as error:
             if _code(error) in _LOCKED:
                 raise Locked(str(error)) from None

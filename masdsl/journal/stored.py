@@ -52,7 +52,7 @@ class StoredJournal(GroupCommit):
                 mark = self._mark_in(record.id, record.slot)
                 with self._snapshot():
                     rows, head = self._history(record, mark=mark)
-                opened = StoredRun(self, record, record.read_header(), _last(rows), head)
+                opened = StoredRun(self, record._replace(header=b""), record.read_header(), _last(rows), head)
                 self._write_mark(opened)
             except BaseException:
                 self._give_back(record)

@@ -86,8 +86,9 @@ class Event(NamedTuple):
 
 
 RawEvent: TypeAlias = tuple[Any, ...]
-"""The fields of an event. A run keeps these, and makes events of them for whoever looks: plain tuples of texts and
-numbers are no burden to the garbage collector, however many runs are under way."""
+"""The fields of an event, without the last ones where those are what they are by default. A run keeps these, and makes
+events of them for whoever looks: plain tuples of texts and numbers are no burden to the garbage collector, however many
+runs are under way."""
 
 
 def rounded(seconds: float) -> float:

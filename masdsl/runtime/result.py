@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import starmap
 from typing import Any
 
 from masdsl.runtime.events import Event, EventKind, RawEvent
@@ -32,7 +33,7 @@ class Result:
     @property
     def events(self) -> tuple[Event, ...]:
         """What happened, in order. They are made anew each time: most results are never asked for them."""
-        return tuple(map(Event._make, self.raw_events))
+        return tuple(starmap(Event, self.raw_events))
 
     @property
     def tokens(self) -> int:

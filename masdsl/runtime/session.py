@@ -176,7 +176,7 @@ class Session:
         """Keep an event and show it to the observer, whose faults do not concern the run."""
         self.events.append(raw)
         if self._observer is not None:
-            event = Event._make(raw)
+            event = Event(*raw)
             try:
                 self._observer(event)
             except Exception:
@@ -349,7 +349,9 @@ class Step:
     def begin(self) -> None:
         """Record that the step begins; raise Stopped where none may."""
         self.check_not_stopped()
-        self.emit("started")
+        session = self.session
+        now = rounded(session.now())
+        session.record((len(session.events), "started", self.path, self.indices, self.what, self.name, now))
 
     def emit_failure(self, failure: StepFailed) -> None:
         """Record that the step gave no value of its own."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import starmap
 from typing import Any, NamedTuple
 
 from masdsl.runtime.events import VALUED, Event, RawEvent, StepKind, address, read_address
@@ -61,7 +62,7 @@ class State:
             FinishedStep(
                 event.path, event.indices, event.what, event.name, event.value, event.detail.startswith("default")
             )
-            for event in map(Event._make, self._events)
+            for event in starmap(Event, self._events)
             if event.kind in VALUED and event.what != "flow"
         )
 
