@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from masdsl.check import externs
-from masdsl.check.advice import conversion, test_of
+from masdsl.check.advice import conversion, converted, test_of
 from masdsl.check.builtins import BUILTINS, result_type
 from masdsl.check.callables import report_uncallable
 from masdsl.check.context import Frame
@@ -28,6 +28,7 @@ from masdsl.check.program import (
 from masdsl.check.relations import fits, join, list_of, optional, required, show, text
 from masdsl.check.resolve import named_type, visible
 from masdsl.check.scope import Declared, Names
+from masdsl.diagnostics.base import Fix
 from masdsl.diagnostics.flow import MaybeUnset, NestedStep
 from masdsl.diagnostics.names import (
     DuplicateName,
@@ -115,14 +116,15 @@ def expect(frame: Frame, names: Names, node: ast.Expr, want: Type, place: str) -
     return value
 
 
-def check_fits(frame: Frame, given: Type, want: Type, place: str, span: Span) -> bool:
-    """Report a type that does not fit; say whether it does."""
+def check_fits(frame: Frame, given: Type, want: Type, place: str, span: Span, change: Fix | None = None) -> bool:
+    """Report a type that does not fit, with the change that mends it, if one is known; say whether it fits."""
     if fits(given, want):
         return True
     if isinstance(given, Nothing) or (isinstance(given, Optional) and fits(given.inner, want)):
         frame.report(MayBeNone(place, show(given), span=span))
     else:
-        frame.report(TypeMismatch(place, show(want), show(given), conversion(given, want), span=span))
+        change = change or converted(given, want, span)
+        frame.report(TypeMismatch(place, show(want), show(given), conversion(given, want), change, span=span))
     return False
 
 

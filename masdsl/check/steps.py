@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from masdsl.check.advice import Passed, passing, swapped
 from masdsl.check.callables import report_uncallable
 from masdsl.check.context import Callee, Frame
 from masdsl.check.declarations import head_of
 from masdsl.check.expressions import check_fits, typed, unknown
 from masdsl.check.generics import Given, Head, infer, instance, is_generic, statics_of
-from masdsl.check.program import Const, Expr, Invoke
+from masdsl.check.program import Const, Invoke
+from masdsl.check.relations import fits
 from masdsl.check.scope import Declared, Names
 from masdsl.diagnostics.names import DeclaredBelow, Recursion, UnknownParameter
 from masdsl.diagnostics.suggest import nearest
@@ -52,18 +54,27 @@ def _given_up(frame: Frame, names: Names, node: ast.Call) -> Const:
 
 def _step(frame: Frame, names: Names, node: ast.Call, path: str, callee: Callee) -> Invoke:
     bound = _match_arguments(frame, node, tuple(param.name for param in callee.params), callee.name, callee.signature)
-    arguments: list[tuple[str, Expr]] = []
-    missing: list[str] = []
-    for param in callee.params:
-        value = bound.get(param.name)
-        if value is not None:
-            checked = typed(frame, names, value, param.type)
-            check_fits(frame, checked.type, param.type, f"`{param.name}` of `{callee.name}`", value.span)
-            arguments.append((param.name, checked))
-        elif not param.optional:
-            missing.append(param.name)
+    arguments = [
+        (param.name, typed(frame, names, bound[param.name], param.type))
+        for param in callee.params
+        if param.name in bound
+    ]
+    wanted = {param.name: param.type for param in callee.params}
+    wrong = [name for name, checked in arguments if not fits(checked.type, wanted[name])]
+    passed = [
+        Passed(frame.scope.source.slice(bound[name].span), bound[name].span, checked.type, wanted[name])
+        for name, checked in arguments
+        if name in wrong
+    ]
+    change = swapped(sorted(passed, key=lambda one: one.span.start))
+    for name, checked in arguments:
+        check_fits(frame, checked.type, wanted[name], f"`{name}` of `{callee.name}`", bound[name].span, change)
+    missing = {param.name: param.type for param in callee.params if param.name not in bound and not param.optional}
     if missing:
-        frame.report(MissingArgument(callee.name, tuple(missing), callee.signature, span=node.span))
+        used = frozenset(value.name.text for value in bound.values() if isinstance(value, ast.Var))
+        known = {name: names[name] for name in names}
+        change = passing(missing, known, used, node.span, is_first=not node.arguments)
+        frame.report(MissingArgument(callee.name, tuple(missing), callee.signature, change, span=node.span))
     return Invoke(path, callee.kind, callee.key, tuple(arguments), callee.returns, span=node.span)
 
 

@@ -587,7 +587,8 @@ class OtherLanguage(Diagnostic):
     def fix(self) -> Fix | None:
         if self.instead is None:
             return None
-        sure = SUGGESTED if self.found in ("break", "continue") else SAFE  # they meant something there
+        # they meant something there; or the block's end is missing as well
+        sure = SUGGESTED if self.found in ("break", "continue", "`:` before a block") else SAFE
         return Fix(self.action, ((self.span, self.instead),), sure)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from masdsl.diagnostics.base import Diagnostic
+from masdsl.diagnostics.base import Diagnostic, Fix
 
 
 class TypeMismatch(Diagnostic):
@@ -16,14 +16,14 @@ class TypeMismatch(Diagnostic):
         agent count_words(topic) -> int "How many words has {{ topic }}?"
         agent writer(topic, words: int) -> text "Write {{ words }} words about {{ topic }}."
         flow main(topic) -> text {
-          return writer(topic, words: "many")
+          return writer(40, topic)
         }
 
     Good:
         mas 1
         agent writer(topic, words: int) -> text "Write {{ words }} words about {{ topic }}."
         flow main(topic) -> text {
-          return writer(topic, words: 40)
+          return writer(topic, 40)
         }
     """
 
@@ -32,6 +32,7 @@ class TypeMismatch(Diagnostic):
     expected: str
     given: str
     hint: str
+    change: Fix | None = None
 
     def title(self) -> str:
         return f"{self.place} must be `{self.expected}`, not `{self.given}`"
@@ -41,6 +42,9 @@ class TypeMismatch(Diagnostic):
 
     def help(self) -> str:
         return self.hint or f"give a value of type `{self.expected}`"
+
+    def fix(self) -> Fix | None:
+        return self.change
 
 
 class MayBeNone(Diagnostic):
@@ -163,15 +167,15 @@ class MissingArgument(Diagnostic):
     Bad:
         mas 1
         agent writer(topic, style) -> text "Write about {{ topic }} in the style of {{ style }}."
-        flow main(topic) -> text {
+        flow main(topic, tone) -> text {
           return writer(topic)
         }
 
     Good:
         mas 1
         agent writer(topic, style) -> text "Write about {{ topic }} in the style of {{ style }}."
-        flow main(topic) -> text {
-          return writer(topic, "Swift")
+        flow main(topic, tone) -> text {
+          return writer(topic, style: tone)
         }
     """
 
@@ -179,6 +183,7 @@ class MissingArgument(Diagnostic):
     callee: str
     missing: tuple[str, ...]
     signature: str
+    change: Fix | None = None
 
     def title(self) -> str:
         return f"the call of `{self.callee}` lacks " + ", ".join(f"`{name}`" for name in self.missing)
@@ -188,6 +193,9 @@ class MissingArgument(Diagnostic):
 
     def help(self) -> str:
         return f"it is declared as `{self.signature}`"
+
+    def fix(self) -> Fix | None:
+        return self.change
 
 
 class TooManyArguments(Diagnostic):

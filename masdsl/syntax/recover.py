@@ -81,7 +81,7 @@ class Recovery:
         if tokens.kinds[at] == "COLON" and tokens.kinds[at + 1] != "LBRACE" and machine.accepts(["LBRACE"]):
             brace_by_indentation(machine, at)
             action = "put the block between `{` and `}`"
-            block = OtherLanguage("`:` before a block", action, None, span=tokens.span(at))
+            block = OtherLanguage("`:` before a block", action, " {", span=tokens.span(at))
             return at if silent or self.report(block) else None
         change, diagnostic = (None, None) if self._repeats > 3 else self._change(machine, at)
         if change is None and diagnostic is None:
