@@ -73,7 +73,7 @@ ALLOWED: dict[str, set[str]] = {
 # Third-party package -> the modules that may import it, by prefix.
 THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "lark": ("masdsl.decode.bnf", "masdsl.syntax"),
-    "jinja2": ("masdsl.check", "masdsl.runtime"),
+    "jinja2": ("masdsl.check", "masdsl.meta.prompting", "masdsl.runtime"),
     "pydantic": ("masdsl.runtime",),
     "httpx": ("masdsl.runtime.models",),
     "mcp": ("masdsl.tools.mcp_connection", "masdsl.tools.mcp_process"),
@@ -82,7 +82,8 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "httpx2": ("masdsl.tools.mcp_http",),
     "litellm": ("masdsl.runtime.models",),
     "xllamacpp": ("masdsl.runtime.models",),
-    "tokenizers": ("masdsl.tokenizers",),
+    "tokenizers": ("masdsl.meta.embedding", "masdsl.tokenizers"),
+    "numpy": ("masdsl.meta.embedding",),
     "psycopg": ("masdsl.journal.postgres",),
 }
 

@@ -25,6 +25,8 @@ COMMANDS = {
     "patch": "change a program by a patch",
     "merge": "join two changes of a program",
     "bind": "assign models to the roles of a template",
+    "design": "design a system for a query",
+    "solve": "answer a query by a system that is designed for it",
     "lock": "pin the prices of the models that programs use",
     "explain": "show what a code such as MAS101 means",
     "grammar": "print the grammar for a constrained decoder",

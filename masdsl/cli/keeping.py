@@ -61,9 +61,14 @@ def stored_program(
 
     Says on standard error which files say something else than what is stored: the stored program is used.
     """
+    from masdsl.journal.base import SESSION
     from masdsl.pipeline import check_source
     from masdsl.rectify.sources import reader_of, source_of
 
+    if header.program == SESSION:
+        raise UsageError(
+            f"{header.id} is a session, not the run of a program", f"write: mas solve --resume {header.id}, or --replay"
+        )
     source = source_of(header.program, header.sources)
     checked = check_source(source, config, findings, reader_of(header.sources), priced=models is None)
     if checked is None or not findings.ok:

@@ -126,6 +126,7 @@ def _row(row: Row) -> dict[str, Any]:
 
 
 def _lines(header: RunHeader, rows: Sequence[Row], journal: str | None) -> Iterable[str]:
+    from masdsl.journal.base import SESSION
     from masdsl.money import show_usd
     from masdsl.rectify.remaining import finished_steps
     from masdsl.rectify.stored import intervention_of
@@ -137,6 +138,9 @@ def _lines(header: RunHeader, rows: Sequence[Row], journal: str | None) -> Itera
     for name, value in header.inputs.items():
         yield f"input    {name} = {_clipped(value)}"
     spent = spent_of(rows)
+    if header.program == SESSION:
+        yield from _session_lines(header, rows)
+        return
     yield f"spent    {spent['calls']} calls, {spent['tokens']:,} tokens, {show_usd(spent['usd'])}"
     for step in finished_steps(rows):
         cost = f"{step.calls} calls, {step.tokens_in + step.tokens_out:,} tokens"
@@ -152,6 +156,23 @@ def _lines(header: RunHeader, rows: Sequence[Row], journal: str | None) -> Itera
         yield f"ended    {last.body.get('step', '')}: {last.body.get('reason') or last.body.get('stopped', '')}"
     if header.status != "ended":
         yield f"go on    {resume_command(header.id, journal)}"
+
+
+def _session_lines(header: RunHeader, rows: Sequence[Row]) -> Iterable[str]:
+    """Yield what a session of meta-agents decided, which systems it ran, and how it ended."""
+    for row in rows:
+        body = row.body
+        if row.kind == "decision":
+            spent = body["action"]["spent"]
+            tokens = spent["tokens_in"] + spent["tokens_out"]
+            outcome = "taken" if body["taken"] else f"not taken: {_clipped(body['why'])}"
+            yield f"  {body['role']} ({body['by']})  {spent['calls']} calls, {tokens:,} tokens  {outcome}"
+        elif row.kind == "start":
+            yield f"  run {header.id}.{body['number']}  {body['system']['name']}"
+        elif row.kind == "outcome":
+            yield f"value    {_clipped(body['value'])}" if not body["failed"] else f"failed   {body['failed']}"
+    again = "replay" if header.status == "ended" else "resume"
+    yield f"go on    mas solve --{again} {header.id}"
 
 
 def _delete(journal: Journal, options: Namespace) -> None:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from threading import Lock
 from typing import Final, NamedTuple
@@ -70,23 +70,19 @@ class Anchor:
 
     def write(self, marks: Mapping[int, Mark]) -> None:
         """Replace records, given by their slots; those that lie side by side are one write."""
-        if len(marks) == 1:
-            [(slot, mark)] = marks.items()
-            self._write(slot, _record(slot, mark))
-            return
         records: list[bytes] = []
-        first = 0
-        for slot in sorted(marks):
+        first = min(marks, default=0)
+        for slot in sorted(marks) if len(marks) > 1 else marks:
             if slot != first + len(records):
-                if records:
-                    self._write(first, b"".join(records))
+                self._write(first, records)
                 first, records = slot, []
-            records.append(_record(slot, marks[slot]))
-        if records:
-            self._write(first, b"".join(records))
+            fields = _FIELDS.pack(*marks[slot])
+            records.append(fields + _checksum(slot, fields))
+        self._write(first, records)
 
-    def _write(self, first: int, data: bytes) -> None:
-        if self._put(first * RECORD, data) != len(data):
+    def _write(self, first: int, records: Sequence[bytes]) -> None:
+        data = b"".join(records)
+        if records and self._put(first * RECORD, data) != len(data):
             raise OSError(28, "no space left on the device")
 
     def sync(self) -> None:
@@ -126,11 +122,6 @@ class Anchor:
             with self._lock:
                 os.lseek(self._file, at, os.SEEK_SET)
                 return os.write(self._file, data)
-
-
-def _record(slot: int, mark: Mark) -> bytes:
-    fields = _FIELDS.pack(*mark)
-    return fields + _checksum(slot, fields)
 
 
 def _checksum(slot: int, fields: bytes) -> bytes:

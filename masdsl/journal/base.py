@@ -16,6 +16,8 @@ KINDS: Final = ("intent", "reply", "fault", "tool", "done", "failed", "claim", "
 """The kinds of rows that the runtime writes (`masdsl.runtime.recording`). A journal keeps rows of any kind."""
 STATUSES: Final = ("running", "ended", "failed", "stopped")
 """What may be said of a run as a whole."""
+SESSION: Final = "<session>"
+"""What a header has in the place of a program where the run is a session of meta-agents (`masdsl.meta.records`)."""
 Durability = Literal["normal", "full"]
 """What an acknowledged row survives: the death of the process (`normal`), of the machine's power too (`full`)."""
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from masdsl.config import DEFAULT_TIER, Ceiling, Config, NoModel, find_model
 from masdsl.diagnostics.base import ERROR, Finding, Findings
+from masdsl.node import NOWHERE
 from masdsl.source import Source
 
 if TYPE_CHECKING:
@@ -22,6 +23,15 @@ if TYPE_CHECKING:
 
 NAME: Final = "<system>"
 """What messages call a designed program, which is in no file."""
+
+
+_DECLARED: Final = {
+    "sandbox": "(code: text(1500)) -> (passed: bool, log: text(300))",
+    "calculator": "(expression: text(60)) -> text(40)",
+    "search": "(query: text(60)) -> (id: text(40), title: text(40), snippet: text(150))[5]",
+    "read": "(id: text(40)) -> text(800)",
+}
+_TIMEOUTS: Final = {"sandbox": " timeout 20"}
 
 
 class BadTask(ValueError):
@@ -62,11 +72,18 @@ class Host(NamedTuple):
     def check(self, text: str, findings: Findings, left: Limits | None = None) -> Program | None:
         """Check a program as it would be checked before a run that may spend `left`; None where it has errors."""
         from masdsl.check.grants import compare_with_host
+        from masdsl.diagnostics.tools import ToolNotGranted
         from masdsl.pipeline import check_source
 
         source = Source(NAME, text)
         program = check_source(source, within(self.config, left), findings, priced=self.models is None)
-        if program is not None and program.tools:
+        if program is None:
+            return None
+        missing = [tool for tool in program.tools if tool.granted_as not in self.config.tools]
+        for tool in missing:
+            span = NOWHERE if tool.module else tool.span
+            findings.add(source, ToolNotGranted(tool.granted_as, tuple(self.config.tools), None, "[tools]", span=span))
+        if program.tools and not missing:
             compare_with_host(program, self.config, self.tools, findings)
         return program if findings.ok else None
 
@@ -169,6 +186,26 @@ def model_for(host: Host, tier: str) -> ChatModel:
     if found is None:
         raise ModelError("unavailable", f"no model is given for the tier `{tier}`")
     return found
+
+
+def offered_tools(config: Config) -> tuple[str, ...]:
+    """Return declarations of the built-in tools that a configuration grants, without those that have an effect.
+
+    Of other tools only their host knows what they take and give: they have to be declared.
+    """
+    lines, taken = [], set[str]()
+    for granted_as, grant in config.tools.items():
+        name = "".join(char if char.isalnum() else "_" for char in granted_as.rpartition(".")[2].lower()).strip("_")
+        if (
+            grant.kind in _DECLARED
+            and not grant.effect
+            and name.isidentifier()
+            and name.isascii()
+            and name not in taken
+        ):
+            taken.add(name)
+            lines.append(f'tool {name}{_DECLARED[grant.kind]} from "{granted_as}"{_TIMEOUTS.get(grant.kind, "")}')
+    return tuple(lines)
 
 
 def _about(config: Config, tier: str) -> str:

@@ -247,10 +247,7 @@ def fit(value: object, shape: Shape) -> Fitted:
     64 bits; texts and lists beyond their caps are cut. Everything else raises ShapeError.
     """
     clips: list[Clip] = []
-    if type(shape) is TextShape and type(value) is str:  # most values are
-        fitted = _fit_text(value, shape.cap, "", clips)
-    else:
-        fitted = _fit(value, shape, "", clips)
+    fitted = _fit(value, shape, "", clips)
     return Fitted(fitted, tuple(clips) if clips else ())
 
 
@@ -258,7 +255,11 @@ def _fit(value: Any, shape: Shape, where: str, clips: list[Clip]) -> Any:
     match shape:
         case TextShape(cap):
             if isinstance(value, str):
-                return _fit_text(str(value), cap, where, clips)
+                text = clean(str(value))
+                clipped = sizes.clip_text(text, cap)
+                if len(clipped) < len(text):
+                    clips.append(Clip(where, sizes.text_tokens(text), cap, "tokens"))
+                return clipped
         case IntShape():
             if isinstance(value, float) and value.is_integer():
                 value = int(value)
@@ -296,14 +297,6 @@ def _fit(value: Any, shape: Shape, where: str, clips: list[Clip]) -> Any:
                         raise ShapeError(inner_where, expected(field.shape), "nothing")
                 return kind.model_construct(**made)
     raise ShapeError(where, expected(shape), describe(value))
-
-
-def _fit_text(value: str, cap: int, where: str, clips: list[Clip]) -> str:
-    text = clean(value)
-    clipped = sizes.clip_text(text, cap)
-    if len(clipped) < len(text):
-        clips.append(Clip(where, sizes.text_tokens(text), cap, "tokens"))
-    return clipped
 
 
 def _parts(value: Any, shape: RecordShape) -> Mapping[str, Any] | None:

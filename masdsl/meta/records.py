@@ -1,0 +1,233 @@
+"""What a journal keeps of a session: every decision with its context, every reply of a meta-agent, and how it ended.
+
+A session is a run of its own in the journal, besides the runs of the systems that it designs. Its rows:
+
+    call        a reply (or failure) of a meta-agent's model, by the hash of what it was asked
+    decision    what a meta-agent was shown, what it gave, and whether that was taken
+    start       a system that is run, under which id and with which limits
+    outcome     what came of the session
+
+So a session that was broken off goes on without paying again, one that has ended can be shown again without a model,
+and each decision is a line of training data: role, context, action, outcome.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final
+
+from masdsl.journal.base import SESSION, OpenRun, Row, RunHeader
+from masdsl.journal.errors import JournalError
+from masdsl.meta.retrieval import Known, about
+from masdsl.meta.task import Emitted, Spent, Task, Try
+from masdsl.runtime.meter import Limits
+from masdsl.runtime.models.base import ChatModel, ModelError, Price, Reply, Request, grammars_of
+
+if TYPE_CHECKING:
+    from masdsl.journal import Journal
+
+CALL, DECISION, START, OUTCOME = "call", "decision", "start", "outcome"
+REMEMBERED: Final = 200
+"""Sessions that are looked through for past successes, the newest."""
+
+
+class NotKept(Exception):
+    """A session that is only shown again needs something that is not in its journal."""
+
+
+# ---------------------------------------------------------------- sessions
+
+
+def header_of(run: str, task: Task, seed: int, tiers: Mapping[str, str]) -> RunHeader:
+    """Return what a journal keeps of a session from the start."""
+    import time
+
+    from masdsl.version import __version__
+
+    kept = {
+        "query": clean(task.query),
+        "signature": task.signature,
+        "tools": list(task.tools),
+        "effort": task.effort,
+        "budget": limits_to_json(task.budget),
+    }
+    return RunHeader(
+        id=run,
+        program=SESSION,
+        sources={},
+        flow="main",
+        inputs=kept,
+        seed=seed,
+        policy="frozen",
+        created=time.time(),
+        masdsl=__version__,
+        tiers=dict(tiers),
+    )
+
+
+def task_of(header: RunHeader) -> Task:
+    """Return the task of a kept session. Raises JournalError for a run that is no session."""
+    kept = header.inputs
+    if header.program != SESSION:
+        raise JournalError(
+            f"{header.id} is the run of a program, not a session; go on with: mas run --resume {header.id}"
+        )
+    return Task(
+        query=kept["query"],
+        signature=kept["signature"],
+        budget=Limits(**kept["budget"]),
+        tools=tuple(kept["tools"]),
+        effort=kept["effort"],
+    )
+
+
+def limits_to_json(limits: Limits) -> dict[str, Any]:
+    """Return limits as JSON data; None is no limit."""
+    return {"calls": limits.calls, "tokens": limits.tokens, "usd": limits.usd, "seconds": limits.seconds}
+
+
+def clean(text: str) -> str:
+    """Return a text that can be stored: lone surrogates become U+FFFD."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def emitted_of(kept: Mapping[str, Any]) -> Emitted:
+    """Return what a meta-agent gave, from its JSON data."""
+    tries = tuple(Try(one["text"], tuple(one["diagnostics"]), one["fixes"], one["tokens"]) for one in kept["tries"])
+    return Emitted(kept["text"], kept["reasoning"], kept["how"], tries, Spent(**kept["spent"]))
+
+
+# ---------------------------------------------------------------- models
+
+
+class Tape:
+    """The replies of meta-agents that a journal has, each for one request, in the order in which they came."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self._kept: dict[str, list[dict[str, Any]]] = {}
+        for row in rows:
+            if row.kind == CALL:
+                self._kept.setdefault(row.body["asked"], []).append(row.body)
+
+    def take(self, asked: str) -> dict[str, Any] | None:
+        """Return the next reply to a request, once; None where there is none."""
+        waiting = self._kept.get(asked)
+        return waiting.pop(0) if waiting else None
+
+
+class TapedModel:
+    """A model whose replies are kept in a session's journal, and taken from there where they are there already."""
+
+    def __init__(self, model: ChatModel, run: OpenRun, tape: Tape, role: str, *, replay_only: bool = False) -> None:
+        self._model = model
+        self._run = run
+        self._tape = tape
+        self._role = role
+        self._replay_only = replay_only
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self._model.name
+
+    @property
+    def price(self) -> Price | None:
+        """The model's price."""
+        return self._model.price
+
+    @property
+    def grammars(self) -> str:
+        """The notation of grammars that the model keeps to."""
+        return grammars_of(self._model)
+
+    async def complete(self, request: Request) -> Reply:
+        """Answer from the journal, or ask the model and keep what it says. Raises ModelError, NotKept."""
+        asked = asked_of(request)
+        kept = self._tape.take(asked)
+        if kept is None:
+            if self._replay_only:
+                raise NotKept(f"a reply of {self.name} to the {self._role} is not in the journal")
+            kept = await self._asked(request, asked)
+        if "error" in kept:
+            raise ModelError(kept["error"], kept["detail"], billed=kept["billed"])
+        return Reply(kept["text"], kept["tokens_in"], kept["tokens_out"], kept["model"], kept["finish"])
+
+    async def _asked(self, request: Request, asked: str) -> dict[str, Any]:
+        body: dict[str, Any] = {"role": self._role, "asked": asked}
+        try:
+            reply = await self._model.complete(request)
+        except ModelError as error:
+            body |= {"error": error.kind, "detail": clean(error.detail), "billed": error.billed}
+        else:
+            body |= {"text": clean(reply.text), "tokens_in": reply.input_tokens, "tokens_out": reply.output_tokens}
+            body |= {"model": reply.model, "finish": reply.finish}
+        await self._run.append(CALL, body=body)
+        return body
+
+    async def close(self) -> None:
+        """Do nothing: the model belongs to whoever made it."""
+
+
+def asked_of(request: Request) -> str:
+    """Return the hash of what a request asks; how long it may take is no part of it."""
+    parts = (request.messages, request.max_tokens, request.temperature, request.seed, request.grammar)
+    return sha256(json.dumps(parts, default=str).encode()).hexdigest()
+
+
+# ---------------------------------------------------------------- what is learned from
+
+
+def decisions(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Return the decisions of a session, in order."""
+    return [row.body for row in rows if row.kind == DECISION]
+
+
+def outcome_of(rows: Sequence[Row]) -> dict[str, Any] | None:
+    """Return how a session ended, as JSON data; None for one that has not."""
+    return next((row.body for row in reversed(rows) if row.kind == OUTCOME), None)
+
+
+def training_lines(header: RunHeader, rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
+    """Yield a line of training data for each decision of a session: role, context, action, outcome."""
+    outcome = outcome_of(rows)
+    for one in decisions(rows):
+        yield {
+            "session": header.id,
+            "role": one["role"],
+            "by": one["by"],
+            "context": one["context"],
+            "action": {"text": one["action"]["text"], "reasoning": one["action"]["reasoning"]},
+            "outcome": {
+                "taken": one["taken"],
+                "why": one["why"],
+                "how": one["action"]["how"],
+                "tries": one["action"]["tries"],
+                "spent": one["action"]["spent"],
+                "session": outcome and {name: outcome[name] for name in ("failed", "spent", "seconds")},
+            },
+        }
+
+
+def past_successes(journal: Journal, limit: int = REMEMBERED) -> tuple[Known, ...]:
+    """Return the systems of past sessions that gave an answer, by what they were asked; the newest of equals.
+
+    What cannot be read is left out: a damaged old session is no reason not to answer a new query.
+    """
+    found: dict[str, Known] = {}
+    sessions = (one for one in journal.list(limit=limit * 4, status="ended") if one.program == SESSION)
+    for number, one in enumerate(sessions):
+        if number >= limit:
+            break
+        try:
+            header, rows = journal.read(one.id)
+        except JournalError:
+            continue
+        outcome = outcome_of(rows)
+        if outcome is None or outcome["failed"] or not outcome.get("template"):
+            continue
+        text, query = outcome["template"], header.inputs["query"]
+        said = f"It answered: {' '.join(query.split())[:200]}"
+        found.setdefault(text, Known(f"session {one.id}", text, said, f"{query[:2_000]} {about(text)}", "success"))
+    return tuple(found.values())
