@@ -165,11 +165,16 @@ def test_what_is_wrong_goes_back_to_the_model() -> None:
     assert all(line in told.content for line in first.diagnostics) and "granted: none" in told.content
 
 
+UNUSED = "within calls 2 {\n    answer = solver(query)\n  }"
 FAULTS = {
     "no program": ("I would rather not.", "MAS950"),
     "nothing": (Reply("", 10, 0), "MAS950"),
     "over budget": (fenced(GOOD.replace("-> text\n", "-> text retry 8\n", 1)), "MAS40"),
     "asks nobody": (fenced('mas 1\n\nflow main(query) -> text {\n  return "4"\n}\n'), "MAS953"),
+    "uses nobody": (
+        fenced(GOOD.replace("answer = solver(query)", UNUSED).replace("return answer", 'return "4"')),
+        "MAS953",
+    ),
     "other inputs": (fenced(GOOD.replace("main(query)", "main(query, n: int)")), "MAS951"),
     "other type": (fenced(GOOD.replace("main(query) -> text", "main(query) -> int")), "MAS2"),
     "no flow": (fenced("mas 1\n\ntype Kind = a | b\n"), "MAS951"),
@@ -187,6 +192,25 @@ def test_a_model_that_never_learns_is_given_up_with_all_that_it_tried(name: str)
     assert len({request.seed for request in requests}) == 3
     if name not in ("no program", "nothing"):
         assert requests[2].messages == ASK, "one that says the same again is asked afresh"
+
+
+@pytest.mark.parametrize(
+    ("type_", "count", "answer"),
+    [
+        ("text", "", "answer"),
+        ("int", "", "text(answer)"),
+        ("text", "3 of ", "first(answer)"),
+        ("text(60)[4]", "", 'join(answer, "\\n")'),
+        ("(sure: bool, said: text)", "", "answer.said"),
+        ("(sure: bool, count: int)", "", "text(answer.count)"),
+        ("text?", "", 'answer else ""'),
+    ],
+)
+def test_a_result_that_nobody_returns_is_returned_in_place_of_a_constant(type_: str, count: str, answer: str) -> None:
+    said = GOOD.replace("-> text\n", f"-> {type_}\n").replace("= solver", f"= {count}solver")
+    one, _ = emitted(fenced(said.replace("return answer", 'return ""')))
+    assert f"  return {answer}\n" in one.text and one.tries[0].fixes == 1
+    assert errors(one.text) == []
 
 
 def test_more_calls_than_are_left_are_lowered_where_a_count_says_so() -> None:

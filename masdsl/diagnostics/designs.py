@@ -83,10 +83,10 @@ class OtherTool(Diagnostic):
 
 
 class AsksNobody(Diagnostic):
-    """A program that was written for a task can give its answer without asking any agent in any run.
+    """Nothing that an agent says can change the answer of a program that was written for a task.
 
-    Why: it would answer every query with what stands in its text. A model that does not know what to write often ends
-    with such a program.
+    Why: it would answer with what stands in its text, or with what it was asked, whatever its agents find out. A model
+    that does not know what to write often ends with such a program: `return ""` behind steps that nobody uses.
 
     To go on: the model is asked again.
     """
@@ -94,13 +94,13 @@ class AsksNobody(Diagnostic):
     code = "MAS953"
 
     def title(self) -> str:
-        return "`main` asks no agent, so its answer is the same for whatever is asked"
+        return "no agent decides about what `main` returns: its answer is the same whatever they say"
 
     def label(self) -> str:
-        return "no step of an agent"
+        return "its answer hangs on no agent"
 
     def help(self) -> str:
-        return "declare at least one agent and call it in `main`: `draft = solver(query)`"
+        return "return what an agent gives: `answer = solver(query)`, then `return answer`"
 
 
 class NotInPool(Diagnostic):

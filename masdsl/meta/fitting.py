@@ -7,10 +7,12 @@ declared there, to ask an agent, and to need no more calls than are left. All of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
-from masdsl.check.program import Flow, Program
+from masdsl.check.program import Bind, Flow, Program
+from masdsl.check.relations import fits
 from masdsl.decode.binding import open_roles
 from masdsl.diagnostics.base import ERROR, Finding, Findings, Fix
 from masdsl.diagnostics.bounds import CEILING, MayNotFit
@@ -28,6 +30,9 @@ from masdsl.source import Source
 from masdsl.syntax import ast
 from masdsl.syntax.parse import parse_binding, parse_program
 from masdsl.syntax.print import print_document, print_item
+from masdsl.trust.analysis import analyse
+from masdsl.trust.policy import Unproven, policy_of, without_limits
+from masdsl.types import Bool, Enum, Float, Int, List, Optional, Record, Text, Type
 
 MOST_DIAGNOSTICS: Final = 12
 """A model is told so many at once: the first ones are the causes of many that follow."""
@@ -42,6 +47,8 @@ class Judged(NamedTuple):
     diagnostics: tuple[str, ...] = ()
     fixes: int = 0
 
+
+_AROUND: Final = ("around_main", "around_main_2", "around_main_3")
 
 Judge: TypeAlias = Callable[[str], Judged]
 
@@ -85,14 +92,70 @@ def judge_program(text: str, task: Task, shape: Flow, host: Host, left: Limits) 
         return State([one for one in findings.sorted() if _counts(one)])
 
     mended = mend(Source(NAME, text), check, suggested=True)
-    diagnostics = _short(mended.left)
-    if not diagnostics:
-        fit = fit_of(mended.source.text, shape, host, left)
-        diagnostics = fit.diagnostics
-        if not diagnostics and fit.most is not None and not fit.most.calls:
-            flow = Span(mended.source.text.rfind("\nflow main") + 1, len(mended.source.text))
-            diagnostics = _short([Finding(mended.source, AsksNobody(span=flow))])
-    return Judged(mended.source.text, diagnostics, len(mended.applied))
+    judged = Judged(mended.source.text, _short(mended.left), len(mended.applied))
+    if judged.diagnostics:
+        return judged
+    fit = fit_of(judged.text, shape, host, left)
+    if fit.program is None:
+        return judged._replace(diagnostics=fit.diagnostics)
+    asks = fit.most is not None and fit.most.calls > 0
+    if asks and hangs_on_a_model(judged.text, task, shape, host):
+        return judged
+    for other in _other_answers(judged.text, fit.program) if asks else ():
+        if fit_of(other, shape, host, left).program is not None and hangs_on_a_model(other, task, shape, host):
+            return Judged(other, (), judged.fixes + 1)
+    flow = Span(judged.text.rfind("\nflow main") + 1, len(judged.text))
+    return judged._replace(diagnostics=_short([Finding(Source(NAME, judged.text), AsksNobody(span=flow))]))
+
+
+def hangs_on_a_model(text: str, task: Task, shape: Flow, host: Host) -> bool:
+    """Whether anything that a model or a tool says can change what `main` gives, by the labels of trust.
+
+    A flow around `main` makes its result that of a step, which has labels.
+    """
+    name = next(one for one in _AROUND if f"{one}(" not in text)
+    head = re.sub(r"\bmain\b", name, task.signature, count=1)
+    inner = ", ".join(param.name for param in shape.params)
+    config = without_limits(host.config)
+    around = f"{text.rstrip()}\n\n{head} {{\n  {name}_gives = main({inner})\n  return {name}_gives\n}}\n"
+    program = host._replace(config=config).check(around, Findings())
+    if program is None:  # the limits on the number of flows, or the like: then it is not looked at
+        return True
+    found = analyse(program, policy_of(program, config), Unproven())
+    return any(labels.gives for (_, path), labels in found.steps.items() if path == f"{name}.{name}_gives")
+
+
+def _other_answers(text: str, program: Program) -> Iterator[str]:
+    """Yield the program with the result of a step in place of what `main` returns at its end, the last step first."""
+    main = main_of(program)
+    tree = parse_program(Source(NAME, text), Findings()).document
+    flows = tree.items if isinstance(tree, ast.Program) else ()
+    body = next((one.body.statements for one in flows if isinstance(one, ast.Flow) and one.name.text == "main"), ())
+    if main is None or not body or not isinstance(end := body[-1], ast.Return):
+        return
+    for step in reversed(main.body):
+        if isinstance(step, Bind) and (answer := _as_answer(step.name, step.type, main.returns)):
+            yield f"{text[: end.span.start]}return {answer}{text[end.span.end :]}"
+
+
+def _as_answer(name: str, kind: Type, wanted: Type) -> str:
+    """Return the expression that makes a value of the wanted type of one of another; nothing where there is none."""
+    if fits(kind, wanted):
+        return name
+    match kind, wanted:
+        case Record(), _:
+            fields = sorted(kind.fields[::-1], key=lambda field: not fits(field[1], wanted))  # the last are answers
+            return next((made for field, one in fields if (made := _as_answer(f"{name}.{field}", one, wanted))), "")
+        case List(), _ if kind.low and fits(kind.element, wanted):
+            return f"first({name})"
+        case List(element=Text()), Text():
+            return f'join({name}, "\\n")'
+        case Int() | Float() | Bool() | Enum(), Text():
+            return f"text({name})"
+        case Optional(inner=Text()), Text():
+            return f'{name} else ""'
+        case _:
+            return ""
 
 
 def _counts(finding: Finding) -> bool:
