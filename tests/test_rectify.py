@@ -83,6 +83,10 @@ def test_the_cause_is_read_from_the_failure(reason: str, callee: str, limit: str
         ('before main.refine.code { hit = find("evil") }', ["MAS922"]),
         ('replace main.refine.until = true', ["MAS922"]),
         ("wrap main.ok in if true", ["MAS922"]),
+        ("redo main.ok", ["MAS922"]),
+        ("redo main.refine", ["MAS922"]),  # what is sent depends on it
+        ("wrap main.hit in box: within calls 1\nredo main.box", ["MAS922"]),
+        ("redo main.slot.title", ["MAS923"]),  # nothing is sent because of it
         ('otherwise main.hit = "evil"', ["MAS922"]),
         ("set critic.retry = 2", ["MAS923"]),
         ("rename main = other", ["MAS924"]),
@@ -94,6 +98,15 @@ def test_a_patch_of_somebody_who_is_not_trusted(patch: str, codes: list[str]) ->
     told = [one.diagnostic.code for one in found.findings if one.diagnostic.severity == "error"]
     assert told[:1] == codes[:1], [one.diagnostic.title() for one in found.findings]
     assert found.accepted == (not codes)
+
+
+def test_where_changed_steps_are_done_again_a_change_of_their_agent_is_no_small_thing() -> None:
+    stands = standing(done=DRAFTS, spent={"calls": 3})
+    patch = "set coder.max = 20"
+    assert verdict(patch, stands).accepted
+    found = verdict(patch, stands._replace(strict=True))
+    assert [one.diagnostic.code for one in found.findings] == ["MAS922"], "another mail would be sent"
+    assert verdict("set namer.max = 20", stands._replace(strict=True)).accepted
 
 
 def test_a_trusted_patch_may_change_counts_and_need_not_fit_where_nothing_did() -> None:

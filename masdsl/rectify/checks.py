@@ -3,8 +3,8 @@
 1. It applies to the program, and what comes of it is a program without errors (PATCH and the checker say so).
 2. The flow that runs keeps its inputs and its type of value.
 3. It may do no more: `capabilities`. No budget is raised.
-4. Nothing that an untrusted patch brings reaches a tool that not everything may decide about: `influence`. (The
-   patched program as a whole is held to the host's policy by 1.)
+4. Nothing that an untrusted patch brings, or lets happen again, reaches a tool that not everything may decide about:
+   `influence`. (The patched program as a whole is held to the host's policy by 1.)
 5. The worst case of the rest fits what is left of the budget: `remaining`. That is `proved` for each measure, or a
    patch is refused; but one of a trusted rectifier may also pass where the program as it was did not fit either and
    the patch does not make it worse. Such a measure is `enforced`: the ledger refuses what goes beyond.
@@ -32,7 +32,7 @@ from masdsl.patch.identity import base_of
 from masdsl.patch.patching import apply_patch, read_patch
 from masdsl.rectify.base import Proposal
 from masdsl.rectify.capabilities import more_than, raised, shown
-from masdsl.rectify.influence import influence
+from masdsl.rectify.influence import Declarations, influence
 from masdsl.rectify.kept import with_kept
 from masdsl.rectify.moves import aliases_of
 from masdsl.rectify.remaining import COUNTED, Pricing, Rest, StepCost, Version, left_of, rest
@@ -143,15 +143,18 @@ def judge(ground: Ground, standing: Standing, proposal: Proposal, *, trusted: bo
         findings.add(origin, PatchChangesEntry(name, span=whole))
         return refused._replace(findings=findings.sorted())
     version = Version(program, entry.key, ground.pricing(program))
-    for fault in _faults(ground, standing, version, whole, trusted=trusted and not proposal.invents):
-        findings.add(origin, fault)
     old_document = parse_program(standing.source, Findings()).document
     assert isinstance(old_document, ast.Program)
+    moved = aliases_of(patch, old_document, name)
+    again = redone(patch)
+    anew = (*again, *(new for new, old in moved.items() if old in again))
+    for fault in _faults(ground, standing, version, whole, anew, trusted=trusted and not proposal.invents):
+        findings.add(origin, fault)
     if not standing.strict:
-        version = with_kept(version, now, aliases_of(patch, old_document, name), ground.config)
+        version = with_kept(version, now, moved, ground.config)
         check_kept(version.program, ground.config, findings, version.kept)
     history = (*standing.earlier, now)
-    after = rest(version, history, standing.finished, before=now, redo=redone(patch), strict=standing.strict)
+    after = rest(version, history, standing.finished, before=now, redo=again, strict=standing.strict)
     left = left_of((program.budget, now.program.budget, *ground.limits), standing.spent)
     fits = _fits(before, after, left, trusted)
     over = [measure for measure, how in fits.items() if how == "over"]
@@ -172,7 +175,9 @@ def judge(ground: Ground, standing: Standing, proposal: Proposal, *, trusted: bo
     )
 
 
-def _faults(ground: Ground, standing: Standing, version: Version, span: Span, *, trusted: bool) -> Sequence[Diagnostic]:
+def _faults(
+    ground: Ground, standing: Standing, version: Version, span: Span, redo: Sequence[str], *, trusted: bool
+) -> Sequence[Diagnostic]:
     now = standing.now
     first = (standing.earlier or (now,))[0]
     found: list[Diagnostic] = []
@@ -185,7 +190,9 @@ def _faults(ground: Ground, standing: Standing, version: Version, span: Span, *,
         found.append(PatchRaisesBudget(higher, span=span))
     if not trusted:
         limits = partial(limited, config=ground.config)
-        reached = influence(now.program, version.program, version.entry, "content", limits).effects
+        # finished steps of an agent that was changed in any way are done again where the policy is strict
+        counts: Declarations = "anything" if standing.strict else "content"
+        reached = influence(now.program, version.program, version.entry, counts, limits, redo).effects
         if reached:
             found.append(PatchReachesEffect(reached, span=span))
     return found

@@ -10,7 +10,7 @@ finished steps are surely still steps of the patched program, with the same inpu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, Literal, NamedTuple
 
 from masdsl.check.program import (
@@ -60,26 +60,23 @@ class Influence(NamedTuple):
     rounds: tuple[tuple[str, int], ...] = ()
 
 
-def effects_of(program: Program) -> frozenset[str]:
-    """Return the keys of the tools that are declared with `effect`."""
-    return frozenset(tool.key for tool in program.tools if tool.effect)
-
-
 def influence(
     before: Program,
     after: Program,
     entry: str,
     declarations: Declarations,
-    limited: Callable[[Program], frozenset[str]] = effects_of,
+    limited: Callable[[Program], frozenset[str]] | None = None,
+    redo: Collection[str] = (),
 ) -> Influence:
     """Return what the difference between two programs may change in a run of the flow `entry` (a key of `after`).
 
-    `limited` gives the keys of the tools of a program whose uses are asked about.
+    `limited` gives the keys of the tools of a program whose uses are asked about. Steps at the addresses to `redo`,
+    around and below them count as changed: they happen once more, and may give other values.
 
-    Where the question is about finished steps (`declarations` is not `content`), a further option that a step gets in
-    case it fails changes nothing for what has not failed.
+    Without `limited` the question is about finished steps: then a further option that a step gets in case it fails
+    changes nothing for what has not failed.
     """
-    analysis = _Analysis(before, after, entry, declarations, limited)
+    analysis = _Analysis(before, after, entry, declarations, limited, redo)
     analysis.run()
     return Influence(frozenset(analysis.steps), tuple(sorted(analysis.effects)), tuple(sorted(analysis.rounds.items())))
 
@@ -113,16 +110,19 @@ class _Analysis:
         after: Program,
         entry: str,
         declarations: Declarations,
-        limited: Callable[[Program], frozenset[str]],
+        limited: Callable[[Program], frozenset[str]] | None,
+        redo: Collection[str],
     ) -> None:
         self._callees = program_callees(after)
         self._old_callees = program_callees(before)
         self._tools = {tool.key: tool for tool in after.tools}
         self._old_tools = {tool.key: tool for tool in before.tools}
-        self._limited, self._old_limited = limited(after), limited(before)
+        nothing: frozenset[str] = frozenset()
+        self._limited, self._old_limited = (limited(after), limited(before)) if limited else (nothing, nothing)
         self._declarations = declarations
         self.entry = entry
-        self.is_about_steps = declarations != "content"
+        self.is_about_steps = limited is None
+        self._redo = [f"{path}." for path in redo]
         self.rounds: dict[str, int] = {}
         live = reached(after, entry)
         self._flows = [flow for flow in after.flows if flow.key in live]
@@ -162,6 +162,10 @@ class _Analysis:
         if isinstance(callee, Flow):
             return self._known[key].returns
         return self.is_changed(callee)
+
+    def is_redone(self, path: str) -> bool:
+        """Whether the step at an address, one around it or one below it is to be done again."""
+        return any(f"{path}.".startswith(again) or again.startswith(f"{path}.") for again in self._redo)
 
     def is_changed(self, callee: Agent | Tool) -> bool:
         if self._declarations == "nothing":
@@ -314,7 +318,7 @@ class _FlowWalk:
     def _side(self, node: Bind | Return, old: Statement | None, controlled: bool, is_end: bool) -> _Exits:
         analysis = self._analysis
         names = self._names | self._later
-        changed = controlled or node != old
+        changed = controlled or node != old or analysis.is_redone(node.path)
         counted = _counted(node, names)
         called = changed or counted
         if self._is_precise and not controlled and isinstance(old, Bind | Return):
