@@ -82,7 +82,10 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "httpx2": ("masdsl.tools.mcp_http",),
     "litellm": ("masdsl.runtime.models",),
     "xllamacpp": ("masdsl.runtime.models",),
+    "llguidance": ("masdsl.runtime.models.transformers_model",),
     "tokenizers": ("masdsl.meta.embedding", "masdsl.tokenizers"),
+    "torch": ("masdsl.runtime.models.transformers_model",),
+    "transformers": ("masdsl.runtime.models.transformers_model",),
     "numpy": ("masdsl.meta.embedding",),
     "psycopg": ("masdsl.journal.postgres",),
 }

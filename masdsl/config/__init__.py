@@ -25,7 +25,7 @@ EMBEDDED_MODEL = "smollm2"
 BUILT_IN_MODELS = (EMBEDDED_MODEL,)
 BUILT_IN = "built-in"
 """The kind of a built-in model, which no entry of `[models]` has."""
-LOCAL_KINDS = (BUILT_IN, "gguf")
+LOCAL_KINDS = (BUILT_IN, "gguf", "transformers")
 """Kinds of models that run on this machine and cost nothing."""
 DEFAULT_TIER = "default"
 CONVENTIONAL_TIERS = ("fast", "smart", DEFAULT_TIER)
@@ -35,7 +35,8 @@ class ModelConfig(NamedTuple):
     """An entry of `[models]`.
 
     `kind` is `openai` (any URL that speaks OpenAI's protocol; needs `url` and `model`), `litellm` (needs `model`),
-    `gguf` (a local file; needs `path`) or `scripted` (a file of replies; needs `path`). `key_env` names the environment
+    `gguf` (a local file; needs `path`), `transformers` (a folder of Hugging Face's; needs `path`) or `scripted` (a file
+    of replies; needs `path`). `key_env` names the environment
     variable that holds the key. Prices are USD per million tokens, both or none of them. `timeout` is in seconds,
     `context` in tokens. `path` is absolute, as is `tokenizer`: the model's own `tokenizer.json`. `tool_calls` says
     whether the model is told of tools by the provider's protocol (`has_tool_calls`); None where nothing is said.

@@ -113,6 +113,7 @@ _KINDS = {
     "openai": _Kind(("url", "model"), ("key_env", *_SERVED, "grammar")),
     "litellm": _Kind(("model",), ("url", "key_env", *_SERVED)),
     "gguf": _Kind(("path",), ("timeout", "context", "tokenizer", "about")),
+    "transformers": _Kind(("path",), ("timeout", "context", "tokenizer", "about")),
     "scripted": _Kind(("path",), (*_PRICES, "about")),
 }
 

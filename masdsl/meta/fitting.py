@@ -144,7 +144,8 @@ def _as_answer(name: str, kind: Type, wanted: Type) -> str:
         return name
     match kind, wanted:
         case Record(), _:
-            fields = sorted(kind.fields[::-1], key=lambda field: not fits(field[1], wanted))  # the last are answers
+            ordered = sorted(kind.fields, key=lambda field: fits(field[1], wanted))
+            fields = ordered[::-1]  # those that fit first, and of these the last: reasons stand before answers
             return next((made for field, one in fields if (made := _as_answer(f"{name}.{field}", one, wanted))), "")
         case List(), _ if kind.low and fits(kind.element, wanted):
             return f"first({name})"

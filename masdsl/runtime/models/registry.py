@@ -157,6 +157,10 @@ def configured(entry: ModelConfig, price: Price | None = None) -> ChatModel:
             if not os.path.isfile(path):
                 raise ModelError("unavailable", f"the model `{entry.name}` has no file {path}")
             return LocalModel(entry.name, path, context=entry.context or DEFAULT_CONTEXT, timeout=entry.timeout)
+        case "transformers":
+            from masdsl.runtime.models.transformers_model import TransformersModel
+
+            return TransformersModel(entry.name, entry.path or "", context=entry.context, timeout=entry.timeout)
         case "scripted":
             from masdsl.runtime.models.scripted import ScriptError, load_script
 
