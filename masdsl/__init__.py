@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     from masdsl.api import build as build
     from masdsl.api import check as check
     from masdsl.api import compose as compose
+    from masdsl.api import design as design
     from masdsl.api import diff as diff
     from masdsl.api import format as format
     from masdsl.api import invert as invert
     from masdsl.api import load as load
     from masdsl.api import merge as merge
     from masdsl.api import run as run
+    from masdsl.api import solve as solve
     from masdsl.config import Config as Config
     from masdsl.config import ModelConfig as ModelConfig
     from masdsl.diagnostics.base import Diagnostic as Diagnostic
@@ -63,6 +65,7 @@ _HOMES = {
     "build": "api",
     "check": "api",
     "compose": "api",
+    "design": "api",
     "diff": "api",
     "explain": "diagnostics.catalogue",
     "format": "api",
@@ -73,6 +76,7 @@ _HOMES = {
     "render_short": "diagnostics.render",
     "render_text": "diagnostics.render",
     "run": "api",
+    "solve": "api",
 }
 
 __all__ = [*_HOMES]

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from masdsl.config import DEFAULT, HOST, Config, Grant, load_config
 from masdsl.diagnostics.base import Finding, Findings
-from masdsl.loaded import LoadedProgram, ProgramError
+from masdsl.loaded import JournalPlace, LoadedProgram, ProgramError
 from masdsl.source import Source
 
 if TYPE_CHECKING:
     from masdsl.check.program import Program
     from masdsl.emit import PyModule
+    from masdsl.meta.outcome import Seams, Solved
+    from masdsl.meta.task import Effort
+    from masdsl.meta.team import Team
     from masdsl.patch.merge import Merged
-    from masdsl.runtime import Result
+    from masdsl.runtime import Limits, Result
     from masdsl.runtime.program import Models
     from masdsl.runtime.tool import ToolFunction
     from masdsl.syntax.ast import Patch
@@ -297,3 +300,85 @@ def run(program: Location, inputs: Mapping[str, Any] | None = None, *, flow: str
 
         raise InputError(f"the program has no flow `{flow}`; it has {', '.join(loaded.flows) or 'none'}")
     return loaded.flows[flow].run_sync(**(inputs or {}))
+
+
+# ---------------------------------------------------------------- designing
+
+
+def design(query: str, **options: Any) -> Solved:
+    """Design a system for a query, and run nothing: `designed` of the result has the program and the reasons for it.
+
+    Options and errors are those of `solve`.
+    """
+    return _session(query, design_only=True, **options)
+
+
+def solve(query: str, **options: Any) -> Solved:
+    """Answer a query by a system that is designed for it, run, and repaired while it runs.
+
+    The result has the `value` (None, and `failed` says why, where no system gave one), what was `designed`, and what
+    each part `spent`. For code that is not asynchronous; otherwise use `masdsl.meta.queries`.
+
+    Args:
+        query: what is to be done.
+        options: `signature` of the flow to design; `budget` (`masdsl.runtime.Limits`) for design and run together;
+            `tools`, functions by the names that they are granted under, and `declarations`, how programs may declare
+            them; further `inputs`; `effort` (low, medium, high); `seed`; `config` and `models` as for `load`; the
+            `team` of meta-agents (`masdsl.meta.team`); a `journal` (a path, a URL, True for the user's own), which
+            keeps every decision, and the name of the `session` there; `seams` (`masdsl.meta.outcome`).
+
+    Raises:
+        masdsl.meta.host.BadTask: no system can fit the task: an empty or far too long query, a wrong signature.
+        masdsl.journal.JournalError: the journal cannot be used.
+    """
+    return _session(query, **options)
+
+
+def _session(
+    query: str,
+    *,
+    signature: str | None = None,
+    budget: Limits | None = None,
+    tools: Mapping[str, ToolFunction] | None = None,
+    declarations: Sequence[str] | None = None,
+    inputs: Mapping[str, Any] | None = None,
+    effort: Effort = "medium",
+    seed: int = 0,
+    config: Config | None = None,
+    models: Models | None = None,
+    team: Team | None = None,
+    journal: JournalPlace = None,
+    session: str | None = None,
+    seams: Seams | None = None,
+    design_only: bool = False,
+) -> Solved:
+    from masdsl.loaded import opened_journal
+    from masdsl.meta import queries
+    from masdsl.meta.host import Host, offered_tools
+    from masdsl.meta.task import SIGNATURE
+    from masdsl.meta.team import team_for
+
+    used = config if config is not None else load_config(os.getcwd(), Findings())
+    host = Host(used if tools is None else _with_tools(used, tools), models, tools)
+    declared = offered_tools(host.config) if declarations is None else tuple(declarations)
+    task = queries.task_for(
+        query, host, signature=signature or SIGNATURE, budget=budget or queries.BUDGET, tools=declared, effort=effort
+    )
+    kept = opened_journal(journal)
+    try:
+        return queries.wait(
+            lambda: queries.solve(
+                task,
+                host,
+                team or team_for(host),
+                kept,
+                seed=seed,
+                session=session,
+                inputs=inputs,
+                seams=seams,
+                design_only=design_only,
+            )
+        )
+    finally:
+        if kept is not journal:
+            kept.close()

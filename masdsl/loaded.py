@@ -217,7 +217,7 @@ class LoadedProgram:
                     seed=seed,
                     should_stop=should_stop,
                 )
-            opened = _journal(journal, resume)
+            opened = opened_journal(journal, resume)
             try:
                 if resume is not None:
                     if inputs:
@@ -356,8 +356,8 @@ class LoadedProgram:
         return durable
 
 
-def _journal(journal: JournalPlace, resume: str | None) -> Journal:
-    """Open a journal. For a run that is only to be rectified it is one in memory."""
+def opened_journal(journal: JournalPlace, resume: str | None = None) -> Journal:
+    """Open a journal: one in memory where none is given, unless a run is resumed. Raises JournalError."""
     from masdsl.journal import MemoryJournal, open_journal
 
     if journal is None or journal is False:

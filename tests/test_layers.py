@@ -62,7 +62,7 @@ ALLOWED: dict[str, set[str]] = {
     "project": set(),
     "loaded": COMPILER | {"journal", "pipeline", "pricing", "rectify", "runtime"},
     "meta": COMPILER | {"decode", "fixes", "journal", "loaded", "patch", "pipeline", "pricing", "rectify", "runtime"},
-    "api": COMPILER | {"loaded", "patch", "pipeline", "pricing", "runtime", "testing"},
+    "api": COMPILER | {"loaded", "meta", "patch", "pipeline", "pricing", "runtime", "testing"},
     "cli": COMPILER
     | {"", "api", "cache", "decode", "fixes", "journal", "loaded", "meta", "patch", "pipeline", "pricing"}
     | {"project", "rectify", "runtime", "sandbox", "testing"},

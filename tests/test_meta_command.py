@@ -62,6 +62,7 @@ def test_a_solved_session_can_be_explained_shown_again_and_learned_from(
     assert mas("solve", "--decisions", session) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [one["role"] for one in lines] == ["generator", "implementer"]
+    assert mas("solve", "--good", session) == 0 and mas("solve", "--bad", "nobody") == 2
 
 
 def test_designing_writes_a_program_that_runs(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import masdsl
 from masdsl.config import DEFAULT
 from masdsl.journal import JournalError, MemoryJournal, UnknownRun
+from masdsl.journal.sqlite import SqliteJournal
 from masdsl.meta import queries
 from masdsl.meta.host import BadTask, Host
 from masdsl.meta.outcome import Seams, Solved, System
-from masdsl.meta.records import CALL, NotKept, past_successes, training_lines
+from masdsl.meta.records import CALL, NotKept, past_successes, rate, training_lines
 from masdsl.meta.retrieval import Known
 from masdsl.meta.task import Spent, Task
 from masdsl.meta.team import Team, team_for
@@ -211,16 +214,21 @@ def test_a_system_that_fails_gives_way_to_the_simplest_one() -> None:
     assert any("gets what is left" in note for note in done.notes)
 
 
+def never(name: str, request: Request) -> Any:
+    return Fails("unavailable", "down")
+
+
 @pytest.mark.parametrize(
-    "returned", ['trim(" ")', "query"], ids=["nothing, by the program itself", "the query itself, after a repair"]
+    ("returned", "replies"),
+    [('if len(done) > 9 {\n    return done\n  }\n  return ""', {}), ("return done", {"solver": never})],
+    ids=["by the program itself", "after repairs"],
 )
-def test_what_says_nothing_is_no_answer(returned: str) -> None:
-    program = PROGRAM.replace(
-        "  return solver(query, thought)", f"  done = solver(query, thought)\n  return {returned}"
-    )
-    models = Models(generator=f"```mas\n{program}```", thinker=down, decider="7")
+def test_what_says_nothing_is_no_answer(returned: str, replies: dict[str, Any]) -> None:
+    program = PROGRAM.replace("return solver(query, thought)", f"done = solver(query, thought)\n  {returned}")
+    models = Models(generator=f"```mas\n{program}```", rectifier="no idea", decider="7", **replies)
     done = solved(models)
-    assert done.value == "7" and done.attempts[0].failed in ("its answer is empty", "its answer is the query itself")
+    assert done.attempts[0].failed == "its answer is empty"
+    assert done.value == ("7" if not replies else None)
 
 
 @pytest.mark.parametrize("query", ["", "  \n"])
@@ -345,9 +353,7 @@ def test_a_session_that_is_broken_off_anywhere_goes_on_and_pays_nothing_twice() 
         done = asyncio.run(queries.resume("s", host, team_for(host), journal))
         assert (done.value, done.failed) == (first.value, first.failed)
         both = [*models.asked, *again.asked]
-        if both.count("thinker") > whole.asked.count(
-            "thinker"
-        ):  # it had failed, and is tried once more
+        if both.count("thinker") > whole.asked.count("thinker"):  # it had failed, and is tried once more
             both.remove("thinker")
         assert sorted(both) == sorted(whole.asked), number
         # a call that was under way counts, as it may have been paid
@@ -413,6 +419,18 @@ def test_past_successes_are_shown_to_the_next_generator_and_failures_are_not() -
     assert "It answered: What is six times seven?" in asked.messages[1].content
 
 
+def test_what_somebody_called_good_is_worth_more_and_what_was_bad_is_no_example() -> None:
+    journal = MemoryJournal()
+    done = solved(Models(), journal=journal)
+    for good, worths in ((True, [1.25]), (False, []), (True, [1.25])):
+        asyncio.run(rate(journal, done.session, good=good))
+        assert [one.worth for one in past_successes(journal)] == worths
+        assert {one["outcome"]["good"] for one in training_lines(*journal.read(done.session))} == {good}
+    assert next(journal.list()).status == "ended"
+    with pytest.raises(JournalError, match="not a session"):
+        asyncio.run(rate(journal, f"{done.session}.1", good=True))
+
+
 # ---------------------------------------------------------------- seams
 
 
@@ -450,3 +468,30 @@ def test_known_systems_from_outside_are_shown_and_the_end_is_told() -> None:
     done = solved(models, seams=Seams(known=(known,), ended=lambda task, end: told.append(end)))
     assert told == [done]
     assert done.designed is not None and done.designed.examples[0][0] == "library.sixes"
+
+
+# ---------------------------------------------------------------- in Python
+
+
+def test_the_package_designs_and_solves(tmp_path: Path) -> None:
+    models = Models()
+    made = masdsl.design(TASK.query, models=models.tiers, budget=TASK.budget)
+    assert made.designed is not None and made.designed.binding == BINDING and made.value is None
+    place = str(tmp_path / "runs.db")
+    done = masdsl.solve(TASK.query, models=models.tiers, journal=place, session="mine", effort="low")
+    assert (done.value, done.session) == ("42", "mine")
+    with SqliteJournal(place) as journal:
+        assert {one.id: one.status for one in journal.list()} == {"mine": "ended", "mine.1": "ended"}
+    with pytest.raises(BadTask, match="empty"):
+        masdsl.solve(" ", models=models.tiers)
+
+
+def test_tools_of_the_caller_are_offered_as_they_are_declared() -> None:
+    program = PROGRAM.replace("mas 1\n", 'mas 1\n\ntool double(n: int) -> int from "double"\n', 1)
+    program = program.replace("return solver(query, thought)", "twice = double(21)\n  return text(twice)")
+    models = Models(generator=f"```mas\n{program}```")
+    declared = ['tool double(n: int) -> int from "double"']
+    done = masdsl.solve("x", models=models.tiers, tools={"double": lambda n: 2 * n}, declarations=declared)
+    assert done.value == "42"
+    other = masdsl.solve("x", models=models.tiers, tools={"double": lambda n: 2 * n}, declarations=[])
+    assert other.value == "a reply", "what is granted but not offered is not used"

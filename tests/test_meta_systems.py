@@ -156,10 +156,10 @@ def test_words_find_the_systems_for_a_kind_of_task(query: str, name: str) -> Non
 
 
 def test_a_past_success_stands_before_the_pool_where_both_are_as_near() -> None:
-    old = Known("b", "mas 1\n", "It answered: alpha", "alpha beta", "success")
-    pool = old._replace(name="a", origin="pool")
-    assert [one.system.name for one in nearest("alpha", (pool, old), 2)] == ["b", "a"]
-    assert [one.system.name for one in nearest("alpha", (pool, old._replace(origin="pool")), 2)] == ["a", "b"]
+    old = Known("y", "mas 1\n", "It answered: alpha", "alpha beta", "success")
+    pool = old._replace(name="x", origin="pool")
+    assert [one.system.name for one in nearest("alpha", (pool, old), 2)] == ["y", "x"]
+    assert [one.system.name for one in nearest("alpha", (pool, old._replace(origin="pool")), 2)] == ["x", "y"]
 
 
 def test_a_query_that_nothing_is_near_to_gets_systems_for_anything() -> None:

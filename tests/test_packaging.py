@@ -122,6 +122,7 @@ def test_data_files_are_those_of_the_checkout(installed: Path, checkout: Path) -
 def test_both_wheels_have_the_same_files(artefacts: dict[str, Path], checkout: Path) -> None:
     names = [sorted(zipfile.ZipFile(artefacts[form]).namelist()) for form in FORMS[:2]]
     assert names[0] == names[1]
+    assert {"masdsl/examples/pool/adas_debate.mas", "masdsl/meta/prompts/generator.jinja"} <= set(names[0])
     tops = {name.partition("/")[0] for name in names[0]}
     assert tops == {"masdsl", next(top for top in tops if top.endswith(".dist-info"))}
     assert not [name for name in names[0] if name.endswith((".pyc", "_mas.py"))]

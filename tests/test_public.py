@@ -31,6 +31,7 @@ PUBLIC = {
         "build",
         "check",
         "compose",
+        "design",
         "diff",
         "explain",
         "format",
@@ -41,6 +42,7 @@ PUBLIC = {
         "render_short",
         "render_text",
         "run",
+        "solve",
     ],
     # What compiled programs import: the first part for people too, the functions are the language's operators and
     # built-ins.

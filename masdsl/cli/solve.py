@@ -31,19 +31,25 @@ if TYPE_CHECKING:
     from masdsl.meta.outcome import Solved
 
 
+AGAIN = ("resume", "replay", "decisions", "good", "bad")
+"""Options that name a kept session."""
+
+
 def run(arguments: Sequence[str]) -> int:
     """Print the answer to a query; return 4 where no system gave one, 130 if it was interrupted.
 
     UsageError for a query or an option that cannot be used, and for what is wrong with the journal.
     """
     options = _parser().parse_args(arguments)
-    again = [name for name in ("resume", "replay", "decisions") if getattr(options, name)]
+    again = [name for name in AGAIN if getattr(options, name)]
     if again and options.query is not None:
         raise UsageError(f"a session that is named by --{again[0]} has its query already", "leave the query out")
     journal = _journal(options)
     try:
         if options.decisions:
             return _decisions(journal, options.decisions)
+        if options.good or options.bad:
+            return _rate(journal, options.good or options.bad, good=bool(options.good))
         return _solve(options, journal)
     finally:
         journal.close()
@@ -51,7 +57,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def _journal(options: Namespace) -> Journal:
     """Return the journal. The user's own is no must: where it cannot be opened, a new session is not kept."""
-    needed = options.resume or options.replay or options.decisions
+    needed = any(getattr(options, name) for name in AGAIN)
     if options.no_journal and needed:
         raise UsageError("a kept session needs its journal, and --no-journal says that there is none", "leave it out")
     if options.no_journal or options.dry_run:
@@ -145,6 +151,16 @@ def _decisions(journal: Journal, run: str) -> int:
     return FINE
 
 
+def _rate(journal: Journal, run: str, *, good: bool) -> int:
+    """Keep what somebody thinks of an answer: good ones are shown to the designers of similar systems."""
+    from masdsl.meta.queries import wait
+    from masdsl.meta.records import rate
+
+    with told():
+        wait(lambda: rate(journal, run, good=good))
+    return FINE
+
+
 def _parser() -> ArgumentParser:
     parser = ArgumentParser(
         prog="mas solve",
@@ -160,5 +176,7 @@ def _parser() -> ArgumentParser:
     parser.add_argument("--resume", metavar="ID", help="go on with a session that was broken off")
     parser.add_argument("--replay", metavar="ID", help="show a session again without calling a model")
     parser.add_argument("--decisions", metavar="ID", help="print a session's decisions as training data (JSON lines)")
+    parser.add_argument("--good", metavar="ID", help="say that an answer was good: its system becomes an example")
+    parser.add_argument("--bad", metavar="ID", help="say that an answer was bad: its system is no example")
     parser.add_argument("--events", action="store_true", help="print every event as a line of JSON on standard error")
     return parser

@@ -59,12 +59,12 @@ class Designer:
         """M_temp ~ pi_gen( . | Q); phi ~ pi_imp( . | M_temp); M = M_temp (+) phi."""
         examples = self.examples()
         template, name, generated = await self._template(examples)
+        shown = tuple((one["name"], one["score"]) for one in self._recorder.context["examples"])
         template = self._with_rules(template)
         binding, implemented = await self._binding(template)
         system = self._system(template, binding, name)
         if self._seams.choose is not None:
             system = self._chosen(system)
-        shown = tuple((one.system.name, one.score) for one in examples[:EXAMPLES])
         return Designed(template, binding, system, generated, implemented, shown, self.notes)
 
     def examples(self) -> tuple[Example, ...]:

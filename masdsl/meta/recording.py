@@ -28,6 +28,8 @@ class Recorder:
         self._tape = Tape(self._rows)
         self._kept: dict[str, list[dict[str, Any]]] = {}
         self._pending: list[Awaitable[int]] = []
+        self.context: Mapping[str, Any] = {}
+        """What was shown for the last decision: that of the journal, where it was taken before."""
         for row in self._rows:
             if row.kind == DECISION and row.body["role"] != "rectifier":
                 self._kept.setdefault(row.body["role"], []).append(row.body)
@@ -97,13 +99,15 @@ class Recorder:
         kept = self._kept.get(role)
         if kept:
             self._last = kept.pop(0)
+            self.context = self._last["context"]
             return emitted_of(self._last["action"])
         if self.replay_only:
             raise NotKept(
                 f"the session had not come to the decision of the {role}; go on with: mas solve --resume {self.id}"
             )
         self._last = None
-        self._asked = {"role": role, "by": by, "context": dict(context)}
+        self.context = dict(context)
+        self._asked = {"role": role, "by": by, "context": self.context}
         return await decide()
 
     async def judged(self, emitted: Emitted, why: str, seconds: float) -> None:

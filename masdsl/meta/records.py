@@ -6,6 +6,7 @@ A session is a run of its own in the journal, besides the runs of the systems th
     decision    what a meta-agent was shown, what it gave, and whether that was taken
     start       a system that is run, under which id and with which limits
     outcome     what came of the session
+    rating      whether somebody called the answer good
 
 So a session that was broken off goes on without paying again, one that has ended can be shown again without a model,
 and each decision is a line of training data: role, context, action, outcome.
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from masdsl.journal.base import SESSION, OpenRun, Row, RunHeader
 from masdsl.journal.errors import JournalError
-from masdsl.meta.retrieval import Known, about
+from masdsl.meta.retrieval import PROVED, Known, about
 from masdsl.meta.task import Emitted, Spent, Task, Try
 from masdsl.runtime.meter import Limits
 from masdsl.runtime.models.base import ChatModel, ModelError, Price, Reply, Request, grammars_of
@@ -28,7 +29,7 @@ from masdsl.runtime.models.base import ChatModel, ModelError, Price, Reply, Requ
 if TYPE_CHECKING:
     from masdsl.journal import Journal
 
-CALL, DECISION, START, OUTCOME = "call", "decision", "start", "outcome"
+CALL, DECISION, START, OUTCOME, RATING = "call", "decision", "start", "outcome", "rating"
 REMEMBERED: Final = 200
 """Sessions that are looked through for past successes, the newest."""
 
@@ -189,6 +190,25 @@ def outcome_of(rows: Sequence[Row]) -> dict[str, Any] | None:
     return next((row.body for row in reversed(rows) if row.kind == OUTCOME), None)
 
 
+def rating_of(rows: Sequence[Row]) -> bool | None:
+    """Return whether the answer of a session was called good, the last time; None where nobody said so."""
+    return next((bool(row.body["good"]) for row in reversed(rows) if row.kind == RATING), None)
+
+
+async def rate(journal: Journal, run: str, *, good: bool) -> None:
+    """Keep whether the answer of a session was good. Raises JournalError, also for what is no session with an end."""
+    header, rows = journal.read(run)
+    task_of(header)
+    if outcome_of(rows) is None:
+        raise JournalError(f"the session {run} has not ended; go on with: mas solve --resume {run}")
+    opened = journal.resume(run)
+    try:
+        await opened.append(RATING, body={"good": good})
+        await opened.set_status(header.status)
+    finally:
+        await opened.close()
+
+
 def training_lines(header: RunHeader, rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
     """Yield a line of training data for each decision of a session: role, context, action, outcome."""
     outcome = outcome_of(rows)
@@ -206,12 +226,15 @@ def training_lines(header: RunHeader, rows: Sequence[Row]) -> Iterator[dict[str,
                 "tries": one["action"]["tries"],
                 "spent": one["action"]["spent"],
                 "session": outcome and {name: outcome[name] for name in ("failed", "spent", "seconds")},
+                "good": rating_of(rows),
             },
         }
 
 
 def past_successes(journal: Journal, limit: int = REMEMBERED) -> tuple[Known, ...]:
     """Return the systems of past sessions that gave an answer, by what they were asked; the newest of equals.
+
+    One whose answer was called good is worth more, one whose answer was called bad is left out.
 
     What cannot be read is left out: a damaged old session is no reason not to answer a new query.
     """
@@ -228,6 +251,12 @@ def past_successes(journal: Journal, limit: int = REMEMBERED) -> tuple[Known, ..
         if outcome is None or outcome["failed"] or not outcome.get("template"):
             continue
         text, query = outcome["template"], header.inputs["query"]
+        rated = rating_of(rows)
+        if rated is False:
+            continue
         said = f"It answered: {' '.join(query.split())[:200]}"
-        found.setdefault(text, Known(f"session {one.id}", text, said, f"{query[:2_000]} {about(text)}", "success"))
+        worth = PROVED if rated else 1.0
+        known = Known(f"session {one.id}", text, said, f"{query[:2_000]} {about(text)}", "success", worth)
+        if text not in found or worth > found[text].worth:
+            found[text] = known
     return tuple(found.values())

@@ -21,8 +21,8 @@ from masdsl.syntax.walk import iterate
 POOL: Final = "examples/pool"
 QUERY_WORDS: Final = 400
 """Words of a query that are looked for; what stands behind them of a very long one says nothing new."""
-WORTH: Final = 1.25
-"""How much nearer a system counts that has worked here."""
+PROVED: Final = 1.25
+"""The worth of a system whose answer somebody has called good."""
 K1, B = 1.2, 0.75
 """BM25's usual constants."""
 _WORD = re.compile(r"[^\W_]+")
@@ -39,13 +39,17 @@ Embed = Callable[[Sequence[str]], "list[list[float]]"]
 
 
 class Known(NamedTuple):
-    """A system that is known: its program, what it is in a sentence, what it says of itself, where it comes from."""
+    """A system that is known: its program, what it is in a sentence, what it says of itself, where it comes from.
+
+    `worth` says how much nearer to a query it counts than it is, for having proved itself.
+    """
 
     name: str
     text: str
     title: str
     about: str
     origin: Literal["pool", "success", "library"] = "pool"
+    worth: float = 1.0
 
 
 class Example(NamedTuple):
@@ -92,7 +96,7 @@ def about(text: str) -> str:
 def nearest(query: str, known: Iterable[Known], count: int, embed: Embed | None = None) -> tuple[Example, ...]:
     """Return the systems that are nearest to a query, the nearest first; of equals, the first by name.
 
-    Those of past successes and of a library have proved themselves, and count as nearer than they are.
+    Of equals, those of past successes and of a library stand before those of the pool.
     """
     systems = sorted(known, key=lambda one: (one.origin == "pool", one.name))
     by_words = bm25(query, [f"{one.name.replace('_', ' ')} {one.about}" for one in systems])
@@ -102,10 +106,7 @@ def nearest(query: str, known: Iterable[Known], count: int, embed: Embed | None 
         most = max(by_words, default=0.0) or 1.0
         near = [sum(mine * theirs for mine, theirs in zip(asked, vector, strict=True)) for vector in vectors]
         scores = [meaning + 0.01 * words / most for meaning, words in zip(near, by_words, strict=True)]
-    found = [
-        Example(system, score if system.origin == "pool" else score * WORTH)
-        for system, score in zip(systems, scores, strict=True)
-    ]
+    found = [Example(system, score * system.worth) for system, score in zip(systems, scores, strict=True)]
 
     def order(one: Example) -> tuple[float, int]:
         name = one.system.name
