@@ -7,6 +7,7 @@ ended there, so that whatever is accepted is sound and within the budget, and ca
 
 from __future__ import annotations
 
+import re
 from typing import Final, NamedTuple
 
 from masdsl.check.cursor import Cursor
@@ -22,6 +23,7 @@ from masdsl.types import Bool, Enum, Float, Int, List, Optional, Record, Text, T
 
 _SENTINEL: Final = "here_ = 0\n"
 """A statement that changes nothing, to ask what is known at its place."""
+_SENTINEL_VALUE: Final = "none"
 
 
 class Refused(Exception):
@@ -35,7 +37,8 @@ class Refused(Exception):
 class Open(NamedTuple):
     """A block that is not closed: what opened it, how often it runs, and how many statements it has.
 
-    `kind` is flow, loop, for, if, else, match or arm; `subject` and `words` are those of a match.
+    `kind` is flow, loop, for, within, if, else, match or arm; `subject` and `words` are those of a match, `name` is a
+    flow's.
     """
 
     kind: str
@@ -43,11 +46,16 @@ class Open(NamedTuple):
     statements: int = 0
     subject: Enum | None = None
     words: frozenset[str] = frozenset()
+    name: str = ""
 
 
 class Draft(NamedTuple):
-    """What is written. `head` is an agent's head whose prompt is still to come; `closed_if` says that the last piece
-    ended an `if` that may have an `else`. `done` says that the program is whole."""
+    """What is written.
+
+    `head` is an agent's head whose prompt is still to come; `closed_if` says that the last piece ended an `if` that may
+    have an `else`; `in_main` that the flow at the place, if there is one, is that of the signature, which comes last.
+    `done` says that the program is whole.
+    """
 
     text: str
     signature: str
@@ -63,6 +71,9 @@ class Draft(NamedTuple):
     scope: Scope = Scope()
     exits: bool = False
     returns: Type | None = None
+    """What the flow at the place returns."""
+    main_returns: Type | None = None
+    in_main: bool = False
 
 
 def begin(signature: str, config: Config, profile: Profile = USUAL, header: str = "") -> Draft:
@@ -74,7 +85,7 @@ def begin(signature: str, config: Config, profile: Profile = USUAL, header: str 
     draft = Draft(f"mas 1\n{header}", signature, profile, config)
     cursor = Cursor(len(draft.text) + len(signature) + len(" {\n"))
     _look(draft, draft.text + _ending(draft, _SENTINEL), cursor)  # for the type alone
-    return _checked(draft._replace(returns=cursor.returns), "")
+    return _checked(draft._replace(main_returns=cursor.returns), "")
 
 
 def fed(draft: Draft, piece: str) -> Draft:
@@ -93,25 +104,38 @@ def closed(draft: Draft) -> str:
 
 def _moved(draft: Draft, piece: str) -> Draft:
     """Return the draft's place behind a piece, whose text is not in it yet."""
-    draft = draft._replace(closed_if=False)
+    closed_if, draft = draft.closed_if, draft._replace(closed_if=False)
     if piece == draft.signature + " {\n":
-        return draft._replace(stack=(Open("flow"),))
+        begun = Open("flow", name=main_name(draft))
+        return draft._replace(stack=(begun,), in_main=True, returns=draft.main_returns)
     if piece == "}\n":
         *outer, ended = draft.stack
-        return draft._replace(stack=tuple(outer), closed_if=ended.kind == "if", done=not outer)
+        whole = not outer and draft.in_main
+        return draft._replace(stack=tuple(outer), closed_if=ended.kind == "if", done=whole)
     if not draft.stack:
+        if piece.startswith("flow "):
+            name = re.split(r"\W+", piece)[1]
+            return draft._replace(stack=(Open("flow", name=name),), returns=_returns_of(draft, piece))
         return draft._replace(types=draft.types + piece.startswith("type "))
     *outer, block = draft.stack
     if block.kind == "match":
         words = block.subject.words if block.subject is not None and piece == "else {\n" else piece[:-3].split(" | ")
         return draft._replace(stack=(*outer, block._replace(words=block.words | set(words)), Open("arm")))
-    if piece == "else {\n":
-        return draft._replace(stack=(*draft.stack, Open("else")))
+    if piece.startswith("else ") and closed_if:
+        return draft._replace(stack=(*draft.stack, Open("if" if piece.startswith("else if ") else "else")))
     here = (*outer, block._replace(statements=block.statements + 1))
     opened: tuple[Open, ...] = ()
     if piece.endswith("{\n"):
         opened = (_opened(draft, piece),)
     return draft._replace(stack=(*here, *opened), statements=draft.statements + 1)
+
+
+def _returns_of(draft: Draft, head: str) -> Type | None:
+    """Return what a flow returns that begins with this head."""
+    cursor = Cursor(len(draft.text) + len(head))
+    text = f"{draft.text}{head}{_SENTINEL}return {_SENTINEL_VALUE}\n}}\n"
+    _look(draft, text + _ending(draft, _SENTINEL), cursor)  # for the type alone
+    return cursor.returns
 
 
 def _opened(draft: Draft, piece: str) -> Open:
@@ -125,6 +149,8 @@ def _opened(draft: Draft, piece: str) -> Open:
         case ast.Match():
             kind = _type_of(draft, node.subject)
             return Open("match", subject=kind if isinstance(kind, Enum) else None)
+        case ast.Within():
+            return Open("within")
         case _:
             return Open("if")
 
@@ -162,7 +188,7 @@ def _checked(draft: Draft, piece: str) -> Draft:
         return draft
     cursor = Cursor(len(draft.text) + (0 if draft.stack else len(draft.signature) + len(" {\n")))
     program, faults = _look(draft, draft.text + _ending(draft, _SENTINEL), cursor)
-    draft = draft._replace(exits=cursor.exits, returns=cursor.returns)
+    draft = draft._replace(exits=cursor.exits)
     if cursor.exits:  # nothing gets to where the question stood, which is a fault of the question
         program, faults = _look(draft, closed(draft), None)
     if faults or program is None:
@@ -185,16 +211,19 @@ def is_fault(finding: Finding) -> bool:
 
 
 def _ending(draft: Draft, sentinel: str) -> str:
-    """Return what closes all that is open: blocks, then the flow with a value of its type."""
+    """Return what closes all that is open: blocks, then the flow with a value of its type; and the last flow."""
     lines = [sentinel]
-    if not draft.stack:
-        lines = [f"{draft.signature} {{\n", sentinel]
-    for block in reversed(draft.stack[1:]):
-        if block.kind == "match" and block.subject is not None and block.words < set(block.subject.words):
-            lines.append("else {\n}\n")
-        lines.append("}\n")
-    whole = len(draft.stack) == 1 and draft.exits
-    lines.append("}\n" if whole else f"return {literal_of(draft.returns or Text(1))}\n}}\n")
+    if draft.stack:
+        for block in reversed(draft.stack[1:]):
+            if block.kind == "match" and block.subject is not None and block.words < set(block.subject.words):
+                lines.append("else {\n}\n")
+            lines.append("}\n")
+        whole = len(draft.stack) == 1 and draft.exits
+        lines.append("}\n" if whole else f"return {literal_of(draft.returns or Text(1))}\n}}\n")
+    if not draft.stack or not draft.in_main:
+        here = [] if draft.stack else lines
+        more = "" if here else "".join(lines)
+        lines = [more, f"{draft.signature} {{\n", *here, f"return {literal_of(draft.main_returns or Text(1))}\n}}\n"]
     return "".join(lines)
 
 
@@ -220,15 +249,18 @@ def _scope(draft: Draft, program: Program, cursor: Cursor) -> Scope:
     """Return what is visible at the cursor."""
     from masdsl.bounds.flows import bound
 
-    main = next(flow for flow in program.flows if not flow.module and flow.name == _name(draft.signature))
+    own = [flow for flow in program.flows if not flow.module]
+    main = next(flow for flow in own if flow.name == main_name(draft))
+    here = next((flow for flow in own if draft.stack and flow.name == draft.stack[0].name), main)
     bounds = bound(program, {}, {})
     times = 1
     for block in draft.stack:
         times *= block.times
     left = max(0, calls_allowed(program, draft.config) - bounds.flows[main.key].most.calls) // times
     most = {key: flow.most.calls for key, flow in bounds.flows.items()}
-    return visible(program, cursor, main, most, left=left, nested=bool(draft.stack[1:]))
+    return visible(program, cursor, here, most, left=left, nested=bool(draft.stack[1:]))
 
 
-def _name(signature: str) -> str:
-    return signature.split("(")[0].split()[-1]
+def main_name(draft: Draft) -> str:
+    """Return the name of the flow of the signature."""
+    return draft.signature.split("(")[0].split()[-1]

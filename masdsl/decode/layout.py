@@ -43,7 +43,7 @@ _TIGHT_TEXTS: Final = frozenset((",", ")", "]", ".", ":", "?"))
 """What stands directly behind the token in front of it, wherever it is."""
 _OPENING: Final = frozenset(("(", "[", "."))
 """What has the next token directly behind it."""
-_TIGHT_RULES: Final = frozenset(("params", "statics", "list_cap"))
+_TIGHT_RULES: Final = frozenset(("params", "statics", "list_cap", "rest_of_head"))
 """Rules that begin with a bracket directly behind the name that they belong to."""
 _LINE_RULES: Final = frozenset(("item", "statement", "arm", "given", "expect", "edit", "assignment"))
 """Rules that begin a line."""

@@ -39,6 +39,13 @@ def next_piece(draft: Draft) -> PieceGrammar | None:
     """Return the grammar of the next piece; None where nothing but the end may follow: close the draft then."""
     if draft.done:
         return None
+    if draft.profile.whole_language:
+        from masdsl.decode.whole_pieces import whole_piece
+
+        try:
+            return PieceGrammar(*whole_piece(draft))
+        except ValueError:
+            return None
     place = _Place(draft)
     productions = tuple(place.productions())
     if not productions:

@@ -12,6 +12,9 @@ from typing import Final, NamedTuple
 class Profile(NamedTuple):
     """The most of each thing in a program that a decoder writes. Lengths are in characters."""
 
+    whole_language: bool = False
+    """Whether every line of the language may be written, with the names that are visible, or only what types allow. The
+    first is for models that know the language: what types refuse is found by the checker, a piece later."""
     types: int = 2
     agents: int = 5
     statements: int = 8
@@ -41,3 +44,5 @@ CAPS: Final = (3, 5, 8)
 
 USUAL: Final = Profile()
 """The profile where nobody says another."""
+WHOLE: Final = Profile(True, types=8, agents=16, statements=60, depth=6, name=40, text=400, prompt=2_000)
+"""The profile of models that know the language."""

@@ -2,7 +2,8 @@
 
 SmolLM2-135M at temperature 1, on this machine. Ways:
 
-- grammar: programs, written under the decoder (`masdsl.decode`).
+- grammar: programs, written under the decoder (`masdsl.decode`), by names and types.
+- whole: the same where the whole language may be written, by names alone; types are left to the checker.
 - text: the same request, the reply taken as it is.
 - python: the same task, asked for as a class `MAS` with a method `forward`, as MAS-GPT has it; it counts as valid where
   it compiles and has that class and method. That is less than is asked of a program of ours: nothing is run.
@@ -31,6 +32,7 @@ from masdsl.decode.binding import write_binding
 from masdsl.decode.draft import begin, is_fault
 from masdsl.decode.models import GrammarModel
 from masdsl.decode.patches import write_patch
+from masdsl.decode.profile import USUAL, WHOLE, Profile
 from masdsl.decode.write import Written, write
 from masdsl.diagnostics.base import Findings
 from masdsl.patch.binding import bind, template_of
@@ -149,10 +151,18 @@ def _asked(number: int, what: str, example: str) -> tuple[Message, ...]:
 
 
 async def _grammar(model: LocalModel, number: int) -> Sample:
-    draft = begin("flow main(query) -> text", DEFAULT, header=HEADER)
+    return await _program("grammar", model, number, USUAL)
+
+
+async def _whole(model: LocalModel, number: int) -> Sample:
+    return await _program("whole", model, number, WHOLE)
+
+
+async def _program(way: str, model: LocalModel, number: int, profile: Profile) -> Sample:
+    draft = begin("flow main(query) -> text", DEFAULT, profile, header=HEADER)
     asked = _asked(number, "masdsl program", EXAMPLE)
     return await _decoded(
-        "grammar", model, number, asked, lambda timed: write(draft, timed, tokens=TOKENS, seed=number), _stage
+        way, model, number, asked, lambda timed: write(draft, timed, tokens=TOKENS, seed=number), _stage
     )
 
 
@@ -212,6 +222,7 @@ async def _python(model: LocalModel, number: int) -> Sample:
 
 WAYS: Final[dict[str, Callable[[LocalModel, int], Coroutine[Any, Any, Sample]]]] = {
     "grammar": _grammar,
+    "whole": _whole,
     "text": _text,
     "python": _python,
     "binding": _binding,
