@@ -150,3 +150,70 @@ def test_a_session_is_listed_and_shown_and_is_no_run_of_a_program(
     for words in (["replay", session], ["run", "--resume", session]):
         assert mas(*words) == 2
         assert "is a session" in capsys.readouterr().err
+
+
+TEMPLATE = """mas 1
+
+agent judge(q) -> bool
+  "Is it hard? {{ q }}"
+
+agent solver(q, hard: bool) -> text
+  "Solve {{ q }}"
+
+flow main(q) -> text {
+  hard = judge(q)
+  return solver(q, hard)
+}
+"""
+POOL = """
+[tiers]
+fast = "small"
+smart = "large"
+default = "small"
+
+[models.small]
+kind = "scripted"
+path = "script.json"
+input_price = 0.1
+output_price = 0.2
+about = "quick"
+
+[models.large]
+kind = "scripted"
+path = "script.json"
+input_price = 1
+output_price = 2
+about = "the best at reasoning"
+"""
+
+
+def test_a_template_is_bound_by_a_model_or_by_rules(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (place / "t.mas").write_text(TEMPLATE, encoding="utf-8")
+    (place / "mas.toml").write_text(POOL, encoding="utf-8")
+    said = "The judge is easy.\n```bind\nbind 1\njudge = fast\nsolver = default\n```"
+    (place / "script.json").write_text(json.dumps({"replies": {"*": said}}), encoding="utf-8")
+    assert mas("bind", "--auto", "t.mas", "--explain", "--query", "hard sums") == 0
+    out, err = capsys.readouterr()
+    assert "-> bool on fast" in out and "-> text on default" in out and "The judge is easy." in err
+    assert mas("bind", "--auto", "t.mas", "--implementer", "rules") == 0
+    assert "-> bool on fast" in (out := capsys.readouterr().out) and "-> text on smart" in out
+    assert mas("bind", "--auto", "t.mas", "--dry-run") == 0
+    assert capsys.readouterr().out == "bind 1\njudge = fast\nsolver = smart\n"
+    (place / "script.json").write_text(json.dumps({"replies": {"*": "garbage"}}), encoding="utf-8")
+    assert mas("bind", "--auto", "t.mas", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["by"] == "cheapest adequate tier" and "gave no binding that fits" in told["notes"][0]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("mas 1\n\nflow other(q) -> text {\n  return q\n}\n", "no flow `main`"),
+        ("mas 1\n\nflow main(q) -> text {\n  return z\n}\n", "`z`"),
+        ("mas 1\n\nflow main(q) -> text {\n  return q\n}\n", "no role to assign"),
+    ],
+)
+def test_what_cannot_be_bound_says_why(text: str, said: str, place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (place / "t.mas").write_text(text, encoding="utf-8")
+    assert mas("bind", "--auto", "t.mas") == 2
+    assert said in capsys.readouterr().err

@@ -80,21 +80,18 @@ def add_team(parser: ArgumentParser) -> None:
     parser.add_argument("--implementer", choices=PLAYERS, default="model", help="who assigns models to roles")
 
 
-def add_designer(parser: ArgumentParser) -> None:
-    """Add the option that says which model the meta-agents are."""
-    help_text = "the tier of the meta-agents (default: smart)"
-    parser.add_argument("--designer", metavar="TIER", default="smart", help=help_text)
-
-
 # ---------------------------------------------------------------- from options
 
 
-def host_of(options: Namespace) -> Host:
-    """Return what systems stand on here. Raises UsageError for a configuration or a script with mistakes."""
+def host_of(options: Namespace, folder: str | None = None) -> Host:
+    """Return what systems stand on in a folder, by default the working folder.
+
+    Raises UsageError for a configuration or a script with mistakes.
+    """
     from masdsl.meta.host import Host
 
     findings = Findings()
-    config: Config = tier_change(options.model)(load_config(os.getcwd(), findings))
+    config: Config = tier_change(options.model)(load_config(os.getcwd() if folder is None else folder, findings))
     for source, diagnostic in findings.sorted():
         if diagnostic.severity == ERROR:
             line = source.position(diagnostic.span.start).line

@@ -93,10 +93,8 @@ class Designer:
         fit, why = self._fit(given), "it wrote nothing that fits"
         if given.text and fit.program is None:
             why = fit.diagnostics[0] if fit.diagnostics else why
-        elif not given.text and given.tries and given.tries[-1].diagnostics:
-            why = given.tries[-1].diagnostics[0]
-        elif not given.text and given.reasoning:
-            why = given.reasoning
+        elif not given.text:
+            why = given.why_none()
         await self._recorder.judged(given, "" if fit.program is not None else why, self._ledger.seconds)
         if fit.program is not None:
             return as_template(given.text) or given.text, f"the system of {generator.name}", given
@@ -154,7 +152,7 @@ class Designer:
             lambda: implementer.implement(self._task, template, pool, self._desk("implementer")),
         )
         self._ledger.add("implementer", given.spent)
-        why = self._unbound(template, given.text)
+        why = self._unbound(template, given.text) if given.text else given.why_none()
         await self._recorder.judged(given, why, self._ledger.seconds)
         if not why:
             return given.text, given
@@ -169,7 +167,7 @@ class Designer:
     def _unbound(self, template: str, binding: str) -> str:
         """Return why a binding cannot be taken; nothing where it can."""
         if not binding:
-            return "it wrote none"
+            return "there is none"
         bound = with_binding(template, binding)
         if bound is None:
             return "it does not fit the template"

@@ -222,7 +222,7 @@ class ModelRectifier:
         self._decided(state, emitted)
         if emitted.text:
             return Proposal(emitted.text, emitted.reasoning or "the model gave no reason")
-        why = emitted.tries[-1].diagnostics[0] if emitted.tries and emitted.tries[-1].diagnostics else "it wrote none"
+        why = emitted.why_none()
         if self._otherwise is None:
             return f"{self.name} gave no patch that may be applied: {why}"
         said = await self._otherwise.propose(state)

@@ -87,6 +87,11 @@ class Emitted(NamedTuple):
     tries: tuple[Try, ...] = ()
     spent: Spent = Spent()
 
+    def why_none(self) -> str:
+        """Return why there is no text, as far as the last try says."""
+        said = self.tries[-1].diagnostics if self.tries else ()
+        return said[0] if said else self.reasoning or "nothing was written"
+
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON data."""
         return {
