@@ -8,6 +8,7 @@ Reading and parsing, checking and bounding are one step for the callers; compili
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from masdsl.config import Config, load_config
@@ -79,7 +80,7 @@ def check_source(
     from masdsl.syntax.parse import parse_program
 
     parsed = parse_program(source, findings)
-    reader = read_module or reading.read_module
+    reader = read_module or partial(reading.read_module, library=config.library)
     program = check_parsed(parsed, config=config, read_module=reader, findings=findings, cursor=cursor)
     if program is not None and not priced:
         agents = tuple(agent.replace(tool_calls=None) if agent.tools else agent for agent in program.agents)

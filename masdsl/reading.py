@@ -117,11 +117,18 @@ def read_bytes(path: str, findings: Findings) -> bytes | None:
     return data
 
 
-def read_module(importer: Source, path: tuple[str, ...], findings: Findings) -> Source | str:
+LIBRARY = "library"
+"""What the names of the user's own modules begin with: `use library.debate`."""
+
+
+def read_module(
+    importer: Source, path: tuple[str, ...], findings: Findings, library: str | None = None
+) -> Source | str:
     """Return the module that `use a.b` in `importer` means, or the reason why there is none.
 
-    `std` is the standard library, everything else lies below the importer's folder. The parts of `path` are names of
-    the grammar, and links are followed only within the folder: no path leads out of there.
+    `std` is the standard library, everything else lies below the importer's folder. What begins with `library` and does
+    not lie there is a module of the user's own library, in the folder `library`, or where that is usually. The parts of
+    `path` are names of the grammar, and links are followed only within the folder: no path leads out of there.
     """
     from masdsl import resources
 
@@ -131,15 +138,36 @@ def read_module(importer: Source, path: tuple[str, ...], findings: Findings) -> 
         if name not in files:
             return f"the standard library has {', '.join(f'std.{file[:-4]}' for file in files) or 'no modules'}"
         return read_source(resources.find("stdlib", name), findings) or "it cannot be read"
-    if importer.name.startswith("<"):
-        return "a program that is not a file can import only from std"
+    is_file = not importer.name.startswith("<")
     file = os.path.join(os.path.dirname(importer.name), *path) + ".mas"
+    if path[0] == LIBRARY and len(path) == 2 and not (is_file and os.path.isfile(file)):
+        return _library_module(path[1], library or resources.library_directory(), findings)
+    if not is_file:
+        return "a program that is not a file can import only from std and library"
     if not os.path.isfile(file):
         return f"there is no file {file}"
     folder = os.path.realpath(os.path.dirname(importer.name))
     if os.path.commonpath((folder, os.path.realpath(file))) != folder:
         return f"{file} is a link out of the folder of the program"
     return read_source(file, findings) or "it cannot be read"
+
+
+def library_name(name: str) -> str:
+    """Return what messages and journals call a module of the user's library: `<library.debate>`."""
+    return f"<{LIBRARY}.{name}>"
+
+
+def _library_module(name: str, folder: str | None, findings: Findings) -> Source | str:
+    """Return a module of the library. It is not in the program's folder: there is nothing beside it to import."""
+    if folder is None:
+        return "there is no home folder for a library; say where it is: [library] path in mas.toml"
+    file = os.path.join(folder, f"{name}.mas")
+    if not os.path.isfile(file):
+        near = _near(file)
+        there = f"did you mean `{LIBRARY}.{os.path.basename(near)[:-4]}`?" if near else "`mas library list` shows it"
+        return f"the library in {folder} has no module `{name}`; {there}"
+    source = read_source(file, findings)
+    return "it cannot be read" if source is None else Source(library_name(name), source.text)
 
 
 def _read(path: str) -> bytes | None:

@@ -64,12 +64,28 @@ def cache_directory() -> str | None:
     chosen = os.environ.get("MASDSL_CACHE")
     if chosen is not None:
         return chosen or None
-    base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
+    return _own_folder("XDG_CACHE_HOME", ("Library", "Caches"), (".cache",))
+
+
+def library_directory() -> str | None:
+    """Return the folder of the user's own library, where the configuration says no other.
+
+    That is `library` in `$MASDSL_DATA`, else in `masdsl` in `$XDG_DATA_HOME` or in the system's place for data. None
+    where there is no home folder. It need not exist yet.
+    """
+    folder = os.environ.get("MASDSL_DATA")
+    if not folder:
+        folder = _own_folder("XDG_DATA_HOME", ("Library", "Application Support"), (".local", "share"))
+    return None if folder is None else os.path.join(folder, "library")
+
+
+def _own_folder(variable: str, on_mac: tuple[str, ...], elsewhere: tuple[str, ...]) -> str | None:
+    base = os.environ.get(variable) or os.environ.get("LOCALAPPDATA")
     if not base:
         home = os.path.expanduser("~")
         if home == "~":
             return None
-        base = os.path.join(home, "Library", "Caches") if sys.platform == "darwin" else os.path.join(home, ".cache")
+        base = os.path.join(home, *(on_mac if sys.platform == "darwin" else elsewhere))
     return os.path.join(base, "masdsl")
 
 

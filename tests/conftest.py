@@ -36,6 +36,7 @@ def pytest_configure(config: pytest.Config) -> None:
         os.symlink(models, os.path.join(folder, "models"), target_is_directory=True)
     os.environ["MASDSL_CACHE"] = folder
     os.environ["MASDSL_STATE"] = os.path.join(folder, "state")
+    os.environ["MASDSL_DATA"] = os.path.join(folder, "data")
     config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 

@@ -61,7 +61,8 @@ ALLOWED: dict[str, set[str]] = {
     "rectify": COMPILER | {"journal", "patch", "pipeline", "pricing", "runtime"},
     "project": set(),
     "loaded": COMPILER | {"journal", "pipeline", "pricing", "rectify", "runtime"},
-    "meta": COMPILER | {"decode", "fixes", "journal", "loaded", "patch", "pipeline", "pricing", "rectify", "runtime"},
+    "meta": COMPILER
+    | {"decode", "fixes", "journal", "loaded", "patch", "pipeline", "pricing", "rectify", "runtime", "testing"},
     "api": COMPILER | {"loaded", "meta", "patch", "pipeline", "pricing", "runtime", "testing"},
     "cli": COMPILER
     | {"", "api", "cache", "decode", "fixes", "journal", "loaded", "meta", "patch", "pipeline", "pricing"}

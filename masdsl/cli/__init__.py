@@ -27,6 +27,7 @@ COMMANDS = {
     "bind": "assign models to the roles of a template",
     "design": "design a system for a query",
     "solve": "answer a query by a system that is designed for it",
+    "library": "keep modules and rules that have proved themselves",
     "lock": "pin the prices of the models that programs use",
     "explain": "show what a code such as MAS101 means",
     "grammar": "print the grammar for a constrained decoder",

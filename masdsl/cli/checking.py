@@ -77,7 +77,7 @@ class ProgramCheck(Generic[T]):
         self._cached = cached
         self._digests: dict[str, tuple[str | None, str]] = {}
         self._settings: dict[tuple[str | None, str], _Settings] = {}
-        self._modules: dict[tuple[str, tuple[str, ...]], _Module] = {}
+        self._modules: dict[tuple[str, tuple[str, ...], str | None], _Module] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _made_again, (type(self), self._row, self._configure, self._options, self._cached)
@@ -127,7 +127,7 @@ class ProgramCheck(Generic[T]):
         if data is None:
             return None
         imports: dict[tuple[str, tuple[str, ...]], str] = {}
-        checked = check_bytes(path, data, settings.config, findings, self._reader(imports))
+        checked = check_bytes(path, data, settings.config, findings, self._reader(imports, settings.config.library))
         value = self._row(checked) if self._row else None
         if self._store is not None and settings.digest == surroundings[1]:
             variant = _kept(checked, imports, findings, value)
@@ -201,8 +201,8 @@ class ProgramCheck(Generic[T]):
             settings = self._settings[surroundings] = _Settings(config, findings.sorted(), before if same else "")
         return settings
 
-    def _module(self, importer: str, path: tuple[str, ...]) -> _Module:
-        key = (os.path.dirname(importer), path)
+    def _module(self, importer: str, path: tuple[str, ...], library: str | None) -> _Module:
+        key = (os.path.dirname(importer), path, library)
         module = self._modules.get(key)
         if module is None:
             from masdsl.cache_findings import to_json
@@ -211,17 +211,17 @@ class ProgramCheck(Generic[T]):
             if len(self._modules) >= _AT_HAND:
                 self._modules.clear()
             findings = Findings()
-            outcome = read_module(Source(importer, ""), path, findings)
+            outcome = read_module(Source(importer, ""), path, findings, library)
             said = [repr(to_json(finding)) for finding in findings.sorted()]
             parts = ("no", outcome) if isinstance(outcome, str) else ("yes", outcome.name, outcome.text)
             module = self._modules[key] = _Module(outcome, findings.sorted(), digest(*parts, *said))
         return module
 
-    def _reader(self, imports: dict[tuple[str, tuple[str, ...]], str]) -> ModuleReader:
+    def _reader(self, imports: dict[tuple[str, tuple[str, ...]], str], library: str | None) -> ModuleReader:
         """Return a reader of modules that notes what was read."""
 
         def read(importer: Source, path: tuple[str, ...], findings: Findings) -> Source | str:
-            module = self._module(importer.name, path)
+            module = self._module(importer.name, path, library)
             imports[importer.name, path] = module.digest
             _report(module.findings, findings)
             return module.outcome
@@ -233,7 +233,7 @@ class ProgramCheck(Generic[T]):
     def _recall(self, path: str, data: bytes, variant: dict[str, Any]) -> Outcome[T] | None:
         """Return a kept result as an outcome; None where a module, or a file with a finding in it, has changed."""
         for importer, parts, expected in variant["imports"]:
-            if self._module(importer, tuple(parts)).digest != expected:
+            if self._module(importer, tuple(parts), variant["library"]).digest != expected:
                 return None
         if any(_stamp(name) != expected for name, expected in variant["files"]):
             return None
@@ -285,6 +285,7 @@ def _kept(checked: Checked, imports: dict[Any, str], findings: Findings, value: 
     counting = {path for model in models for path in (model.tokenizer, model.path) if path is not None}
     packages = ["tokenizers"] if any(model.tokenizer is not None for model in models) else []
     return {
+        "library": checked.config.library,
         "imports": [[importer, list(path), expected] for (importer, path), expected in imports.items()],
         "sources": [[name, digest(other.text)] for name, other in elsewhere.items()],
         "files": [[name, _stamp(name)] for name in sorted(counting)],

@@ -146,7 +146,8 @@ class Config(NamedTuple):
     `servers` are the MCP servers that grants name.
     `lints` maps a lint's name to `off`, `warning` or `error`; lints that it does not name keep the severity of their
     diagnostic. `ceiling` is the budget that programs cannot raise. `allow` are the warnings that are allowed for some
-    programs. `trust` is the policy for untrusted text and secrets, None where the file has none.
+    programs. `trust` is the policy for untrusted text and secrets, None where the file has none. `library` is the
+    absolute path of the folder of the user's own modules, None for the usual one (`resources.library_directory`).
     """
 
     path: str | None
@@ -159,6 +160,7 @@ class Config(NamedTuple):
     allow: tuple[Allowance, ...] = ()
     servers: Mapping[str, Server] = {}
     trust: Trust | None = None
+    library: str | None = None
 
     def allowed(self, name: str) -> dict[str, str]:
         """Return the codes that are allowed in the program of this name (its path), and the reason of each."""

@@ -167,7 +167,7 @@ class Reader(NamedTuple):
 
     def config(self, table: dict[str, Any]) -> Config:
         """Return the configuration of the whole table."""
-        known = ("tiers", "models", "sizes", "tools", "mcp", "lints", "budget", "allow", "trust")
+        known = ("tiers", "models", "sizes", "tools", "mcp", "lints", "budget", "allow", "trust", "library")
         for key in table:
             if key not in known:
                 self.unknown((key,), "the configuration", known)
@@ -185,6 +185,7 @@ class Reader(NamedTuple):
             allow=self.allow(self.table(table, "allow")),
             ceiling=self.ceiling(self.table(table, "budget")),
             trust=self.trust(self.table(table, "trust"), tools, models) if "trust" in table else None,
+            library=self.library(self.table(table, "library")),
         )
 
     def tiers(self, table: dict[str, Any], models: dict[str, ModelConfig]) -> dict[str, str]:
@@ -303,6 +304,14 @@ class Reader(NamedTuple):
             elif self.check(("lints", name), level, _LEVEL):
                 levels[name] = level
         return levels
+
+    def library(self, table: dict[str, Any]) -> str | None:
+        """Return the folder of the user's own modules; None where the file names none."""
+        for key in table:
+            if key != "path":
+                self.unknown(("library", key), "[library]", ("path",))
+        path = table.get("path")
+        return self.full_path(path) if path is not None and self.check(("library", "path"), path, TEXT) else None
 
     def allow(self, table: dict[str, Any]) -> tuple[Allowance, ...]:
         """Return the warnings that the file allows by pattern."""

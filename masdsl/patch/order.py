@@ -30,12 +30,12 @@ _RANKS = {
 
 def place_for(item: ast.Item, items: Sequence[ast.Item]) -> int:
     """Return the place among `items` (from 0 to their number) where an item goes."""
-    used = set(_mentioned(item))
+    used = set(mentioned(item))
     behind = max((at + 1 for at, other in enumerate(items) if used.intersection(declared(other))), default=0)
     own = set(declared(item))
     before = len(items)
     if own:
-        before = next((at for at, other in enumerate(items) if own.intersection(_mentioned(other))), before)
+        before = next((at for at, other in enumerate(items) if own.intersection(mentioned(other))), before)
     rank = _RANKS[type(item)]
     wanted = next((at for at, other in enumerate(items) if _RANKS[type(other)] > rank), len(items))
     if isinstance(item, ast.Flow):
@@ -55,7 +55,8 @@ def declared(item: ast.Item) -> Iterator[str]:
         yield item.name.text
 
 
-def _mentioned(item: ast.Item) -> Iterator[str]:
+def mentioned(item: ast.Item) -> Iterator[str]:
+    """Yield the names that an item writes, but for its own: those of declarations that it uses are among them."""
     own = item.name if isinstance(item, NAMED_ITEMS) else None
     if isinstance(item, ast.Use):
         return

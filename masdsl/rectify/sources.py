@@ -43,8 +43,11 @@ def reader_of(sources: Mapping[str, str]) -> ModuleReader:
             if dotted in sources:
                 return Source(f"<{dotted}>", sources[dotted])
             return read_module(importer, path, findings)
+        own = f"<{dotted}>"
+        if own in sources:  # of the user's library
+            return Source(own, sources[own])
         if importer.name.startswith("<"):
-            return "a program that is not a file can import only from std"
+            return "a program that is not a file can import only from std and library"
         file = os.path.join(os.path.dirname(importer.name), *path) + ".mas"
         text = sources.get(key_of(file))
         return "the run began without it" if text is None else Source(file, text)
