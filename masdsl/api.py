@@ -325,7 +325,8 @@ def solve(query: str, **options: Any) -> Solved:
             `tools`, functions by the names that they are granted under, and `declarations`, how programs may declare
             them; further `inputs`; `effort` (low, medium, high); `seed`; `config` and `models` as for `load`; the
             `team` of meta-agents (`masdsl.meta.team`); a `journal` (a path, a URL, True for the user's own), which
-            keeps every decision, and the name of the `session` there; `seams` (`masdsl.meta.outcome`).
+            keeps every decision, and the name of the `session` there; `seams` (`masdsl.meta.outcome`), by default
+            what the user's library has (`masdsl.meta.learned`).
 
     Raises:
         masdsl.meta.host.BadTask: no system can fit the task: an empty or far too long query, a wrong signature.
@@ -355,6 +356,7 @@ def _session(
     from masdsl.loaded import opened_journal
     from masdsl.meta import queries
     from masdsl.meta.host import Host, offered_tools
+    from masdsl.meta.learned import seams_of
     from masdsl.meta.task import SIGNATURE
     from masdsl.meta.team import team_for
 
@@ -375,7 +377,7 @@ def _session(
                 seed=seed,
                 session=session,
                 inputs=inputs,
-                seams=seams,
+                seams=seams_of(host.config) if seams is None else seams,
                 design_only=design_only,
             )
         )

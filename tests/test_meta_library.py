@@ -469,3 +469,14 @@ def test_taken_says_by_what(tmp_path: Path) -> None:
     with pytest.raises(Taken) as taken:
         library.add(str(tmp_path), "two", CHECKED, record)
     assert (taken.value.name, taken.value.same) == ("one", True)
+
+
+def test_the_designer_is_shown_the_library(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert mas(["library", "add", "checked.mas"]) == 0
+    capsys.readouterr()
+    query = "Give me a short answer, and have the answer checked once"
+    assert mas(["design", query, "--dry-run", "--json"]) == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert plan["examples"][0]["name"] == "library.checked"
+    designed = masdsl.design(query, models=ScriptedModel({"*": "no program"})).designed
+    assert designed is not None and designed.examples[0][0] == "library.checked"

@@ -33,14 +33,19 @@ def run(arguments: Sequence[str]) -> int:
     team = team_of(options, host)
     from masdsl.meta import queries
     from masdsl.meta.host import BadTask
+    from masdsl.meta.learned import seams_of
+
+    seams = seams_of(host.config)
 
     journal = opened(options.journal or ":memory:")
     try:
         with told():
             if options.dry_run:
-                tell_plan(queries.wait(lambda: queries.plan(task, host, team, journal)), as_json=options.json)
+                tell_plan(queries.wait(lambda: queries.plan(task, host, team, journal, seams)), as_json=options.json)
                 return FINE
-            solved = queries.wait(lambda: queries.solve(task, host, team, journal, seed=options.seed, design_only=True))
+            solved = queries.wait(
+                lambda: queries.solve(task, host, team, journal, seed=options.seed, seams=seams, design_only=True)
+            )
     except BadTask as fault:
         from masdsl.cli.boundary import UsageError
 

@@ -76,10 +76,12 @@ def _solve(options: Namespace, journal: Journal) -> int:
     from masdsl.journal import new_id
     from masdsl.meta import queries
     from masdsl.meta.host import BadTask
+    from masdsl.meta.learned import seams_of
     from masdsl.meta.records import NotKept
 
     host = host_of(options)
     team = team_of(options, host, options.rectifier)
+    seams = seams_of(host.config)
     observer = print_event if options.events else Progress() if sys.stderr.isatty() else None
     interruption = Interruption()
     show = None if options.json else show_intervention
@@ -88,18 +90,18 @@ def _solve(options: Namespace, journal: Journal) -> int:
 
     async def go_on() -> Solved:
         if options.resume:
-            return await queries.resume(session, host, team, journal, watch=watch)
+            return await queries.resume(session, host, team, journal, seams=seams, watch=watch)
         if options.replay:
             return await queries.replay(session, host, team, journal, watch=watch)
         return await queries.solve(
-            task_of(options, host), host, team, journal, seed=options.seed, session=session, watch=watch
+            task_of(options, host), host, team, journal, seed=options.seed, session=session, seams=seams, watch=watch
         )
 
     try:
         with told():
             if options.dry_run:
                 task = task_of(options, host)
-                tell_plan(queries.wait(lambda: queries.plan(task, host, team, journal)), as_json=options.json)
+                tell_plan(queries.wait(lambda: queries.plan(task, host, team, journal, seams)), as_json=options.json)
                 return FINE
             with interruption.watched():
                 solved = queries.wait(go_on)
