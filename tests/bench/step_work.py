@@ -1,7 +1,8 @@
 """One measurement of `bench_langgraph`, in a process of its own: `python -m tests.bench.step_work NAME MODE RUNS`.
 
 The work is the same for all: a run of eight calls of a model (a plan, three parts at once, a vote, two refinements, a
-text), whose replies are 230 characters. Printed is JSON: seconds of wall time and of CPU, steps, and KB for each run.
+text), whose replies are 230 characters, each another one. Printed is JSON: seconds of wall time and of CPU, steps, and
+KB for each run.
 """
 
 from __future__ import annotations
@@ -48,13 +49,15 @@ class Pace:
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         self.gate: asyncio.Event | None = None
+        self._said = 0
 
     async def say(self, prompt: str) -> str:
         """Answer."""
         await asyncio.sleep(self.seconds)
         if self.gate is not None and prompt.startswith("Do your part"):
             await self.gate.wait()
-        return REPLY
+        self._said += 1
+        return f"{REPLY[:222]} {self._said:07d}"
 
 
 def bare(pace: Pace, folder: str) -> One:
