@@ -213,12 +213,13 @@ def test_a_result_that_nobody_returns_is_returned_in_place_of_a_constant(type_: 
     assert errors(one.text) == []
 
 
-def test_more_calls_than_are_left_are_lowered_where_a_count_says_so() -> None:
+@pytest.mark.parametrize(("retries", "count", "lowered"), [("", 9, "6 of"), (" retry 1", 5, "3 of")])
+def test_more_calls_than_are_left_are_lowered_where_a_count_says_so(retries: str, count: int, lowered: str) -> None:
     said = GOOD.replace(
-        "answer = solver(query)\n  return answer", "answers = 9 of solver(query)\n  return first(answers)"
+        "answer = solver(query)\n  return answer", f"all_of = {count} of solver(query)\n  return first(all_of)"
     )
-    one, _ = emitted(fenced(said))
-    assert "6 of solver(query)" in one.text and one.tries[0].diagnostics == ()
+    one, _ = emitted(fenced(said.replace("-> text\n", f"-> text{retries}\n")))
+    assert f"{lowered} solver(query)" in one.text and one.tries[0].diagnostics == ()
 
 
 @pytest.mark.parametrize(
