@@ -213,6 +213,16 @@ def test_a_result_that_nobody_returns_is_returned_in_place_of_a_constant(type_: 
     assert errors(one.text) == []
 
 
+def test_a_model_is_not_told_what_only_a_host_can_do() -> None:
+    for name, said in (
+        ("over budget", "what is left for it is 6 calls; lower a count or a retry"),
+        ("a tool", "use only tools that are granted"),
+    ):
+        one, _ = emitted(FAULTS[name][0], tries=1)
+        shown = "\n".join(one.tries[0].diagnostics)
+        assert said in shown and "mas.toml" not in shown, shown
+
+
 @pytest.mark.parametrize(("retries", "count", "lowered"), [("", 9, "6 of"), (" retry 1", 5, "3 of")])
 def test_more_calls_than_are_left_are_lowered_where_a_count_says_so(retries: str, count: int, lowered: str) -> None:
     said = GOOD.replace(

@@ -48,6 +48,10 @@ class Judged(NamedTuple):
     fixes: int = 0
 
 
+_ADVICE_TO_HOSTS: Final = (
+    (re.compile(r", or have the host raise \[budget\] in .*"), ""),
+    (re.compile(r"; grant it under .*"), "; use only tools that are granted"),
+)
 _AROUND: Final = ("around_main", "around_main_2", "around_main_3")
 
 Judge: TypeAlias = Callable[[str], Judged]
@@ -251,6 +255,13 @@ def roles_without_model(template: str) -> tuple[str, ...]:
 
 
 def _short(findings: Sequence[Finding]) -> tuple[str, ...]:
-    lines = render_short(findings[:MOST_DIAGNOSTICS]).splitlines()
+    lines = [_for_a_model(line) for line in render_short(findings[:MOST_DIAGNOSTICS]).splitlines()]
     more = len(findings) - MOST_DIAGNOSTICS
     return (*lines, *([f"and {more} more"] if more > 0 else []))
+
+
+def _for_a_model(line: str) -> str:
+    """Return a line without what only a host can do: a model that writes a program is none."""
+    for advice, instead in _ADVICE_TO_HOSTS:
+        line = advice.sub(instead, line)
+    return line.replace(CEILING, "what is left for it")
