@@ -319,11 +319,12 @@ class LoadedProgram:
         from masdsl.rectify.host import configured_pricing, given_pricing
         from masdsl.rectify.sources import reader_of
 
+        models = self._models
         return Ground(
             config=self.config,
             read_module=reader_of(header.sources),
-            priced=self._models is None,
-            pricing=configured_pricing(self.config) if self._models is None else given_pricing(self._models),
+            priced=models is None,
+            pricing=configured_pricing(self.config) if models is None else given_pricing(models, self.config),
             limits=tuple(checked_limits(one) for one in limits),
         )
 

@@ -84,6 +84,10 @@ MODEL_SECONDS: Final = 120.0
 """Longest call of a model, where the agent declares no `timeout`."""
 TOOL_SECONDS: Final = 60.0
 """Longest call of a tool, where it declares no `timeout`."""
+DESIGN_SECONDS: Final = 600.0
+"""Longest use of a tool that designs a system and runs it, where it declares no `timeout`."""
+DESIGN_TOKENS: Final = 4_000
+"""What a model that designs is given at least, in one call: the guide to the language, and room for a program."""
 FIRST_PAUSE: Final = 0.5
 LONGEST_PAUSE: Final = 8.0
 """Seconds before another attempt after a fault of the connection: doubled each time, up to the longest."""

@@ -132,7 +132,7 @@ MUTANTS = [
     ),
     *_in(
         "policy",
-        ("usual = MODEL_LEVEL if tool.effect else UNTRUSTED_LEVEL", "usual = UNTRUSTED_LEVEL"),
+        ("usual = MODEL_LEVEL if effect else UNTRUSTED_LEVEL", "usual = UNTRUSTED_LEVEL"),
         ("MODEL_LEVEL: frozenset((MODEL,)),\n    UNTRUSTED_LEVEL: frozenset((UNTRUSTED,)),", "MODEL_LEVEL: frozenset((MODEL,)),\n    UNTRUSTED_LEVEL: frozenset((MODEL,)),"),
         ("_TAKES: Final[Mapping[str, frozenset[str]]] = {\n    TRUSTED: frozenset(),", "_TAKES: Final[Mapping[str, frozenset[str]]] = {\n    TRUSTED: frozenset((MODEL,)),"),
         ("return _BRINGS[trust.sources.get(tool.granted_as, usual)].union(own)", "return _BRINGS[trust.sources.get(tool.granted_as, usual)]"),

@@ -57,6 +57,8 @@ class Amounts(NamedTuple):
 
 
 NOTHING = Amounts(0, 0, 0, 0, 0)
+UNLIMITED = Amounts(*[1 << 62] * 5)
+"""More than any budget allows."""
 
 
 class Least(NamedTuple):

@@ -159,7 +159,7 @@ class _Analysis:
                 return self._flow(flow, widest)
         if flow.key not in self._orders:
             self._orders[flow.key] = order_of(flow)
-        walk = _Walk(self, flow.key, kinds == widest)
+        walk = _Walk(self, flow, kinds == widest)
         body = walk.block(flow.body, dict(zip((param.name for param in flow.params), kinds, strict=True)))
         whole = body.ways.range
         least = whole.least
@@ -173,11 +173,12 @@ class _Analysis:
         known = self._known[flow.key, kinds] = _Flow(cost, body)
         return known
 
-    def called(self, node: Invoke, env: Mapping[str, Type]) -> StepCost:
-        """Return what a call of an agent, a tool or a flow costs."""
+    def called(self, node: Invoke, env: Mapping[str, Type], slices: tuple[Limits | None, ...]) -> StepCost:
+        """Return what a call of an agent, a tool or a flow costs; `slices` are those of its flow around it."""
         passed = {name: kind_of(value, env) for name, value in node.arguments}
         if node.kind == "tool":
-            return tool_cost(self._tools[node.callee])
+            tool = self._tools[node.callee]
+            return self._costs.design(tool, slices) if tool.designs else tool_cost(tool)
         callee = self._agents[node.callee] if node.kind == "agent" else self._flows[node.callee]
         kinds = tuple(
             narrowed(passed[param.name], param.type) if param.name in passed else constant(param.default, param.type)
@@ -216,10 +217,11 @@ class _Analysis:
 class _Walk:
     """Goes through the body of one flow, for one set of sizes; `tells` says whether slices are to be recorded."""
 
-    def __init__(self, analysis: _Analysis, key: str, tells: bool) -> None:
+    def __init__(self, analysis: _Analysis, flow: Flow, tells: bool) -> None:
         self._analysis = analysis
-        self._key = key
-        self._order = analysis.order(key)
+        self._key = flow.key
+        self._limits = flow.limits
+        self._order = analysis.order(flow.key)
         self._tells = tells
         self._slices: tuple[Limits, ...] = ()
 
@@ -431,7 +433,7 @@ class _Walk:
     def _attempt(self, node: Attempt, env: Env) -> tuple[StepCost, Type]:
         match node:
             case Invoke():
-                return self._analysis.called(node, env), node.type
+                return self._analysis.called(node, env, (self._limits, *self._slices)), node.type
             case Fallback():
                 return self._fallback(node, env), node.type
             case _:

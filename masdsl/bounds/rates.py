@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple, TypeAlias
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from typing import Final, NamedTuple, TypeAlias
 
 from masdsl.check.program import Agent, Invoke, Program
 from masdsl.check.uses import nodes_of
@@ -30,12 +31,16 @@ class Rate(NamedTuple):
     tokenizer: str | None
 
 
+DEAREST: Final = "the dearest tier"
+"""Stands for the model of a tool that designs: which one is asked turns out at run time."""
+
 Rates: TypeAlias = Mapping[str, Rate]
-"""Rates by the keys of agents. An agent whose model is unknown, which the checker reports, is not in it."""
+"""Rates by the keys of agents, and of tools that design. An agent whose model is unknown, which the checker reports, is
+not in it."""
 
 
 def rates_of(program: Program, config: Config, findings: Findings | None = None) -> Rates:
-    """Return the rate of every agent of a program.
+    """Return the rate of every agent of a program, and of every tool that designs: that of the dearest tier.
 
     A model without a price is reported once, at its first agent, if a flow or a test can reach it; as is a lock that
     is needed and cannot be used. Without `findings` nothing is reported. Litellm's table is read only where an agent is
@@ -55,6 +60,9 @@ def rates_of(program: Program, config: Config, findings: Findings | None = None)
         except (NoPrice, LockFault) as fault:
             faults.append((agent, entry, fault))
         rates[agent.key] = Rate(entry.name, price, entry.kind in LOCAL_KINDS, entry.tokenizer)
+    for tool in program.tools:
+        if tool.designs:
+            rates[tool.key] = Rate(DEAREST, dearest(tier_prices(program, config).values()), False, None)
     if findings is not None and faults:
         reached = reached_agents(program)
         for source, diagnostic in _reported([one for one in faults if one[0].key in reached], program, config):
@@ -111,11 +119,20 @@ def tier_prices(program: Program, config: Config) -> dict[str, TokenPrice]:
     return found
 
 
+def dearest(prices: Iterable[TokenPrice]) -> TokenPrice:
+    """Return a price that is as high as any of these, for prompts and for replies."""
+    known = list(prices)
+    return TokenPrice(
+        max((price.input for price in known), default=0), max((price.output for price in known), default=0)
+    )
+
+
 def listed_models(program: Program, config: Config, findings: Findings) -> frozenset[str]:
     """Return the names of the models that a program needs the price table for, as a lock pins them.
 
-    Those are the models of agents that a flow or a test can reach and whose price nothing else says. One that the
-    table of the installed litellm has no price for either is reported.
+    Those are the models of agents that a flow or a test can reach, and of all tiers where a step designs a system,
+    whose price nothing else says. One of an agent that the table of the installed litellm has no price for either is
+    reported.
     """
     from masdsl.pricing.table import installed_table
 
@@ -138,6 +155,12 @@ def listed_models(program: Program, config: Config, findings: Findings) -> froze
             faults.append((agent, entry, fault))
     for source, diagnostic in _reported(faults, program, config):
         findings.add(source, diagnostic)
+    for tier in config.tiers if any(tool.designs for tool in program.tools) else ():
+        with suppress(NoModel, NoPrice):  # what no table has a price for is refused where a limit in USD holds
+            entry = find_model(config, tier, tier=True)
+            if own_price(entry) is None:
+                installed_table().price(listed_name(entry))
+                names.add(listed_name(entry))
     return frozenset(names)
 
 

@@ -9,14 +9,14 @@ reply       at most `max` tokens, of every attempt
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from masdsl import formats, sizes
-from masdsl.bounds.amounts import FREE, NO_COST, Amounts, Least, Range
+from masdsl.bounds.amounts import FREE, NO_COST, UNLIMITED, Amounts, Least, Range
 from masdsl.bounds.prompts import prompt_extent
 from masdsl.bounds.shown import Extent, shown
-from masdsl.check.program import Agent, Program, Tool
+from masdsl.check.program import Agent, Limits, Program, Tool
 from masdsl.limits import RENDERED_BYTES
 from masdsl.money import FREE as NO_PRICE
 from masdsl.money import TokenPrice
@@ -67,6 +67,10 @@ class AgentCosts:
         self._prices = prices
         self._fixed: dict[tuple[str, bool], _Fixed] = {}
         self._known: dict[tuple[str, tuple[Type, ...]], StepCost] = {}
+
+    def design(self, tool: Tool, slices: Sequence[Limits | None]) -> StepCost:
+        """Return the cost of a use of a tool that designs, within these slices of the budget."""
+        return design_cost(tool, slices, self._prices.get(tool.key, NO_PRICE))
 
     def step(self, agent: Agent, kinds: tuple[Type, ...]) -> StepCost:
         """Return the cost of a step for inputs of these types, in the order of the agent's parameters."""
@@ -181,6 +185,22 @@ def tool_cost(tool: Tool) -> StepCost:
     """Return the cost of using a tool: time alone."""
     fails = None if tool.has_default else FREE
     return StepCost(NO_COST, fails, microseconds(tool.timeout or sizes.TOOL_SECONDS))
+
+
+def design_cost(tool: Tool, slices: Sequence[Limits | None], price: TokenPrice) -> StepCost:
+    """Return the cost of a system that a model designs and that is run: at worst all that the slices around it allow.
+
+    `price` is that of the dearest model that may be asked. The checker sees to it that calls and tokens are limited.
+    """
+    most = UNLIMITED
+    for limits in slices:
+        most = most.under(limits)
+    most = most._replace(usd=most.tokens * max(price.input, price.output))  # a limit in USD cuts it off further out
+    least = Least(_ONE_CALL, Amounts(1, 0, 0, sizes.DESIGN_TOKENS, 0))
+    seconds = microseconds(tool.timeout or sizes.DESIGN_SECONDS)
+    if tool.has_default:
+        return StepCost(Range(FREE, most), None, seconds)
+    return StepCost(Range(least, most), FREE, seconds)
 
 
 def microseconds(seconds: float) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from masdsl.check.context import Context, Frame
 from masdsl.check.cursor import Cursor
 from masdsl.check.declarations import agent, agent_alone, head_of, tool
+from masdsl.check.designs import check_designs
 from masdsl.check.flows import check_alone, instance
 from masdsl.check.generics import is_generic, opaque_statics
 from masdsl.check.limits_of import limits_of
@@ -59,6 +60,7 @@ def check_parsed(
         rectify=Rectify(rectify.tries, rectify.at, span=rectify.span) if isinstance(rectify, ast.Rectify) else None,
     )
     assert isinstance(parsed.document, ast.Program)
+    check_designs(program, findings)
     run_lints(program, parsed.document, findings, config)
     return program if findings.ok else None
 

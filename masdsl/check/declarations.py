@@ -10,7 +10,7 @@ from masdsl.check.program import Agent, Param, Tool, Value
 from masdsl.check.prompts import check_prompt
 from masdsl.check.resolve import resolve, visible
 from masdsl.check.scope import Declared, Names
-from masdsl.config import DEFAULT_TIER, Config, NoModel, find_model
+from masdsl.config import DEFAULT_TIER, DESIGN, Config, NoModel, find_model
 from masdsl.diagnostics.names import (
     DeclaredBelow,
     DuplicateName,
@@ -104,6 +104,7 @@ def tool(frame: Frame, declared: Declared) -> Tool:
     name = node.name.text
     returns, has_default, default = output(home, node.output, f"tool `{name}`")
     attrs = attributes(home, node.attrs, f"tool `{name}`")
+    grant = frame.context.config.tools.get(node.source.value)
     checked = Tool(
         key=frame.context.key(name),
         name=name,
@@ -116,6 +117,7 @@ def tool(frame: Frame, declared: Declared) -> Tool:
         effect="effect" in attrs,
         timeout=_number(attrs.get("timeout")),
         doc=declared.home.doc(node),
+        designs=grant is not None and grant.kind == DESIGN,
         span=node.span,
     )
     frame.context.tools[id(node)] = checked

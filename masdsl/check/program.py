@@ -348,6 +348,8 @@ class Tool(Node):
     effect: bool
     timeout: float | None
     doc: str
+    designs: bool = False
+    """Whether a use is a system that a model designs then, within the slice of the budget around it."""
 
 
 class Agent(Node):

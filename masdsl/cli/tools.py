@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from masdsl.cli import FINE, FOUND, USAGE
 from masdsl.cli.boundary import UsageError
 from masdsl.cli.terminal import exit_code, print_findings, say
-from masdsl.config import CONFIG_NAME, HOST, MCP, PYTHON, Config, Grant, load_config, shown_path
+from masdsl.config import CONFIG_NAME, DESIGN, HOST, MCP, PYTHON, Config, Grant, load_config, shown_path
 from masdsl.diagnostics.base import ERROR, Finding, Findings
 from masdsl.diagnostics.suggest import did_you_mean
 
@@ -89,6 +89,8 @@ def _list(config: Config, grants: dict[str, Grant], *, tried: bool) -> int:
 def _details(grant: Grant) -> str:
     if grant.path:
         return f" of {shown_path(grant.path)}"
+    if grant.kind == DESIGN:
+        return f", {grant.depth} level{'s' * (grant.depth > 1)} deep"
     return f" for {', '.join(grant.allow)}" if grant.allow else ""
 
 

@@ -68,7 +68,7 @@ class ModelConfig(NamedTuple):
         return self.kind in ("openai", "litellm") if self.tool_calls is None else self.tool_calls
 
 
-PYTHON, HOST, MCP = "python", "host", "mcp"
+PYTHON, HOST, MCP, DESIGN = "python", "host", "mcp", "design"
 """Kinds of granted tools: a Python function, one that the Python host passes itself, one of an MCP server."""
 
 
@@ -79,8 +79,9 @@ class Grant(NamedTuple):
     `mcp` (the tool `tool` of the entry `server` of `[mcp]`) or a built-in tool (`masdsl.tools`): `sandbox`,
     `calculator`, `search` and `read` (`path`, absolute, is a folder or a file of JSON lines), `http` (`allow` are the
     hosts and addresses that may be read, `private` lets their names stand for addresses of a private network, `bytes`
-    is how much of a page is read). `effect` is what the host says: true marks a tool that changes the world, false
-    takes back what an MCP server says of itself; None leaves it to the program.
+    is how much of a page is read), `design` (a system that a model designs while a program runs; in what it designs,
+    further ones may be designed `depth` - 1 levels deep). `effect` is what the host says: true marks a tool that
+    changes the world, false takes back what an MCP server says of itself; None leaves it to the program.
     """
 
     kind: str
@@ -91,6 +92,7 @@ class Grant(NamedTuple):
     allow: tuple[str, ...] = ()
     private: bool = False
     bytes: int | None = None
+    depth: int = 1
     effect: bool | None = None
 
 

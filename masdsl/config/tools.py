@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from masdsl.config.reader import Reader
 
 MOST_BYTES = 64 * 1024 * 1024
+DEEPEST_DESIGN = 3
 _FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 _ALLOWED = re.compile(
     r"(https?://)?((\*\.)?[a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(:[0-9]{1,5})?(/[!-~]*)?", re.I
@@ -52,6 +53,11 @@ _BYTES = Rule(
     lambda v: is_count(v) and 1024 <= v <= MOST_BYTES,
     f"a number of bytes from 1024 to {MOST_BYTES}",
     "write a number, as in 1000000",
+)
+_DEPTH = Rule(
+    lambda v: is_count(v) and 1 <= v <= DEEPEST_DESIGN,
+    f"a whole number from 1 to {DEEPEST_DESIGN}",
+    "write how many levels of designs inside designs there may be, as in 1",
 )
 _COMMAND = Rule(
     lambda v: isinstance(v, list) and bool(v) and all(isinstance(one, str) for one in v) and is_text(v[0]),
@@ -81,6 +87,7 @@ _KINDS: Mapping[str, _Kind] = {
     "search": _Kind(("path",)),
     "read": _Kind(("path",)),
     "http": _Kind(("allow",), ("private", "bytes")),
+    "design": _Kind((), ("depth",)),
 }
 _COMMON: Mapping[str, Rule] = {"effect": TRUTH}
 """Keys that every kind of tool may have."""
@@ -92,6 +99,7 @@ _KEYS: Mapping[str, Rule] = {
     "allow": _ALLOW,
     "private": TRUTH,
     "bytes": _BYTES,
+    "depth": _DEPTH,
 }
 _SERVER_KEYS: Mapping[str, Rule] = {
     "command": _COMMAND,
@@ -191,6 +199,8 @@ def _entry(reader: Reader, path: tuple[str, ...], entry: dict[str, Any], servers
         values["path"] = reader.full_path(values["path"])
     if "allow" in values:
         values["allow"] = tuple(values["allow"])
+    if kind == "design" and values.pop("effect", None):
+        reader.wrong((*where, "effect"), "left out", "what a model designs gets no tool with an effect")
     if kind == "mcp":
         values.setdefault("tool", path[-1].rpartition(".")[2])
         if values["server"] not in servers:

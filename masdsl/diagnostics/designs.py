@@ -129,3 +129,71 @@ class NotInPool(Diagnostic):
 
     def fix(self) -> Fix | None:
         return Fix(f"write `{self.near}`", ((self.span, self.near),)) if self.near else None
+
+
+class LeavesSlice(Diagnostic):
+    """A program that was designed for a step may take more than what is left of the slice of the budget around it.
+
+    Why: the step's worst case is that slice, which was proved before the run began. A program that may be stopped half
+    way through is not begun.
+
+    To go on: the model is told, and writes a smaller one: fewer steps, or texts with sizes, as in `text(200)`.
+    """
+
+    code = "MAS955"
+    needed: str
+    left: str
+
+    def title(self) -> str:
+        return f"`main` may need {self.needed}, and {self.left} are left"
+
+    def label(self) -> str:
+        return "does not fit"
+
+    def help(self) -> str:
+        return "use fewer steps, and give texts sizes, as in `-> text(200)`"
+
+
+class AsksByName(Diagnostic):
+    """An agent of a program that was designed for a step names a model of its own instead of a tier.
+
+    Why: what the step may cost in USD was proved with the prices of the configuration's tiers.
+
+    To go on: the model is told the tiers.
+    """
+
+    code = "MAS956"
+    agent: str
+    model: str
+    tiers: tuple[str, ...]
+
+    def title(self) -> str:
+        return f'the agent `{self.agent}` names the model "{self.model}", and only tiers may be asked here'
+
+    def label(self) -> str:
+        return "no tier"
+
+    def help(self) -> str:
+        known = ", ".join(f"`{one}`" for one in self.tiers)
+        return f"write `on` and one of {known}, or leave `on` out" if known else "leave `on` out"
+
+
+class OtherModule(Diagnostic):
+    """A program that was designed for a step uses a module that is none of the standard library.
+
+    Why: a design depends on nothing but the language, its standard library and the tools that are granted.
+
+    To go on: the model is told to declare what it needs itself.
+    """
+
+    code = "MAS957"
+    module: str
+
+    def title(self) -> str:
+        return f"the program uses the module `{self.module}`, and only those of the standard library may be used here"
+
+    def label(self) -> str:
+        return "not in the standard library"
+
+    def help(self) -> str:
+        return "declare what you need of it in the program itself"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from masdsl.diagnostics.base import Diagnostic, Fix
 from masdsl.diagnostics.suggest import near_fix
+from masdsl.node import Span
 
 _USUAL = {
     "sandbox.python": '"sandbox"',
@@ -11,6 +12,7 @@ _USUAL = {
     "docs.search": '{ kind = "search", path = "corpus" }',
     "docs.read": '{ kind = "read", path = "corpus" }',
     "web.get": '{ kind = "http", allow = ["docs.python.org"] }',
+    "masdsl.design": '"design"',
 }
 """What is usually granted under these names; the paths and hosts are examples."""
 
@@ -170,3 +172,109 @@ class ToolCannotBeUsed(Diagnostic):
 
     def help(self) -> str:
         return "mend what is granted, or its entry under [tools] of the configuration"
+
+
+class DesignWithoutLimit(Diagnostic):
+    """A tool that designs a system while the program runs is used where nothing limits its calls and tokens.
+
+    Why: what a model will design is not known before it is asked. So that the program's worst case is known all the
+    same, the slice of the budget around the step says what the design and the designed system may take together:
+    `within calls .. tokens .. {..}`, or the flow's own `budget`. The worst case of the step is that slice.
+
+    Bad:
+        mas 1
+        tool design(query) -> text(500) from "masdsl.design"
+        flow main(query) -> text(500) {
+          answer = design(query)
+          return answer
+        }
+
+    File mas.toml:
+        [tools]
+        "masdsl.design" = "design"
+
+    Good:
+        mas 1
+        tool design(query) -> text(500) from "masdsl.design"
+        flow main(query) -> text(500) {
+          within calls 10 tokens 40k {
+            answer = design(query)
+          }
+          return answer
+        }
+
+    File mas.toml:
+        [tools]
+        "masdsl.design" = "design"
+    """
+
+    code = "MAS125"
+    name: str
+    missing: tuple[str, ...]
+    statement: Span
+    """The statement that the step stands in."""
+
+    def title(self) -> str:
+        return f"`{self.name}` designs a system here, and nothing limits the {' and the '.join(self.missing)} it takes"
+
+    def label(self) -> str:
+        return "takes as much as it likes"
+
+    def help(self) -> str:
+        written = " ".join(_USUAL_SLICE[name] for name in self.missing)
+        return f"put the step into a slice of the budget: `within {written} {{ .. }}`"
+
+    def fix(self) -> Fix | None:
+        written = " ".join(_USUAL_SLICE[name] for name in self.missing)
+        start, end = self.statement.start, self.statement.end
+        return Fix(
+            f"put it within {written}", ((Span(start, start), f"within {written} {{\n"), (Span(end, end), "\n}"))
+        )
+
+
+_USUAL_SLICE = {"calls": "calls 10", "tokens": "tokens 40k"}
+
+
+class DesignByAgent(Diagnostic):
+    """An agent is given a tool that designs systems.
+
+    Why: how often an agent uses its tools, and on what, its model decides. What designs a system, and pays for running
+    it, is for the flow to use, within a slice of the budget.
+
+    Bad:
+        mas 1
+        tool design(query) -> text(500) from "masdsl.design"
+        agent solver(query) -> text(500) on fast tools [design] "Solve {{ query }}."
+        flow main(query) -> text(500) { return solver(query) }
+
+    File mas.toml:
+        [tools]
+        "masdsl.design" = "design"
+
+    Good:
+        mas 1
+        tool design(query) -> text(500) from "masdsl.design"
+        flow main(query) -> text(500) {
+          within calls 10 tokens 40k {
+            answer = design(query)
+          }
+          return answer
+        }
+
+    File mas.toml:
+        [tools]
+        "masdsl.design" = "design"
+    """
+
+    code = "MAS126"
+    name: str
+    agent: str
+
+    def title(self) -> str:
+        return f"the agent `{self.agent}` is given `{self.name}`, which designs systems"
+
+    def label(self) -> str:
+        return "an agent may not use it"
+
+    def help(self) -> str:
+        return f"take `{self.name}` out of its `tools`, and use it as a step of a flow, within a slice of the budget"

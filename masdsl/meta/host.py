@@ -154,7 +154,7 @@ def fit_of(text: str, shape: Flow, host: Host, left: Limits) -> Fit:
     from masdsl.money import limit_of
     from masdsl.rectify.host import configured_pricing, given_pricing
 
-    pricing = configured_pricing(host.config) if host.models is None else given_pricing(host.models)
+    pricing = configured_pricing(host.config) if host.models is None else given_pricing(host.models, host.config)
     rates = pricing(program)
     found = bound(program, rates.prices, rates.counts).flows[main.key]
     amounts = {"calls": left.calls, "tokens": left.tokens, "usd": None if left.usd is None else limit_of(left.usd)}

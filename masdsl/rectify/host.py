@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from masdsl.bounds.rates import counts_of, prices_in, rates_of, tier_prices
+from masdsl.bounds.rates import counts_of, dearest, prices_in, rates_of, tier_prices
 from masdsl.check.program import Program
 from masdsl.config import DEFAULT_TIER, Config, NoModel, find_model
 from masdsl.money import TokenPrice
@@ -38,8 +38,8 @@ def configured_tiers(program: Program, config: Config) -> tuple[Tier, ...]:
     return tuple(tiers)
 
 
-def given_pricing(models: Models) -> Pricing:
-    """Return what says the prices of a program's agents by the models that a caller gives."""
+def given_pricing(models: Models, config: Config) -> Pricing:
+    """Return what says the prices of a program's agents by the models that a caller gives for the tiers."""
 
     def pricing(program: Program) -> Rates:
         prices: dict[str, TokenPrice] = {}
@@ -48,6 +48,10 @@ def given_pricing(models: Models) -> Pricing:
             price = None if model is None else token_price(model.price)
             if price is not None:
                 prices[agent.key] = price
+        for tool in program.tools:
+            if tool.designs:
+                tiers = given_tiers(models, config)
+                prices[tool.key] = dearest(tier.price for tier in tiers if tier.price is not None)
         return Rates(prices, {})
 
     return pricing

@@ -68,9 +68,10 @@ class Sites:
         self._flow = flow
         self._agents = {agent.key: agent for agent in program.agents}
         self._tools = {tool.key: tool.name for tool in program.tools}
+        self._designing = frozenset(tool.key for tool in program.tools if tool.designs)
 
     def __contains__(self, path: object) -> bool:
-        """Whether there is a step at that path; uses of tools by agents are steps."""
+        """Whether there is a step at that path; uses of tools by agents are steps, and what a design comes to."""
         if not isinstance(path, str):
             return False
         places = trail(self._program, self._flow, path)
@@ -78,7 +79,7 @@ class Sites:
             return False
         step = places[-1].step
         whole = self._rest(places, path)
-        if whole == step.path:
+        if whole == step.path or step.callee in self._designing:
             return True
         agent = self._agents.get(step.callee) if step.kind == "agent" else None
         used = whole[len(step.path) + 1 :]

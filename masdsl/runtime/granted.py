@@ -11,7 +11,7 @@ from masdsl.diagnostics.base import Findings
 from masdsl.runtime.failures import StepFailed
 from masdsl.runtime.meter import Limits
 from masdsl.runtime.tool import Tool, ToolFunction
-from masdsl.tools.base import ToolUnusable, is_offer
+from masdsl.tools.base import ToolUnusable, is_designer, is_offer
 from masdsl.tools.connections import Connections
 from masdsl.tools.granting import granted, mismatches
 
@@ -55,6 +55,7 @@ class HostTools:
         ConfigFault.
         """
         found: dict[str, ToolFunction] = {}
+        tools = tuple(tools)
         for tool in tools:
             if self._config is None:
                 self._config = current_config()
@@ -69,6 +70,8 @@ class HostTools:
                 raise StepFailed(f"tool {tool.name}", str(unusable)) from unusable
             for one in mismatches(given, tool.declared):
                 raise StepFailed(f"tool {tool.name}", f"it {one.problem}; {one.advice}")
+            if is_designer(given):
+                given = given.among(one.declared for one in tools)
             found[tool.granted_as] = given
         return found
 

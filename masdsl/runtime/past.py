@@ -39,6 +39,9 @@ class Spent(NamedTuple):
         return Spent(cost, self.calls + other.calls, self.unpriced + other.unpriced)
 
 
+NOTHING_SPENT: Final = Spent()
+
+
 class Epoch:
     """Rows of one step from its beginning to its end; `end` is None while it is unfinished."""
 
@@ -66,8 +69,13 @@ class Epoch:
         return next((row.body.get("request") for row in self.rows if row.part == part and row.kind == "intent"), None)
 
     def spent(self) -> Spent:
-        """Return what its ended calls did cost."""
-        return spent_by(row for row in self.rows if row.kind in _PAID)
+        """Return what its ended calls did cost, and those of the steps below it where its end stands for them."""
+        spent = spent_by(row for row in self.rows if row.kind in _PAID)
+        below = None if self.end is None else self.end.body.get("below")
+        if below is None:
+            return spent
+        cost = Cost(below["tokens_in"], below["tokens_out"], below["picodollars"])
+        return spent.and_(Spent(cost, below["calls"]))
 
 
 _OUTCOMES: Final = ("reply", "fault", "tool")

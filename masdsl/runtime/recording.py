@@ -23,7 +23,7 @@ from masdsl.runtime.failures import BudgetRefused, NotInJournal, StepFailed
 from masdsl.runtime.hashes import agent_hash, args_hash, idempotency_key, request_hash, tool_hash
 from masdsl.runtime.meter import Cost, Meter
 from masdsl.runtime.models.base import ChatModel, ModelError, Price, Reply, Request
-from masdsl.runtime.past import Epoch, Past, Standing
+from masdsl.runtime.past import NOTHING_SPENT, Epoch, Past, Standing
 from masdsl.runtime.shapes import plain
 from masdsl.runtime.tool import Tool
 
@@ -116,7 +116,7 @@ class Recording:
 class Entry:
     """The place of one step in its run's journal."""
 
-    __slots__ = ("args", "decl", "given_by", "indices", "path", "recording", "replied", "standing")
+    __slots__ = ("args", "below", "decl", "given_by", "indices", "path", "recording", "replied", "standing")
 
     def __init__(
         self, recording: Recording, path: str, indices: tuple[int, ...], args: bytes, decl: bytes, standing: Standing
@@ -131,6 +131,8 @@ class Entry:
         """Whether its value was kept with the reply that gave it."""
         self.given_by = ""
         """What gave a tool's value, where the tool says so."""
+        self.below = NOTHING_SPENT
+        """What steps below it did cost, for one whose value stands for all of them."""
 
     # ------------------------------------------------------------ what there is
 
@@ -217,6 +219,7 @@ class Entry:
                 body["default"] = True
             elif self.given_by:
                 body["by"] = self.given_by
+            self._tell_below(body)
             self.recording.leave(self._post(kind, body))
 
     def failed(self, failure: StepFailed, own_address: str) -> None:
@@ -226,7 +229,12 @@ class Entry:
             body["step"] = failure.step
         if isinstance(failure, BudgetRefused):
             body["limit"] = failure.limit
+        self._tell_below(body)
         self.recording.leave(self._post("failed", body))
+
+    def _tell_below(self, body: dict[str, Any]) -> None:
+        if self.below is not NOTHING_SPENT:
+            body["below"] = {**_of_cost(self.below.cost), "calls": self.below.calls}
 
     def claim(self, epoch: Epoch, moved_from: str) -> None:
         """Keep that the step took the value of one that stood elsewhere."""

@@ -15,6 +15,7 @@ from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeAlias, TypeVar, 
 
 from masdsl.runtime.agent import MISSING, Agent
 from masdsl.runtime.asking import ask
+from masdsl.runtime.designing import use_designer
 from masdsl.runtime.events import StepKind, address
 from masdsl.runtime.failures import ShapeError, StepFailed, Stopped
 from masdsl.runtime.meter import Limits, Meter
@@ -23,6 +24,7 @@ from masdsl.runtime.shapes import Shape, fit, plain, shape_of
 from masdsl.runtime.stepping import fit_inputs, take_step
 from masdsl.runtime.tool import Tool
 from masdsl.runtime.using import use_tool
+from masdsl.tools.base import is_designer
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -71,6 +73,9 @@ class Run:
         if isinstance(callee, Agent):
             return take_step(self._step(path, "agent", callee.name), callee, callee.parameters.complete(inputs), ask)
         if isinstance(callee, Tool):
+            designer = callee.designer or self._session.tools.get(callee.granted_as)
+            if is_designer(designer):
+                return use_designer(self, path, callee, designer, callee.parameters.complete(inputs))
             return use_tool(self._step(path, "tool", callee.name), callee, callee.parameters.complete(inputs))
         return run_flow(self, path, callee, dict(zip(flow_shape(callee).inputs, args, strict=False)) | inputs)
 
@@ -163,6 +168,9 @@ class Run:
 
     def _at(self, path: str, indices: tuple[int, ...]) -> Run:
         return Run(self._session, self._meter, self._scope, path, indices)
+
+    def _below(self, path: str, meter: Meter, scope: Scope) -> Run:
+        return Run(self._session, meter, scope, path, self.indices)
 
     def _slice(self, limits: Limits, name: str, path: str) -> Meter:
         """Return a meter below this frame's; what its time was before the run was broken off counts."""

@@ -116,10 +116,14 @@ class Session:
 
     def model_of(self, agent: Agent[Any]) -> ChatModel:
         """Return the model that an agent is assigned to; raise ModelError where there is none."""
-        key = (agent.model, agent.is_tier)
+        return self.model(agent.model, tier=agent.is_tier)
+
+    def model(self, name: str, *, tier: bool) -> ChatModel:
+        """Return the model of a tier, or of its own name; raise ModelError where there is none."""
+        key = (name, tier)
         model = self._models.get(key)
         if model is None:
-            model = self._models[key] = self._resolve(agent.model, tier=agent.is_tier)
+            model = self._models[key] = self._resolve(name, tier=tier)
         return model
 
     def model_name(self, agent: Agent[Any]) -> str:

@@ -10,7 +10,7 @@ from masdsl.runtime.agent import MISSING, Parameters
 from masdsl.runtime.shapes import Shape, fit, plain, shape_of, type_of
 from masdsl.runtime.threads import in_thread
 from masdsl.sizes import TOOL_SECONDS
-from masdsl.tools.base import IDEMPOTENCY_KEY, Declared, Offer, is_offer
+from masdsl.tools.base import IDEMPOTENCY_KEY, Declared, Designer, Offer, is_offer
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -79,6 +79,8 @@ class Tool(Generic[T_co]):
         self.returns: Shape = shape_of(returns)
         self.default = default if default is MISSING else fit(default, self.returns).value
         self.hash: bytes | None = None  # of this declaration (`hashes.tool_hash`)
+        self.designer: Designer | None = None
+        """What designs the systems behind it in a program that was designed itself; else what the host grants does."""
         self._used: tuple[Offer, Callable[..., Any]] | None = None
 
     @property

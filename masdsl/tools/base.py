@@ -105,6 +105,26 @@ class Offer(Protocol):
         ...
 
 
+class Designer(Offer, Protocol):
+    """A granted tool whose use is a system of its own, which is designed when the step is due, and run there."""
+
+    def among(self, tools: Iterable[Declared]) -> Designer:
+        """Return the same for a program with these tools, which the system may use as far as that is allowed."""
+        ...
+
+    async def design(self, workshop: Any, declared: Declared, inputs: Mapping[str, object]) -> object:
+        """Return the value of a step. `workshop` is what the runtime gives for it (`masdsl.runtime.designing`).
+
+        Raises masdsl.runtime.StepFailed.
+        """
+        ...
+
+
+def is_designer(granted: object) -> TypeGuard[Designer]:
+    """Whether what is granted is a `Designer`."""
+    return hasattr(granted, "design") and is_offer(granted)
+
+
 def is_offer(granted: object) -> TypeGuard[Offer]:
     """Whether what is granted is an `Offer`, rather than a function."""
     return hasattr(granted, "mismatches") and hasattr(granted, "function")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from masdsl.config import HOST, MCP, PYTHON, Config, Grant
+from masdsl.config import DESIGN, HOST, MCP, PYTHON, Config, Grant
 from masdsl.tools.base import Declared, Mismatch, Offer, ToolUnusable, is_offer
 
 if TYPE_CHECKING:
@@ -48,6 +49,10 @@ def granted(grant: Grant, config: Config, connections: Connections) -> Granted:
             from masdsl.tools.code import code_runner
 
             return code_runner()
+        case kind if kind == DESIGN:
+            # by its name: it needs the whole compiler, which stands above this room, and so only where it is used
+            designer: Granted = import_module("masdsl.meta.designing").designer(grant, config)
+            return designer
     raise ToolUnusable(f"there is no kind of tool `{grant.kind}`")
 
 

@@ -22,16 +22,19 @@ _ANY: Final = Opaque("any")
 
 
 class Signature(NamedTuple):
-    """What a built-in tool takes and gives; with `many`, a list of records."""
+    """What a built-in tool takes and gives; with `many`, a list of records; with `free`, what a declaration says."""
 
     required: Mapping[str, Type]
     optional: Mapping[str, Type]
     fields: Mapping[str, Type]
     main: str
     many: bool = False
+    free: bool = False
 
     def shown(self) -> str:
         """Return the signature in a line, as the language would write it."""
+        if self.free:
+            return "(..) -> ..: inputs and a type as a program declares them"
         inputs = [f"{name}: {in_words(kind)}" for name, kind in self.required.items()]
         inputs += [f"{name}: {in_words(kind)} = .." for name, kind in self.optional.items()]
         fields = ", ".join(f"{name}: {_field(kind)}" for name, kind in self.fields.items())
@@ -73,6 +76,7 @@ SIGNATURES: Final[Mapping[str, Signature]] = {
         "text",
     ),
     "calculator": Signature({"expression": _TEXT}, {}, {"value": _ANY}, "value"),
+    "design": Signature({}, {}, {}, "", free=True),
 }
 """By the kinds of built-in tools."""
 
@@ -80,6 +84,9 @@ SIGNATURES: Final[Mapping[str, Signature]] = {
 def mismatches(kind: str, declared: Declared) -> Iterator[Mismatch]:
     """Yield how a declaration differs from the built-in tool that is granted under its name."""
     signature = SIGNATURES[kind]
+    if signature.free:
+        yield from _of_design(declared)
+        return
     shown = f"the built-in `{kind}` is {signature.shown()}"
     known = {**signature.required, **signature.optional}
     for name, declared_kind in declared.inputs.items():
@@ -95,6 +102,13 @@ def mismatches(kind: str, declared: Declared) -> Iterator[Mismatch]:
             yield Mismatch(None, f"lacks the input `{name}`", f"add `{name}: {in_words(expected)}`: {shown}")
     if is_checkable(declared.returns):
         yield from _of_result(kind, signature, declared.returns, shown)
+
+
+def _of_design(declared: Declared) -> Iterator[Mismatch]:
+    if declared.effect:
+        yield Mismatch(None, "is declared with `effect`, which no design has", "take `effect` out")
+    if not declared.inputs:
+        yield Mismatch(None, "has no inputs, so nothing says what the system is for", "add one, as in `query`")
 
 
 def _takes(expected: Type, declared: Type) -> bool:

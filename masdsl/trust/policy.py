@@ -20,7 +20,7 @@ from masdsl.types import Bool, Enum, Optional, Type
 
 OUTSIDE: Final = ("http", "mcp", "search", "read")
 """Kinds of grants that bring text which others have written."""
-OWN: Final = ("sandbox", "calculator")
+OWN: Final = ("sandbox", "calculator", "design")
 """Kinds of grants that only work out what follows from what they are given."""
 
 _BRINGS: Final[Mapping[str, frozenset[str]]] = {
@@ -75,12 +75,15 @@ def policy_of(program: Program, config: Config) -> Policy:
     """Return what the policy of a configuration says about a program."""
     trust = config.trust
     secrets = frozenset(SECRET + secret.name for secret in trust.secrets) if trust else NOTHING
-    limits = {tool.key: _limit(tool, trust) for tool in program.tools}
+    limits = {tool.key: _limit(tool.granted_as, tool.effect, trust) for tool in program.tools}
     takes = {tool.key: _TAKES[limits[tool.key]] | _readable(trust, tool.granted_as) for tool in program.tools}
     for agent in program.agents:
         takes[agent.key] = _TAKES[UNTRUSTED_LEVEL] | (_readable(trust, *_models(agent, config)) if secrets else NOTHING)
+    brings = {tool.key: _brings(tool, config, trust) for tool in program.tools}
+    lent = NOTHING.union(*(brings[tool.key] for tool in for_designs(program, config)))
+    brings |= {tool.key: brings[tool.key] | lent | {MODEL} for tool in program.tools if tool.designs}
     return Policy(
-        brings={tool.key: _brings(tool, config, trust) for tool in program.tools},
+        brings=brings,
         takes=takes,
         limits=limits,
         endorsed=dict(_endorsed(program, trust)) if trust else {},
@@ -100,7 +103,21 @@ def entries(program: Program) -> tuple[Flow, ...]:
 
 def limited(program: Program, config: Config) -> frozenset[str]:
     """Return the keys of the tools that not everything may decide about: what a model's patch brings may not."""
-    return frozenset(tool.key for tool in program.tools if _limit(tool, config.trust) != UNTRUSTED_LEVEL)
+    limits = {tool.key: _limit(tool.granted_as, tool.effect, config.trust) for tool in program.tools}
+    return frozenset(key for key, limit in limits.items() if limit != UNTRUSTED_LEVEL)
+
+
+def for_designs(program: Program, config: Config) -> tuple[Tool, ...]:
+    """Return the tools that a system may use which a model designs while the program runs.
+
+    They have no effect, and anything may decide what they do: all that such a system does is a model's output.
+    """
+    return tuple(tool for tool in program.tools if is_for_designs(tool.granted_as, tool.effect, config))
+
+
+def is_for_designs(granted_as: str, effect: bool, config: Config) -> bool:
+    """Whether a system may use a tool which a model designs: see `for_designs`."""
+    return not effect and _limit(granted_as, effect, config.trust) == UNTRUSTED_LEVEL
 
 
 def without_limits(config: Config) -> Config:
@@ -123,9 +140,9 @@ def words_of(kind: Type) -> int | None:
             return None
 
 
-def _limit(tool: Tool, trust: Trust | None) -> str:
-    usual = MODEL_LEVEL if tool.effect else UNTRUSTED_LEVEL
-    return trust.effects.get(tool.granted_as, usual) if trust else usual
+def _limit(granted_as: str, effect: bool, trust: Trust | None) -> str:
+    usual = MODEL_LEVEL if effect else UNTRUSTED_LEVEL
+    return trust.effects.get(granted_as, usual) if trust else usual
 
 
 def _brings(tool: Tool, config: Config, trust: Trust | None) -> frozenset[str]:

@@ -14,7 +14,7 @@ from masdsl.bounds.result import Bounds, Part
 from masdsl.check.program import Program
 from masdsl.money import TokenPrice
 from masdsl.sizes import MICROSECONDS
-from tests.harness import dearest, generate_dear, slowest
+from tests.harness import dearest, designs, generate_dear, slowest
 from tests.harness.adversary import Adversary, Counts, Hostile, Pace, draw
 from tests.harness.bounding import Case, Took, exceeded, largest_inputs, play, prepared
 
@@ -68,6 +68,8 @@ def faults(analysis: Analysis, seeds: range) -> Iterator[str]:
         yield from (f"{known.name}: {fault}" for fault in of_dearest(analysis, known.name))
     for body, _ in slowest.PROGRAMS:
         yield from (f"{body}: {fault}" for fault in of_slowest(analysis, body))
+    for design in designs.PROGRAMS:
+        yield from (f"{design.body}: {fault}" for fault in of_design(analysis, design))
     for seed in seeds:
         yield from (f"seed {seed}: {fault}" for fault in of_seed(analysis, seed, 4))
 
@@ -108,6 +110,23 @@ def of_slowest(analysis: Analysis, body: str) -> list[str]:
     expected = round(dict(slowest.PROGRAMS)[body] * MICROSECONDS)
     if not slow.seconds == found.seconds == expected:
         wrong.append(f"microseconds: took {slow.seconds}, bound {found.seconds}, expected {expected}")
+    return wrong
+
+
+def of_design(analysis: Analysis, known: designs.Known) -> list[str]:
+    """Return what is wrong with the bound of a program of the table `designs`."""
+    case = designs.case(known)
+    found = analysis(case.program, case.prices).flows["main"]
+    runs = [designs.taken(known, slow) for slow in (False, True)]
+    wrong = [fault for took in runs for fault in exceeded(took, found)]
+    if runs[0].calls != known.calls and not runs[0].refused:
+        wrong.append(f"{runs[0].calls} calls")
+    bounds = (found.most.calls, found.most.tokens, found.most.usd, found.seconds)
+    expected = (known.calls, known.tokens, known.usd, round(known.seconds * MICROSECONDS))
+    if any(wanted is not None and one != wanted for one, wanted in zip(bounds, expected, strict=True)):
+        wrong.append(f"bound {bounds}, expected {expected}")
+    if found.least.calls != known.least or (known.least and found.required.tokens < known.required):
+        wrong.append(f"the least is {found.least}, with {found.required}")
     return wrong
 
 

@@ -19,7 +19,7 @@ from masdsl.bounds.result import FlowBound
 from masdsl.check.check import check_parsed
 from masdsl.check.program import Flow
 from masdsl.check.program import Program as Checked
-from masdsl.config import DEFAULT, Config, ModelConfig
+from masdsl.config import DEFAULT, Config, Grant, ModelConfig
 from masdsl.diagnostics.base import ERROR, Findings
 from masdsl.diagnostics.render import render_short
 from masdsl.money import TokenPrice
@@ -39,7 +39,7 @@ PRICES: dict[str, Price] = {
     "local": Price(0.0, 0.0),
 }
 """What the tiers of tested programs cost; agents without one are on `fast`. One has dearer prompts than replies."""
-TOOLS = granted("look", "send", "search", "fetch", "dig")
+TOOLS = granted("look", "send", "search", "fetch", "dig") | {"masdsl.design": Grant("design")}
 MEASURES = ("calls", "tokens_in", "tokens_out", "tokens", "usd", "seconds")
 
 
