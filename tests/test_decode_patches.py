@@ -10,8 +10,6 @@ import pytest
 
 pytest.importorskip("llguidance", reason="masdsl[decode] is not installed")
 
-import llguidance
-
 from masdsl.config import load_config
 from masdsl.decode.draft import Refused, is_fault
 from masdsl.decode.patches import PATCH, Judge, Judgement, PatchDraft, begin_patch, write_patch
@@ -22,6 +20,7 @@ from masdsl.node import Span
 from masdsl.patch.patching import apply_patch
 from masdsl.pipeline import check_source
 from masdsl.source import Source
+from tests.harness.pieces import has
 from tests.harness.random_writer import RandomWriter
 
 POOL = Path(__file__).parents[1] / "examples" / "pool"
@@ -114,14 +113,7 @@ def test_tokens_that_run_out_leave_what_is_sound(tokens: int) -> None:
 
 def accepts(draft: PatchDraft, piece: str) -> bool:
     """Whether the grammar of a draft's next piece has this text."""
-    grammar = PATCH.next_piece(draft)
-    if grammar is None:
-        return False
-    text = llguidance.LLMatcher.grammar_from_lark(grammar.written("llguidance"))
-    matcher = llguidance.LLMatcher(llguidance.LLTokenizer("byte"), text)
-    assert not matcher.is_error(), matcher.get_error()
-    data = list(piece.encode())
-    return bool(matcher.try_consume_tokens(data) == len(data) and matcher.is_accepting())
+    return has(PATCH.next_piece(draft), piece)
 
 
 def drafted(*pieces: str, judge: Judge | None = None) -> PatchDraft:
