@@ -203,6 +203,29 @@ def test_tokens_are_kept_to_as_well(tokens: int) -> None:
     assert done.value is not None or done.failed
 
 
+class Silent:
+    """A model that never answers."""
+
+    name = "silent"
+    price = Price(0, 0)
+
+    async def complete(self, request: Request) -> Reply:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("seconds", [0, 1.5])
+def test_a_model_that_never_answers_is_not_waited_for_beyond_the_seconds(seconds: float) -> None:
+    host = Host(DEFAULT, Silent())
+    task = TASK._replace(budget=Limits(calls=20, seconds=seconds))
+    done = asyncio.run(queries.solve(task, host, team_for(host), MemoryJournal()))
+    assert done.failed and done.value is None
+    assert sum(one.calls for one in done.spent.values()) <= 6
+
+
 def test_a_system_that_fails_gives_way_to_the_simplest_one() -> None:
     def fails_once(name: str, request: Request) -> Any:
         return Fails("refused", "not that") if "Think about" in str(request.messages) else "fine"

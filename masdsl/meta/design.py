@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from masdsl.decode.binding import open_roles
 from masdsl.diagnostics.base import Findings
 from masdsl.meta.host import Fit, Host, fit_of
 from masdsl.meta.ledger import Ledger, Part
@@ -13,7 +14,7 @@ from masdsl.meta.recording import Recorder
 from masdsl.meta.records import past_successes
 from masdsl.meta.retrieval import Embed, Example, nearest, pool_systems
 from masdsl.meta.roles import CheapestImplementer, Desk, PoolGenerator
-from masdsl.meta.systems import repairable, simplest, with_binding
+from masdsl.meta.systems import parsed, repairable, simplest, with_binding
 from masdsl.meta.systems import template as as_template
 from masdsl.meta.task import Emitted, Task
 from masdsl.meta.team import Team
@@ -137,6 +138,9 @@ class Designer:
         if not pool:
             self.note("the pool has no model: no role can be assigned")
             return "", Emitted("")
+        tree = parsed(template)
+        if tree is None or not open_roles(tree):
+            return "", Emitted("")
         implementer = self._team.implementer
         if len({one.tier.model for one in pool}) == 1:
             implementer = CheapestImplementer()  # there is nothing to choose, so nobody is paid for choosing
@@ -235,4 +239,10 @@ class Designer:
     def _desk(self, part: Part) -> Desk:
         left = self._ledger.left(0.7 if part == "generator" else 1.0)
         terms = self._ledger.terms(part, self._task.effort, self._recorder.seed)
-        return Desk(self._host, self._shape, left, terms, lambda model: self._recorder.taped(model, part))
+        return Desk(
+            self._host,
+            self._shape,
+            left,
+            terms,
+            lambda model: self._recorder.taped(model, part, self._ledger.seconds_left),
+        )

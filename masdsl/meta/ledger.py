@@ -36,6 +36,10 @@ class Ledger:
         """The seconds that the session has taken, those of its earlier parts included."""
         return round(self._clock() - self._began, 3)
 
+    def seconds_left(self) -> float | None:
+        """Return the seconds that are left, None without a limit."""
+        return None if self.limits.seconds is None else max(round(self.limits.seconds - self.seconds, 3), 0.0)
+
     def add(self, part: Part, spent: Spent) -> None:
         """Count what a part of the session took."""
         self.spent[part] = self.spent.get(part, Spent()).plus(spent)
@@ -55,8 +59,7 @@ class Ledger:
         usd = None
         if limits.usd is not None:
             usd = usd_of(int(max(limit_of(limits.usd) - spent.picodollars, 0) * share))
-        seconds = None if limits.seconds is None else max(round(limits.seconds - self.seconds, 3), 0.0)
-        return Limits(calls=calls, tokens=tokens, usd=usd, seconds=seconds)
+        return Limits(calls=calls, tokens=tokens, usd=usd, seconds=self.seconds_left())
 
     def terms(self, part: Part, effort: Effort, seed: int) -> Terms:
         """Return what a meta-agent may take for one decision."""
@@ -65,9 +68,9 @@ class Ledger:
             tokens=left.tokens,
             calls=left.calls,
             picodollars=None if left.usd is None else limit_of(left.usd),
-            tries=0 if left.seconds is not None and left.seconds < 1 else TRIES[effort],
+            tries=TRIES[effort],
             seed=seed,
-            timeout=LONGEST_CALL if left.seconds is None else max(min(LONGEST_CALL, left.seconds), 1.0),
+            timeout=LONGEST_CALL,
             reply_tokens=REPLY_TOKENS[effort],
             reasoning_tokens=100 if effort == "low" else 200,
         )

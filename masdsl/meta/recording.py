@@ -131,9 +131,9 @@ class Recorder:
 
     # ------------------------------------------------------------ models, runs
 
-    def taped(self, model: ChatModel, role: str) -> ChatModel:
-        """Return a model whose replies are kept."""
-        return model if self._run is None else TapedModel(model, self._run, self._tape, role)
+    def taped(self, model: ChatModel, role: str, left: Callable[[], float | None]) -> ChatModel:
+        """Return a model whose replies are kept; `left` says how many seconds it may still take."""
+        return model if self._run is None else TapedModel(model, self._run, self._tape, role, left)
 
     def start_of(self, number: int) -> dict[str, Any] | None:
         """Return what is kept of the start of a system, by its number."""

@@ -14,8 +14,9 @@ and each decision is a line of training data: role, context, action, outcome.
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
@@ -119,14 +120,17 @@ class Tape:
 
 
 class TapedModel:
-    """A model whose replies are kept in a session's journal, and taken from there where they are there already."""
+    """A model whose replies are kept in a session's journal, and taken from there where they are there already.
 
-    def __init__(self, model: ChatModel, run: OpenRun, tape: Tape, role: str, *, replay_only: bool = False) -> None:
+    `left` says how many seconds of the session are left (None: no limit): no call takes longer.
+    """
+
+    def __init__(self, model: ChatModel, run: OpenRun, tape: Tape, role: str, left: Callable[[], float | None]) -> None:
         self._model = model
         self._run = run
         self._tape = tape
         self._role = role
-        self._replay_only = replay_only
+        self._left = left
 
     @property
     def name(self) -> str:
@@ -144,21 +148,25 @@ class TapedModel:
         return grammars_of(self._model)
 
     async def complete(self, request: Request) -> Reply:
-        """Answer from the journal, or ask the model and keep what it says. Raises ModelError, NotKept."""
+        """Answer from the journal, or ask the model and keep what it says. Raises ModelError."""
         asked = asked_of(request)
         kept = self._tape.take(asked)
         if kept is None:
-            if self._replay_only:
-                raise NotKept(f"a reply of {self.name} to the {self._role} is not in the journal")
-            kept = await self._asked(request, asked)
+            left = self._left()
+            if left == 0:
+                raise ModelError("unavailable", "the seconds of the session are used up")
+            kept = await self._asked(request, asked, left)
         if "error" in kept:
             raise ModelError(kept["error"], kept["detail"], billed=kept["billed"])
         return Reply(kept["text"], kept["tokens_in"], kept["tokens_out"], kept["model"], kept["finish"])
 
-    async def _asked(self, request: Request, asked: str) -> dict[str, Any]:
+    async def _asked(self, request: Request, asked: str, left: float | None) -> dict[str, Any]:
         body: dict[str, Any] = {"role": self._role, "asked": asked}
         try:
-            reply = await self._model.complete(request)
+            async with asyncio.timeout(left):
+                reply = await self._model.complete(request)
+        except TimeoutError:
+            body |= {"error": "timeout", "detail": f"no reply within the {left:g} s that were left", "billed": True}
         except ModelError as error:
             body |= {"error": error.kind, "detail": clean(error.detail), "billed": error.billed}
         else:

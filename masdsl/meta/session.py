@@ -143,7 +143,7 @@ class Session:
         try:
             result = await self._run(system, run, limits)
             value = result.value
-            failed = self._no_answer(system, result)
+            failed = self._no_answer(result)
         except RunStopped as stop:
             result, failed, stopped = stop.result, stop.reason, True
         except RunFailed as failure:
@@ -155,13 +155,13 @@ class Session:
         told = () if result is None else tuple(result.interventions)
         return None if failed else value, Attempt(system.name, run, spent, failed, told), stopped
 
-    def _no_answer(self, system: System, result: Result) -> str:
+    def _no_answer(self, result: Result) -> str:
         """Return why the value of a run is no answer: repairs may have left out all that would have made one."""
         value = result.value
+        if result.interventions and not result.calls:
+            return f"no model was asked: {result.interventions[0].trigger.reason}"
         if isinstance(value, str) and not value.strip():
             return "its answer is empty"
-        if system.calls and not result.calls:
-            return "no model was asked"
         if isinstance(value, str) and result.interventions and value.strip() == self.task.query.strip():
             return "its answer is the query itself"
         return ""
@@ -223,7 +223,7 @@ class Session:
         mender, otherwise = self._team.mender, self._team.rectifier
         if mender is None:
             return otherwise
-        taped = self._recorder.taped(mender, "rectifier")
+        taped = self._recorder.taped(mender, "rectifier", self._ledger.seconds_left)
         config, context = self._host.config, self._team.context
         return ModelRectifier(taped, config, context, self._rectifier_terms, self._rectified, otherwise)
 
