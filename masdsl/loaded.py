@@ -269,7 +269,7 @@ class LoadedProgram:
         given = self._tools
         host = HostTools(self.config)
         try:
-            yield (lambda compiled: host.of(compiled.tools.values())) if given is None else (lambda _: given)
+            yield lambda compiled: host.of(compiled.tools.values(), given)
         finally:
             await host.close()
 

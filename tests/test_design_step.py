@@ -14,7 +14,7 @@ from masdsl import pipeline
 from masdsl.bounds.flows import bound
 from masdsl.bounds.rates import prices_of
 from masdsl.cli import main as mas
-from masdsl.config import DEFAULT, Config, Grant
+from masdsl.config import DEFAULT, Config, Grant, ModelConfig
 from masdsl.config.reader import parse_config
 from masdsl.diagnostics.base import ERROR, Findings
 from masdsl.diagnostics.render import render_short
@@ -90,6 +90,7 @@ class Host:
     def says(self, **script: Any) -> None:
         """Have a new model, which has not been asked anything."""
         self.model = ScriptedModel(script, price=Price(1.0, 2.0))
+        self.models: Any = self.model
 
     @property
     def asked(self) -> list[str]:
@@ -100,7 +101,7 @@ class Host:
         program = pipeline.check_source(Source("design.mas", self.text), self.config, findings, priced=False)
         errors = [one for one in findings.sorted() if one.diagnostic.severity == ERROR]
         assert program is not None, render_short(errors)
-        return LoadedProgram(program, self.config, self.model, tools)
+        return LoadedProgram(program, self.config, self.models, tools)
 
     def play(self, **options: Any) -> Result:
         inputs = {} if "resume" in options else {"query": "2 + 2?"}
@@ -184,7 +185,7 @@ flow main(about: text(30), moods: Mood[3]) -> Verdict {
 
     verdict = {"mood": "bad", "why": "it rains"}
     host = Host(fenced(written.replace("first(moods) else Mood.bad", "page.mood")), text=text, critic=verdict)
-    loaded = host.loaded({"web.get": get, "masdsl.design": _designer(host.config, text)})
+    loaded = host.loaded({"web.get": get})
     result = run(loaded.start("main", {"query": "q"}))
     assert (str(result.value.mood), result.value.why) == ("bad", "it rains")
     assert seen == ["https://example.org"]
@@ -274,7 +275,7 @@ def test_effects_and_tools_that_not_everybody_may_decide_about_are_out_of_reach(
         findings = Findings()
         program = pipeline.check_source(Source("x", host.text), own, findings, priced=False)
         assert program is not None
-        tools = {"mail.send": _send, "web.get": _get, "masdsl.design": _designer(own, host.text)}
+        tools = {"mail.send": _send, "web.get": _get}
         result = run(LoadedProgram(program, own, host.model, tools).start("main", {"query": "q"}))
         assert any("MAS121" in line for line in judgements(result)[0]), judgements(result)
 
@@ -328,12 +329,36 @@ def test_a_system_that_fails_is_designed_once_more_and_told_why() -> None:
     assert result.value == "4"
     assert "the step main.within.answer.main.answer[0] failed: " in host.told(1) and "not today" in host.told(1)
     assert TWO.strip() in host.told(1)
-    assert host.asked[-1] == "main.within.answer.main.answer[1]"
+    assert host.asked[-1] == "main.within.answer.main.answer[2]"
+    assert [event.value[0] for event in result.events if event.name == "mended" and event.kind == "finished"] == [""]
 
 
 def test_a_second_failure_is_the_steps() -> None:
     failure = Host(fenced(TWO), judge=Fails("refused", "not today")).fails()
-    assert (failure.step, "not today" in failure.reason) == ("main.within.answer.main.answer[1]", True)
+    assert (failure.step, "not today" in failure.reason) == ("main.within.answer.main.answer[2]", True)
+
+
+def _two_tiers() -> tuple[Host, ScriptedModel, ScriptedModel]:
+    """Return a program with two models, of which the cheap one refuses to judge."""
+    tiers = {"default": "cheap", "fast": "cheap", "smart": "dear"}
+    models = {name: ModelConfig(name, "openai", name, "http://localhost:9/v1") for name in ("cheap", "dear")}
+    host = Host(config_=config()._replace(tiers=tiers, models=models))
+    cheap = ScriptedModel({"designer": fenced(TWO), "solver": "4", "judge": Fails("refused")}, name="cheap")
+    dear = ScriptedModel({"*": "It is 4."}, price=Price(3.0, 4.0), name="dear")
+    host.models = {"default": cheap, "fast": cheap, "smart": dear}
+    return host, cheap, dear
+
+
+def test_rules_mend_a_system_before_a_model_is_asked_again() -> None:
+    host, cheap, dear = _two_tiers()
+    loaded = host.loaded()
+    result = run(loaded.start("main", {"query": "2 + 2?"}))
+    assert result.value == "It is 4."
+    assert [request.step for request in dear.requests] == ["main.within.answer.main.answer[1]"]
+    assert [request.agent for request in cheap.requests].count("designer") == 1
+    mended = next(event.value for event in result.events if event.name == "mended" and event.kind == "finished")
+    assert "agent judge(query, draft: text(200)) -> text(200) on smart" in mended[0]
+    assert mended[1] == "`judge` goes to another model: dear"
 
 
 def test_a_designer_without_a_model_fails_the_step() -> None:
@@ -393,7 +418,7 @@ def _killed(host: Host, journal: MemoryJournal, rows: int) -> MemoryRun:
     opened = journal.create(loaded._header("main", inputs, 0, "frozen", "r1"))
     tools = {"masdsl.design": _designer(host.config, host.text)}
     with suppress(CrashError, BaseExceptionGroup):
-        run(loaded.compiled.run("main", inputs, models=host.model, tools=tools, run=Crashing(opened, rows)))
+        run(loaded.compiled.run("main", inputs, models=host.models, tools=tools, run=Crashing(opened, rows)))
     run(opened.close())
     return opened
 
@@ -408,6 +433,20 @@ def test_a_kept_run_is_replayed_without_designing() -> None:
     header, rows = journal.read("r1")
     result = run(replay(header, rows, host.loaded().ground_of(header)))
     assert (result.value, result.calls, result.tokens) == (expected.value, expected.calls, expected.tokens)
+
+
+@pytest.mark.parametrize("rows", range(2, 20, 2))
+def test_a_run_that_is_killed_goes_on_with_what_rules_have_mended(rows: int) -> None:
+    host, cheap, dear = _two_tiers()
+    expected = _kept(host, MemoryJournal())
+    paid = len(cheap.requests) + len(dear.requests)
+    journal = MemoryJournal()
+    opened = _killed(_two_tiers()[0], journal, rows)
+    done = sum(row.kind in ("reply", "fault") for row in opened.rows()[:rows])
+    host, cheap, dear = _two_tiers()
+    result = host.play(journal=journal, resume="r1")
+    assert (result.value, result.calls - expected.calls in (0, 1)) == (expected.value, True)
+    assert len(cheap.requests) + len(dear.requests) == paid - done
 
 
 BOTH = PROGRAM.replace("answer = design(query)", "both = 2 of design(query)")

@@ -12,12 +12,14 @@ around the step, and what it wrote has to pass what every program has to pass, a
 - it designs systems itself only where the grant allows another level: each is checked by a configuration whose grant
   is one level less deep, and on the last level has none.
 
-It is then run below the step. Where it fails, the model is told why and designs once more, within what is left.
+It is then run below the step. Where it fails, rules mend it, if they can (`masdsl.meta.mending`), or else the model is
+told why and designs once more, within what is left.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
 from masdsl.check.modules import STANDARD
@@ -30,10 +32,12 @@ from masdsl.meta.extract import extract
 from masdsl.meta.fitting import judge_program, nothing_written
 from masdsl.meta.guide import language_guide
 from masdsl.meta.host import NAME, BadTask, Host, fit_of, main_of, shape_of, short
+from masdsl.meta.mending import mend_by_rules
 from masdsl.meta.task import Task
 from masdsl.money import limit_of
 from masdsl.node import Span
 from masdsl.runtime.agent import Agent
+from masdsl.runtime.designing import CHECKED, MENDED
 from masdsl.runtime.failures import StepFailed, Stopped
 from masdsl.runtime.meter import Limits
 from masdsl.runtime.shapes import Tokens
@@ -53,8 +57,8 @@ if TYPE_CHECKING:
 
 TRIES: Final = 3
 """How often a model is asked for a system, for one step."""
-FAILURES: Final = 2
-"""How many systems may fail, for one step: the first, and the one that was designed when it had failed."""
+SYSTEMS: Final = 2
+"""How many systems are run, for one step: the first, and one after it failed; each once more where rules mend it."""
 REPLY_TOKENS: Final = 1_500
 """The longest reply that is asked for."""
 _SHOWN_TOKENS: Final = 1_500
@@ -139,24 +143,33 @@ class DesignTool:
     async def design(self, workshop: Workshop, declared: Declared, inputs: Mapping[str, object]) -> object:
         """Return the value of a system for a step. Raises StepFailed, and ToolFault where no system can be for it."""
         order = self._order(workshop, declared, inputs)
-        before, faults, failures = "", "", 0
-        for number in range(TRIES):
+        number, systems = -1, 0
+        before = faults = ""
+        failed: StepFailed | None = None
+        for _ in range(TRIES):
+            number += 1
             text = await workshop.ask(number, DESIGNER, **order.said, before=before, faults=faults)
-            program, *told = await workshop.judged(number, text, lambda text: order.judged(text, workshop))
-            if not program:
-                before, faults = text, "\n".join(told)
-                continue
-            loaded = order.loaded(program, workshop.address)
-            try:
-                return await workshop.run(number, *loaded, inputs)
-            except Stopped:
-                raise
-            except StepFailed as failure:
-                failures += 1
-                if failures == FAILURES or number + 1 == TRIES:
+            program, *told = await workshop.judged(number, CHECKED, text, partial(order.judged, text, workshop))
+            before, faults = text, "\n".join(told)
+            systems += bool(program)
+            is_mended = False
+            while program:
+                loaded = order.loaded(program, workshop.address)
+                try:
+                    return await workshop.run(number, loaded.compiled, loaded.function, inputs)
+                except Stopped:
                     raise
-                before, faults = program, f"When it was run, the step {failure.step} failed: {failure.reason}"
-        raise StepFailed(workshop.address, f"no system came of {TRIES} tries; of the last: {_first(faults)}")
+                except StepFailed as failure:
+                    failed, before = failure, program
+                    faults = f"When it was run, the step {failure.step} failed: {failure.reason}"
+                    program = ""
+                    if not is_mended:
+                        is_mended, number = True, number + 1
+                        mend = partial(order.mended, before, loaded, failure, workshop)
+                        program, *_ = await workshop.judged(number, MENDED, f"{before}\n{faults}", mend)
+            if systems == SYSTEMS:
+                break
+        raise failed or StepFailed(workshop.address, f"no system came of {TRIES} tries; of the last: {_first(faults)}")
 
     def _order(self, workshop: Workshop, declared: Declared, inputs: Mapping[str, object]) -> Order:
         config = self._inside()
@@ -198,6 +211,15 @@ class DesignTool:
         return self._config._replace(tools=tools)
 
 
+class Loaded(NamedTuple):
+    """A designed program that is ready to run: checked, compiled, and its flow `main`."""
+
+    checked: Program
+    compiled: CompiledProgram
+    entry: str
+    function: FlowFunction
+
+
 class Order(NamedTuple):
     """What is to be designed for one step: the task, where it is judged, and what the model is told."""
 
@@ -234,8 +256,17 @@ class Order(NamedTuple):
         told = short(tuple(Finding(source, one) for one in found))
         return ["", *told] if told else [judged.text]
 
-    def loaded(self, text: str, address: str) -> tuple[CompiledProgram, FlowFunction]:
-        """Return a program that was judged already, compiled, and its flow `main`.
+    def mended(self, text: str, loaded: Loaded, failure: StepFailed, workshop: Workshop) -> list[str]:
+        """Return a program that failed as the rules of `masdsl.rectify` change it, empty where none helps, and why."""
+        at = workshop.inner_address(failure.step)
+        made = mend_by_rules(text, loaded.checked, loaded.entry, self.host, failure, at, workshop.left)
+        if not made.text:
+            return ["", made.reason]
+        judged, *faults = self.judged(made.text, workshop)
+        return [judged, *(faults or [made.reason])]
+
+    def loaded(self, text: str, address: str) -> Loaded:
+        """Return a program that was judged already, ready to run.
 
         Raises StepFailed for one of the journal that the present configuration does not allow any more.
         """
@@ -252,8 +283,8 @@ class Order(NamedTuple):
             grant = self.host.config.tools[tool.granted_as]
             if grant.kind == DESIGN:
                 tool.designer = DesignTool(self.host.config, grant.depth, tuple(tools))
-        key = [flow.key for flow in program.flows].index(main.key)
-        return compiled, list(compiled.flows.values())[key]
+        at = [flow.key for flow in program.flows].index(main.key)
+        return Loaded(program, compiled, main.key, list(compiled.flows.values())[at])
 
 
 def _first(*lines: str) -> str:

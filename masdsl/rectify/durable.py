@@ -198,15 +198,7 @@ class DurableRun:
     def _trigger(self, failure: RunFailed) -> Trigger:
         origin = failure.__cause__
         limit = origin.limit if isinstance(origin, BudgetRefused) else ""
-        places = trail(self.program, self.program.flow(self._now.entry), failure.step)
-        callee = ""
-        if places:
-            step = places[-1].step
-            path = failure.step.partition("[")[0].split(".")
-            is_below = step.kind == "agent" and len(path) > 1 and path[-1] != step.path.rpartition(".")[2]
-            tools = {tool.name for tool in self.program.tools}
-            callee = "tool" if is_below and path[-1] in tools else step.kind
-        return Trigger("failure", cause_of(failure.reason, callee, limit=limit), failure.step, failure.reason, limit)
+        return trigger_of(self.program, self._now.entry, failure.step, failure.reason, limit)
 
     async def _ask(self, trigger: Trigger) -> Intervention:
         """Ask the rectifier, and put its patch in force if it may be applied. The journal keeps what came of it."""
@@ -298,6 +290,18 @@ class DurableRun:
             spent=spent_of(rows),
             strict=self._strict,
         )
+
+
+def trigger_of(program: Program, entry: str, address: str, reason: str, limit: str) -> Trigger:
+    """Return what the failure of a step asks the rectifier for; `limit` is the measure that refused it, if one did."""
+    places = trail(program, program.flow(entry), address)
+    callee = ""
+    if places:
+        step = places[-1].step
+        path = address.partition("[")[0].split(".")
+        is_below = step.kind == "agent" and len(path) > 1 and path[-1] != step.path.rpartition(".")[2]
+        callee = "tool" if is_below and path[-1] in {tool.name for tool in program.tools} else step.kind
+    return Trigger("failure", cause_of(reason, callee, limit=limit), address, reason, limit)
 
 
 def _told(verdict: Verdict) -> tuple[str, ...]:

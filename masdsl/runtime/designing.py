@@ -5,6 +5,7 @@ What is done below the step has addresses below its own, each try with its numbe
     main.answer.designer[0]     the model that designs is asked
     main.answer.checked[0]      what it wrote is judged: the program that may be run, or what is wrong with it
     main.answer.main[0]         the flow `main` of that program, and its steps: main.answer.main.draft[0]
+    main.answer.mended[1]       after a failure: the program as rules have changed it, which is run in try 1
 
 So a run that goes on from its journal designs nothing again, and pays for nothing twice. Once the step has its value,
 or has failed, its row in the journal stands for all of that.
@@ -12,11 +13,13 @@ or has failed, its row in the journal stands for all of that.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from masdsl.runtime.agent import Agent
+from masdsl.runtime.events import address as to_address
+from masdsl.runtime.events import read_address
 from masdsl.runtime.failures import ShapeError
 from masdsl.runtime.meter import NO_LIMITS, Cost, Limits, Measures
 from masdsl.runtime.models.base import ChatModel
@@ -39,19 +42,22 @@ MOST_FAULTS: Final = 40
 """Lines that are kept of what is wrong with a text."""
 
 
-class Checked(Tool[list[str]]):
-    """The step in which a text is judged: its value is the program, empty where it may not be run, and the faults."""
+class Judgement(Tool[list[str]]):
+    """A step in which a text is judged: its value is a program, empty where there is none to be run, and remarks."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
         super().__init__(
-            name="checked",
+            name=name,
             granted_as="",
             inputs={"text": Annotated[str, Tokens(LONGEST_TEXT)]},
             returns=Annotated[list[Annotated[str, Tokens(LONGEST_TEXT)]], Items(1, 1 + MOST_FAULTS)],
         )
 
 
-_CHECKED: Final = Checked()
+CHECKED: Final = Judgement("checked")
+"""What a model wrote: whether it may be run, or what is wrong with it."""
+MENDED: Final = Judgement("mended")
+"""A program that failed: how rules have changed it, and what they did, or why they did nothing."""
 
 
 class Workshop:
@@ -89,18 +95,26 @@ class Workshop:
         """Ask the model that designs, as the step of that agent's name, in try `number`. Raises StepFailed."""
         return self._at(number).call(agent.name, agent, **inputs)
 
-    async def judged(self, number: int, text: str, judge: Callable[[str], list[str]]) -> list[str]:
-        """Return what `judge` says of a text in try `number`: a program, and the lines that tell its faults."""
+    async def judged(
+        self, number: int, judgement: Judgement, text: str, judge: Callable[[], Sequence[str]]
+    ) -> list[str]:
+        """Return what `judge` says of a text in try `number`, or what it has said of it, by the journal."""
 
-        async def work(step: Step, tool: Checked, inputs: Mapping[str, Any]) -> list[str]:
+        async def work(step: Step, tool: Judgement, inputs: Mapping[str, Any]) -> list[str]:
             if step.entry is not None:
                 step.entry.check_may_call(step.address, "what was thought of a design")
-            return judge(inputs["text"])[: 1 + MOST_FAULTS]
+            return list(judge())[: 1 + MOST_FAULTS]
 
         frame = self._at(number)
-        step = frame._step(f"{frame.path}.{_CHECKED.name}", "tool", _CHECKED.name)
-        judgement: list[str] = await take_step(step, _CHECKED, {"text": text}, work)
-        return judgement
+        step = frame._step(f"{frame.path}.{judgement.name}", "tool", judgement.name)
+        said: list[str] = await take_step(step, judgement, {"text": text}, work)
+        return said
+
+    def inner_address(self, address: str) -> str:
+        """Return the address of a step of a system as the system's own program calls it: `main.draft[1]`."""
+        path, indices = read_address(address)
+        frame = self._frame
+        return to_address(path.removeprefix(f"{frame.path}."), indices[len(frame.indices) + 1 :])
 
     async def run(self, number: int, program: Program, flow: FlowFunction, inputs: Mapping[str, object]) -> object:
         """Run a flow of a designed program in try `number`, and return its value as plain data. Raises StepFailed."""

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from masdsl.config import Config, load_config
+from masdsl.config import DESIGN, Config, load_config
 from masdsl.diagnostics.base import Findings
 from masdsl.runtime.failures import StepFailed
 from masdsl.runtime.meter import Limits
@@ -48,31 +48,35 @@ class HostTools:
         self._config = config
         self._connections: Connections | None = None
 
-    def of(self, tools: Iterable[Tool[Any]]) -> dict[str, ToolFunction]:
+    def of(
+        self, tools: Iterable[Tool[Any]], given: Mapping[str, ToolFunction] | None = None
+    ) -> dict[str, ToolFunction]:
         """Return what is granted for those tools that the configuration grants.
+
+        Where a caller gives tools, they are all there is, but for what designs systems, which is ours to give.
 
         Raises StepFailed for what cannot be used here, and for a declaration that differs from what is granted;
         ConfigFault.
         """
-        found: dict[str, ToolFunction] = {}
+        found: dict[str, ToolFunction] = {} if given is None else dict(given)
         tools = tuple(tools)
         for tool in tools:
             if self._config is None:
                 self._config = current_config()
             grant = self._config.tools.get(tool.granted_as)
-            if grant is None:
+            if grant is None or (given is not None and (grant.kind != DESIGN or tool.granted_as in given)):
                 continue
             if self._connections is None:
                 self._connections = Connections(self._config.servers)
             try:
-                given = found.get(tool.granted_as) or granted(grant, self._config, self._connections)
+                offered = found.get(tool.granted_as) or granted(grant, self._config, self._connections)
             except ToolUnusable as unusable:
                 raise StepFailed(f"tool {tool.name}", str(unusable)) from unusable
-            for one in mismatches(given, tool.declared):
+            for one in mismatches(offered, tool.declared):
                 raise StepFailed(f"tool {tool.name}", f"it {one.problem}; {one.advice}")
-            if is_designer(given):
-                given = given.among(one.declared for one in tools)
-            found[tool.granted_as] = given
+            if is_designer(offered):
+                offered = offered.among(one.declared for one in tools)
+            found[tool.granted_as] = offered
         return found
 
     async def close(self) -> None:
