@@ -14,7 +14,8 @@ from masdsl.money import show_usd
 from masdsl.redaction import one_line
 from masdsl.runtime.accounts import request_tokens, token_price, usage
 from masdsl.runtime.alarm import Alarm
-from masdsl.runtime.models.base import ChatModel, ModelError, Price, Reply, Request, grammars_of
+from masdsl.runtime.models.around import ModelAround
+from masdsl.runtime.models.base import ChatModel, ModelError, Reply, Request
 from masdsl.runtime.threads import has_text
 from masdsl.sizes import FIRST_PAUSE, LONGEST_PAUSE, MODEL_SECONDS
 
@@ -29,7 +30,7 @@ class NothingLeft(ModelError):
         super().__init__("unavailable", detail)
 
 
-class Purse:
+class Purse(ModelAround):
     """A chat model within limits: of tokens of prompts and replies together, of calls, of picodollars (None: no limit).
 
     `timeout` is in seconds, for each call. `spent` says what the calls have taken.
@@ -44,27 +45,12 @@ class Purse:
         picodollars: int | None = None,
         timeout: float = MODEL_SECONDS,
     ) -> None:
-        self._model = model
+        super().__init__(model)
         self._tokens = tokens
         self._calls = calls
         self._picodollars = picodollars
         self._timeout = timeout
         self.spent = Spent()
-
-    @property
-    def name(self) -> str:
-        """The model's name."""
-        return self._model.name
-
-    @property
-    def price(self) -> Price | None:
-        """The model's price."""
-        return self._model.price
-
-    @property
-    def grammars(self) -> str:
-        """The notation of grammars that the model keeps to; may raise ModelError like the model's own."""
-        return grammars_of(self._model)
 
     async def complete(self, request: Request) -> Reply:
         """Answer one request within what is left. Raises NothingLeft, and ModelError whatever the model raises."""

@@ -25,7 +25,8 @@ from masdsl.journal.errors import JournalError
 from masdsl.meta.retrieval import PROVED, Known, about
 from masdsl.meta.task import Emitted, Spent, Task, Try
 from masdsl.runtime.meter import Limits
-from masdsl.runtime.models.base import ChatModel, ModelError, Price, Reply, Request, grammars_of
+from masdsl.runtime.models.around import ModelAround
+from masdsl.runtime.models.base import ChatModel, ModelError, Reply, Request
 
 if TYPE_CHECKING:
     from masdsl.journal import Journal
@@ -119,33 +120,18 @@ class Tape:
         return waiting.pop(0) if waiting else None
 
 
-class TapedModel:
+class TapedModel(ModelAround):
     """A model whose replies are kept in a session's journal, and taken from there where they are there already.
 
     `left` says how many seconds of the session are left (None: no limit): no call takes longer.
     """
 
     def __init__(self, model: ChatModel, run: OpenRun, tape: Tape, role: str, left: Callable[[], float | None]) -> None:
-        self._model = model
+        super().__init__(model)
         self._run = run
         self._tape = tape
         self._role = role
         self._left = left
-
-    @property
-    def name(self) -> str:
-        """The model's name."""
-        return self._model.name
-
-    @property
-    def price(self) -> Price | None:
-        """The model's price."""
-        return self._model.price
-
-    @property
-    def grammars(self) -> str:
-        """The notation of grammars that the model keeps to."""
-        return grammars_of(self._model)
 
     async def complete(self, request: Request) -> Reply:
         """Answer from the journal, or ask the model and keep what it says. Raises ModelError."""
