@@ -312,10 +312,20 @@ def test_the_last_level_has_no_grant() -> None:
     assert any("MAS121" in line for line in judgements(result)[1])
 
 
+def test_the_grant_says_which_tier_designs() -> None:
+    host, cheap, dear = _two_tiers()
+    host.config = host.config._replace(tools={"masdsl.design": Grant("design", tier="smart")})
+    host.models["smart"] = ScriptedModel({"designer": fenced(ONE)}, name="dear")
+    assert host.play().value == "4"
+    assert [request.agent for request in cheap.requests] == ["solver"] and not dear.requests
+    text = '[tools]\n"masdsl.design" = { kind = "design", tier = "smart" }\n'
+    assert read(text).tools["masdsl.design"].tier == "smart"
+
+
 def test_three_levels_at_most() -> None:
     deep = Grant("design", depth=3)
     assert read('[tools]\n"masdsl.design" = { kind = "design", depth = 3 }\n').tools["masdsl.design"] == deep
-    for wrong in ("depth = 4", "depth = 0", "depth = true", "effect = true", 'path = "x"'):
+    for wrong in ('tier = "no such"', "depth = 4", "depth = 0", "depth = true", "effect = true", 'path = "x"'):
         with pytest.raises(AssertionError):
             read(f'[tools]\n"masdsl.design" = {{ kind = "design", {wrong} }}\n')
 
@@ -602,4 +612,6 @@ def test_the_commands_know_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[s
     script.write_text(f"[replies]\ndesigner = '''\n{fenced(ONE)}'''\nsolver = \"4\"\n", encoding="utf-8")
     assert mas(["run", str(path), "--script", str(script), "--events", "query=2+2?"]) == 0
     out = capsys.readouterr()
+    loaded = Host(fenced(ONE)).loaded()
+    assert loaded.compiled.run_sync("main", {"query": "2 + 2?"}, models=loaded._models).value == "4"
     assert out.out.strip() == "4" and "main.within.answer.main.answer" in out.err

@@ -90,7 +90,7 @@ def _details(grant: Grant) -> str:
     if grant.path:
         return f" of {shown_path(grant.path)}"
     if grant.kind == DESIGN:
-        return f", {grant.depth} level{'s' * (grant.depth > 1)} deep"
+        return f", {grant.depth} level{'s' * (grant.depth > 1)} deep{grant.tier and f', on {grant.tier}'}"
     return f" for {', '.join(grant.allow)}" if grant.allow else ""
 
 

@@ -80,8 +80,9 @@ class Grant(NamedTuple):
     `calculator`, `search` and `read` (`path`, absolute, is a folder or a file of JSON lines), `http` (`allow` are the
     hosts and addresses that may be read, `private` lets their names stand for addresses of a private network, `bytes`
     is how much of a page is read), `design` (a system that a model designs while a program runs; in what it designs,
-    further ones may be designed `depth` - 1 levels deep). `effect` is what the host says: true marks a tool that
-    changes the world, false takes back what an MCP server says of itself; None leaves it to the program.
+    further ones may be designed `depth` - 1 levels deep, and `tier` is the model's). `effect` is what the host says:
+    true marks a tool that changes the world, false takes back what an MCP server says of itself; None leaves it to the
+    program.
     """
 
     kind: str
@@ -93,6 +94,7 @@ class Grant(NamedTuple):
     private: bool = False
     bytes: int | None = None
     depth: int = 1
+    tier: str = ""
     effect: bool | None = None
 
 

@@ -173,10 +173,11 @@ class Reader(NamedTuple):
                 self.unknown((key,), "the configuration", known)
         models = self.models(self.table(table, "models"))
         servers = self.servers(self.table(table, "mcp"))
-        tools = self.tools(self.table(table, "tools"), servers)
+        tiers = self.tiers(self.table(table, "tiers"), models)
+        tools = self.tools(self.table(table, "tools"), servers, tiers)
         return Config(
             path=self.path,
-            tiers=self.tiers(self.table(table, "tiers"), models),
+            tiers=tiers,
             models=models,
             text_size=self.text_size(self.table(table, "sizes")),
             tools=tools,
@@ -274,13 +275,13 @@ class Reader(NamedTuple):
             self.wrong(("budget", "tokens"), f"at least `calls`, {limits['calls']}", advice)
         return Ceiling(**limits)
 
-    def tools(self, table: dict[str, Any], servers: Mapping[str, Server]) -> dict[str, Grant]:
+    def tools(self, table: dict[str, Any], servers: Mapping[str, Server], tiers: Mapping[str, str]) -> dict[str, Grant]:
         """Return the granted tools."""
         if not table:
             return {}
         from masdsl.config.tools import read_grants
 
-        return read_grants(self, table, servers)
+        return read_grants(self, table, servers, tiers)
 
     def servers(self, table: dict[str, Any]) -> dict[str, Server]:
         """Return the MCP servers."""

@@ -20,7 +20,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from masdsl.config import CONFIG_NAME, Grant, Server
+from masdsl.config import CONFIG_NAME, DEFAULT_TIER, Grant, Server
 from masdsl.config.rules import KEY_ENV, SECONDS, TABLE, TEXT, TRUTH, URL, Rule, is_count, is_environment_name, is_text
 from masdsl.diagnostics.suggest import did_you_mean, nearest
 
@@ -87,7 +87,7 @@ _KINDS: Mapping[str, _Kind] = {
     "search": _Kind(("path",)),
     "read": _Kind(("path",)),
     "http": _Kind(("allow",), ("private", "bytes")),
-    "design": _Kind((), ("depth",)),
+    "design": _Kind((), ("depth", "tier")),
 }
 _COMMON: Mapping[str, Rule] = {"effect": TRUTH}
 """Keys that every kind of tool may have."""
@@ -100,6 +100,7 @@ _KEYS: Mapping[str, Rule] = {
     "private": TRUTH,
     "bytes": _BYTES,
     "depth": _DEPTH,
+    "tier": TEXT,
 }
 _SERVER_KEYS: Mapping[str, Rule] = {
     "command": _COMMAND,
@@ -125,16 +126,21 @@ def _is_allowed(entry: str) -> bool:
 
 
 def read_grants(
-    reader: Reader, table: dict[str, Any], servers: Mapping[str, Server], above: tuple[str, ...] = ()
+    reader: Reader,
+    table: dict[str, Any],
+    servers: Mapping[str, Server],
+    tiers: Mapping[str, str],
+    above: tuple[str, ...] = (),
 ) -> dict[str, Grant]:
     """Return what the table `[tools]` grants, by the names that programs use; `servers` are those of `[mcp]`."""
     grants: dict[str, Grant] = {}
     for name, value in table.items():
         path = (*above, name)
         if isinstance(value, dict) and value and not _is_entry(value):
-            grants.update(read_grants(reader, value, servers, path))
+            grants.update(read_grants(reader, value, servers, tiers, path))
             continue
-        grant = _entry(reader, path, value, servers) if isinstance(value, dict) else _short(reader, path, value)
+        is_table = isinstance(value, dict)
+        grant = _entry(reader, path, value, servers, tiers) if is_table else _short(reader, path, value)
         if grant is not None:
             grants[".".join(path)] = grant
     return grants
@@ -167,7 +173,13 @@ def _simple() -> list[str]:
     return [name for name, kind in _KINDS.items() if not kind.required]
 
 
-def _entry(reader: Reader, path: tuple[str, ...], entry: dict[str, Any], servers: Mapping[str, Server]) -> Grant | None:
+def _entry(
+    reader: Reader,
+    path: tuple[str, ...],
+    entry: dict[str, Any],
+    servers: Mapping[str, Server],
+    tiers: Mapping[str, str],
+) -> Grant | None:
     """Return what a table grants, or None where a mistake leaves nothing that could be used."""
     where, name = ("tools", *path), ".".join(path)
     owner = f'the tool "{name}"'
@@ -199,6 +211,10 @@ def _entry(reader: Reader, path: tuple[str, ...], entry: dict[str, Any], servers
         values["path"] = reader.full_path(values["path"])
     if "allow" in values:
         values["allow"] = tuple(values["allow"])
+    if values.get("tier", DEFAULT_TIER) not in tiers:
+        advice = did_you_mean(values["tier"], tiers, f"there are {', '.join(tiers)}")
+        reader.wrong((*where, "tier"), f"an entry of [tiers] of {CONFIG_NAME}", advice)
+        return None
     if kind == "design" and values.pop("effect", None):
         reader.wrong((*where, "effect"), "left out", "what a model designs gets no tool with an effect")
     if kind == "mcp":

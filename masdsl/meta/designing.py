@@ -19,7 +19,7 @@ told why and designs once more, within what is left.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
 from masdsl.check.modules import STANDARD
@@ -64,22 +64,16 @@ REPLY_TOKENS: Final = 1_500
 _SHOWN_TOKENS: Final = 1_500
 """Of what the step is given, so much of each input is shown to the model that designs."""
 
-DESIGNER: Final = Agent[str](
-    name="designer",
-    doc="The model that designs a system for a step.",
-    inputs={
-        "guide": Annotated[str, Tokens(6_000)],
-        "head": Annotated[str, Tokens(3_000)],
-        "signature": Annotated[str, Tokens(1_000)],
-        "room": Annotated[str, Tokens(100)],
-        "given": Annotated[str, Tokens(4 * _SHOWN_TOKENS)],
-        "before": Annotated[str, Tokens(8_000)],
-        "faults": Annotated[str, Tokens(2_000)],
-    },
-    returns=Annotated[str, Tokens(8_000)],
-    max_tokens=REPLY_TOKENS,
-    retries=1,
-    prompt="""{{ guide }}
+_INPUTS: Final = {
+    "guide": Annotated[str, Tokens(6_000)],
+    "head": Annotated[str, Tokens(3_000)],
+    "signature": Annotated[str, Tokens(1_000)],
+    "room": Annotated[str, Tokens(100)],
+    "given": Annotated[str, Tokens(4 * _SHOWN_TOKENS)],
+    "before": Annotated[str, Tokens(8_000)],
+    "faults": Annotated[str, Tokens(2_000)],
+}
+_PROMPT: Final = """{{ guide }}
 
 # Your task
 
@@ -98,21 +92,35 @@ You wrote this:
 It cannot stay so:
 {{ faults }}
 {% endif %}
-Write the whole program in one block that begins with ```mas, and nothing behind it.""",
-)
+Write the whole program in one block that begins with ```mas, and nothing behind it."""
+
+
+@lru_cache
+def _designer_on(tier: str) -> Agent[str]:
+    """Return the model that designs, as an agent on a tier; "" is the default one."""
+    return Agent[str](
+        name="designer",
+        doc="The model that designs a system for a step.",
+        inputs=_INPUTS,
+        returns=Annotated[str, Tokens(8_000)],
+        model=tier or None,
+        max_tokens=REPLY_TOKENS,
+        retries=1,
+        prompt=_PROMPT,
+    )
 
 
 def designer(grant: Grant, config: Config) -> DesignTool:
     """Return the tool that a grant of kind `design` gives."""
-    return DesignTool(config, grant.depth)
+    return DesignTool(config, grant)
 
 
 class DesignTool:
     """A tool that designs, as an offer (`masdsl.tools.base.Designer`). `tools` are those of the program around it."""
 
-    def __init__(self, config: Config, depth: int, tools: tuple[Declared, ...] = ()) -> None:
+    def __init__(self, config: Config, grant: Grant, tools: tuple[Declared, ...] = ()) -> None:
         self._config = config
-        self._depth = depth
+        self._grant = grant
         self._tools = tools
 
     def __repr__(self) -> str:
@@ -138,7 +146,7 @@ class DesignTool:
 
     def among(self, tools: Iterable[Declared]) -> DesignTool:
         """Return the tool for a program with these tools."""
-        return DesignTool(self._config, self._depth, tuple(tools))
+        return DesignTool(self._config, self._grant, tuple(tools))
 
     async def design(self, workshop: Workshop, declared: Declared, inputs: Mapping[str, object]) -> object:
         """Return the value of a system for a step. Raises StepFailed, and ToolFault where no system can be for it."""
@@ -148,7 +156,9 @@ class DesignTool:
         failed: StepFailed | None = None
         for _ in range(TRIES):
             number += 1
-            text = await workshop.ask(number, DESIGNER, **order.said, before=before, faults=faults)
+            text = await workshop.ask(
+                number, _designer_on(self._grant.tier), **order.said, before=before, faults=faults
+            )
             program, *told = await workshop.judged(number, CHECKED, text, partial(order.judged, text, workshop))
             before, faults = text, "\n".join(told)
             systems += bool(program)
@@ -206,8 +216,8 @@ class DesignTool:
         for name, grant in self._config.tools.items():
             if grant.kind != DESIGN:
                 tools[name] = grant
-            elif min(grant.depth, self._depth) > 1:
-                tools[name] = grant._replace(depth=min(grant.depth, self._depth) - 1)
+            elif min(grant.depth, self._grant.depth) > 1:
+                tools[name] = grant._replace(depth=min(grant.depth, self._grant.depth) - 1)
         return self._config._replace(tools=tools)
 
 
@@ -282,7 +292,7 @@ class Order(NamedTuple):
         for tool in compiled.tools.values():
             grant = self.host.config.tools[tool.granted_as]
             if grant.kind == DESIGN:
-                tool.designer = DesignTool(self.host.config, grant.depth, tuple(tools))
+                tool.designer = DesignTool(self.host.config, grant, tuple(tools))
         at = [flow.key for flow in program.flows].index(main.key)
         return Loaded(program, compiled, main.key, list(compiled.flows.values())[at])
 
