@@ -377,7 +377,7 @@ def _session(
                 seed=seed,
                 session=session,
                 inputs=inputs,
-                seams=seams_of(host.config) if seams is None else seams,
+                seams=seams_of(host) if seams is None else seams,
                 design_only=design_only,
             )
         )

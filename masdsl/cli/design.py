@@ -35,7 +35,7 @@ def run(arguments: Sequence[str]) -> int:
     from masdsl.meta.host import BadTask
     from masdsl.meta.learned import seams_of
 
-    seams = seams_of(host.config)
+    seams = seams_of(host)
 
     journal = opened(options.journal or ":memory:")
     try:

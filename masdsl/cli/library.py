@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from masdsl.cli import FINE, FOUND
 from masdsl.cli.boundary import UsageError
 from masdsl.cli.designing import host_of
+from masdsl.cli.keeping import add_journal_option
+from masdsl.cli.learning import forget, learn_from, list_rules
 from masdsl.cli.terminal import exit_code, print_findings, say, write
 from masdsl.diagnostics.base import Findings
 from masdsl.diagnostics.escape import escape
@@ -29,6 +31,7 @@ def run(arguments: Sequence[str]) -> int:
 
     options = _parser().parse_args(arguments)
     actions = {"list": _list, "add": _add, "remove": _remove, "show": _show}
+    actions |= {"rules": list_rules, "learn": learn_from, "forget": forget}
     try:
         return actions[options.action or "list"](options, folder_of(host_of(_with_models(options)).config))
     except LibraryError as error:
@@ -71,6 +74,13 @@ def _parser() -> ArgumentParser:
     show = actions.add_parser("show", help="show a module and how it proved itself")
     show.add_argument("name", metavar="NAME")
     show.add_argument("--json", action="store_true", help="print it as JSON")
+    rules = actions.add_parser("rules", help="list the rules that repairs have taught, and how they do")
+    rules.add_argument("--json", action="store_true", help="print them as JSON")
+    learn = actions.add_parser("learn", help="make rules of the repairs of a kept run that has finished")
+    learn.add_argument("run", metavar="RUN", help="its id, as `mas runs` shows it")
+    add_journal_option(learn)
+    forgotten = actions.add_parser("forget", help="remove rules")
+    forgotten.add_argument("rules", metavar="RULE", nargs="+")
     return parser
 
 

@@ -81,7 +81,7 @@ def _solve(options: Namespace, journal: Journal) -> int:
 
     host = host_of(options)
     team = team_of(options, host, options.rectifier)
-    seams = seams_of(host.config)
+    seams = seams_of(host)
     observer = print_event if options.events else Progress() if sys.stderr.isatty() else None
     interruption = Interruption()
     show = None if options.json else show_intervention

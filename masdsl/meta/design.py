@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from masdsl.decode.binding import open_roles
 from masdsl.diagnostics.base import Findings
-from masdsl.meta.host import Fit, Host, fit_of
+from masdsl.meta.host import Fit, Host, fit_of, within
 from masdsl.meta.ledger import Ledger, Part
 from masdsl.meta.outcome import Designed, Seams, System
 from masdsl.meta.recording import Recorder
@@ -61,9 +61,8 @@ class Designer:
         examples = self.examples()
         template, name, generated = await self._template(examples)
         shown = tuple((one["name"], one["score"]) for one in self._recorder.context["examples"])
-        template = self._with_rules(template)
         binding, implemented = await self._binding(template)
-        system = self._system(template, binding, name)
+        system = self._with_rules(self._system(template, binding, name))
         if self._seams.choose is not None:
             system = self._chosen(system)
         return Designed(template, binding, system, generated, implemented, shown, self.notes)
@@ -115,19 +114,6 @@ class Designer:
 
     def _fit(self, emitted: Emitted) -> Fit:
         return fit_of(emitted.text, self._shape, self._host, self._ledger.left()) if emitted.text else Fit(None)
-
-    def _with_rules(self, template: str) -> str:
-        """Return the template after the rules that concern it, each of which has to leave one that fits."""
-        for rule in self._seams.rules:
-            better = rule.apply(template, self._task, self._host)
-            if better is None or better == template:
-                continue
-            if fit_of(better, self._shape, self._host, self._ledger.left()).program is None:
-                self.note(f"the rule {rule.name} was left out: what it makes of the template does not fit")
-                continue
-            template = better
-            self.note(f"the rule {rule.name} changed the template before its run")
-        return template
 
     # ------------------------------------------------------------ pi_imp
 
@@ -184,11 +170,30 @@ class Designer:
         text = (with_binding(template, binding) if binding else None) or template
         if self._team.mender is not None or self._team.rectifier is not None:
             text = repairable(text, REPAIRS)
-        fit = fit_of(text, self._shape, self._host, self._ledger.left())
+        return self._bounded(System(text, name))
+
+    def _bounded(self, system: System) -> System:
+        """Return a system with what it costs at worst, as far as that is known."""
+        fit = fit_of(system.text, self._shape, self._host, self._ledger.left())
         most = fit.most
         if most is None:
-            return System(text, name)
-        return System(text, name, most.calls, most.tokens, most.usd, fit.over)
+            return system
+        return system._replace(calls=most.calls, tokens=most.tokens, picodollars=most.usd, over=fit.over)
+
+    def _with_rules(self, system: System) -> System:
+        """Return M after the rules that concern it, each of which has to leave a program that fits."""
+        left = self._ledger.left()
+        host = self._host._replace(config=within(self._host.config, left))
+        for rule in self._seams.rules:
+            better = rule.apply(system.text, self._task, host)
+            if better is None or better == system.text:
+                continue
+            if fit_of(better, self._shape, self._host, left).program is None:
+                self.note(f"the rule {rule.name} was left out: what it makes of the system does not fit")
+                continue
+            system = system._replace(text=better, rules=(*system.rules, rule.name))
+            self.note(f"the rule {rule.name} changed the system before its run")
+        return self._bounded(system) if system.rules else system
 
     def _chosen(self, designed: System) -> System:
         plain = self.simplest()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from masdsl.meta.retrieval import Known
@@ -26,11 +26,21 @@ class System(NamedTuple):
     picodollars: int | None = None
     over: tuple[str, ...] = ()
     """The measures in which its worst case is above what is left: there the ledger has to stop it."""
+    rules: tuple[str, ...] = ()
+    """The rules of the library that changed it before its run."""
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON data."""
         most = {"calls": self.calls, "tokens": self.tokens, "picodollars": self.picodollars}
-        return {"text": self.text, "name": self.name, "most": most, "over": list(self.over)}
+        told = {"text": self.text, "name": self.name, "most": most, "over": list(self.over)}
+        return told | {"rules": list(self.rules)}
+
+
+def system_of(kept: Mapping[str, Any]) -> System:
+    """Return a system from its JSON data."""
+    return System(
+        kept["text"], kept["name"], **kept["most"], over=tuple(kept["over"]), rules=tuple(kept.get("rules", ()))
+    )
 
 
 class Designed(NamedTuple):
@@ -117,14 +127,17 @@ class Solved(NamedTuple):
 
 
 class TemplateRule(Protocol):
-    """Something that was learned from a repair, and is applied to a template before it runs."""
+    """Something that was learned from a repair, and is applied to a system before it runs: M, with its models."""
 
     @property
     def name(self) -> str:
         """Which rule this is, for the report."""
 
-    def apply(self, template: str, task: Task, host: Host) -> str | None:
-        """Return a better template, or None where the rule has nothing to say about this one. It is checked again."""
+    def apply(self, system: str, task: Task, host: Host) -> str | None:
+        """Return a better program, or None where the rule has nothing to say about this one. It is checked again.
+
+        The ceiling of the host's configuration is what is left for the run.
+        """
 
 
 Choice = Callable[[Task, System, System, Limits], "str"]
@@ -134,7 +147,7 @@ Choice = Callable[[Task, System, System, Limits], "str"]
 class Seams(NamedTuple):
     """What comes to a session from outside.
 
-    `known` are further systems that the generator is shown; `rules` are applied to its template, in order; `choose`
+    `known` are further systems that the generator is shown; `rules` are applied to the system, in order; `choose`
     decides between the designed system and self-consistency for the same budget; `ended` is told how it ended.
     """
 

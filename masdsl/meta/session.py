@@ -20,7 +20,7 @@ from masdsl.meta.design import Designer
 from masdsl.meta.fitting import declared_tools, granted_to
 from masdsl.meta.host import BadTask, Host, main_of, shape_of
 from masdsl.meta.ledger import Ledger, spent_by
-from masdsl.meta.outcome import Attempt, Designed, Seams, Solved, System
+from masdsl.meta.outcome import Attempt, Designed, Seams, Solved, System, system_of
 from masdsl.meta.recording import Recorder
 from masdsl.meta.records import OUTCOME, START, NotKept, limits_to_json, outcome_of
 from masdsl.meta.roles import ModelRectifier
@@ -102,6 +102,7 @@ class Session:
         had not come to its end.
         """
         designed = await self._designer.design()
+        designed = designed._replace(system=self._begun(1) or designed.system)
         value, system = None, designed.system
         stopped = False
         while len(self._attempts) < MOST_ATTEMPTS:
@@ -132,6 +133,11 @@ class Session:
         )
 
     # ------------------------------------------------------------ running
+
+    def _begun(self, number: int) -> System | None:
+        """Return the system that a kept session has run: rules and records may say something else by now."""
+        kept = self._recorder.start_of(number)
+        return None if kept is None else system_of(kept["system"])
 
     async def _attempt(self, system: System) -> tuple[Any, Attempt, bool]:
         """Run a system; return its value, what is told of the run, and whether somebody stopped it."""
@@ -249,8 +255,8 @@ class Session:
             body["template"] = solved.designed.template if is_good and solved.designed is not None else ""
             await self._recorder.append(OUTCOME, body)
             await self._recorder.status("failed" if solved.failed else "ended")
-        if self._seams.ended is not None:
-            self._seams.ended(self.task, solved)
+            if self._seams.ended is not None:
+                self._seams.ended(self.task, solved)
 
 
 def _inputs(task: Task, shape: Flow, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -313,7 +313,7 @@ def other_tool(case: Case) -> Iterator[Proposal]:
         if tool.granted_as == failing.granted_as:
             continue
         path = place.statement.path
-        value = _with_callee(_right_side(case, path), failing.name, tool.name)
+        value = with_callee(_right_side(case, path), failing.name, tool.name)
         yield case.patch(f"replace {path} = {print_rhs(value)}", f"`{tool.name}` in place of `{failing.name}`")
 
 
@@ -323,14 +323,15 @@ def _right_side(case: Case, path: str) -> ast.Rhs:
     return node.value
 
 
-def _with_callee(value: ast.Rhs, old: str, new: str) -> ast.Rhs:
+def with_callee(value: ast.Rhs, old: str, new: str) -> ast.Rhs:
+    """Return a right side in which `new` is called wherever `old` was."""
     match value:
         case ast.Call() if value.callee.text == old:
             return value.replace(callee=value.callee.replace(text=new))
         case ast.Fallback():
-            return value.replace(options=tuple([_with_callee(option, old, new) for option in value.options]))
+            return value.replace(options=tuple([with_callee(option, old, new) for option in value.options]))
         case ast.Sample() | ast.Each():
-            return value.replace(body=_with_callee(value.body, old, new))
+            return value.replace(body=with_callee(value.body, old, new))
         case _:
             return value
 
