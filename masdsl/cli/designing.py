@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from masdsl.meta.outcome import Designed, Solved
     from masdsl.meta.queries import Plan
     from masdsl.meta.task import Spent, Task
-    from masdsl.meta.team import Team
+    from masdsl.meta.team import Player, Team
     from masdsl.runtime import Limits
 
 PLAYERS: Final = ("model", "rules")
@@ -139,7 +139,7 @@ def budget_of(options: Namespace) -> Limits:
         raise UsageError(str(fault)) from fault
 
 
-def team_of(options: Namespace, host: Host, rectifier: str = "rules") -> Team:
+def team_of(options: Namespace, host: Host, rectifier: Player | None = "rules") -> Team:
     """Return the team that the options ask for."""
     from masdsl.meta.team import team_for
 
@@ -148,7 +148,7 @@ def team_of(options: Namespace, host: Host, rectifier: str = "rules") -> Team:
         tier=options.designer,
         generator=options.generator,
         implementer=options.implementer,
-        rectifier=rectifier,  # type: ignore[arg-type]
+        rectifier=rectifier,
     )
 
 

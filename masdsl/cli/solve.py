@@ -171,7 +171,9 @@ def _parser() -> ArgumentParser:
     add_query(parser, needed=False)
     add_options(parser)
     parser.add_argument(
-        "--rectifier", choices=("model", "rules", "nobody"), default="model", help="who repairs a run that goes wrong"
+        "--rectifier",
+        choices=("model", "rules", "nobody"),
+        help="who repairs a run that goes wrong (default: the model, if it reads more than 6,000 tokens, else rules)",
     )
     add_journal_option(parser)
     parser.add_argument("--no-journal", action="store_true", help="keep nothing: a session that is broken off is lost")

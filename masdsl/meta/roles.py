@@ -47,6 +47,8 @@ SHORT_CONTEXT: Final = 6_000
 """A model that reads no more tokens is not shown the guide: what it writes is kept right by the decoder, or mended."""
 CHARACTERS_PER_TOKEN: Final = 3
 """Fewer than models make of English, so that what is planned by it fits."""
+REASON: Final = 300
+"""Characters of a model's reason for a patch that are kept."""
 MOST_EXAMPLES: Final = 12_000
 """Characters of examples that are shown at most."""
 
@@ -221,7 +223,7 @@ class ModelRectifier:
         emitted = await emit_patch(self._model, messages, judge, self._terms(), write_one=write_one)
         self._decided(state, emitted)
         if emitted.text:
-            return Proposal(emitted.text, emitted.reasoning or "the model gave no reason")
+            return Proposal(emitted.text, " ".join(emitted.reasoning.split())[:REASON] or "the model gave no reason")
         why = emitted.why_none()
         if self._otherwise is None:
             return f"{self.name} gave no patch that may be applied: {why}"

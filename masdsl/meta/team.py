@@ -7,6 +7,7 @@ from typing import Final, Literal, NamedTuple
 from masdsl.config import BUILT_IN, NoModel, find_model
 from masdsl.meta.host import Host, model_for
 from masdsl.meta.roles import (
+    SHORT_CONTEXT,
     CheapestImplementer,
     Generator,
     Implementer,
@@ -45,16 +46,21 @@ def team_for(
     tier: str = DESIGNER,
     generator: Player = "model",
     implementer: Player = "model",
-    rectifier: Player = "model",
+    rectifier: Player | None = None,
 ) -> Team:
-    """Return the team for a host: models of a tier where they can be used, rules in their place where they cannot."""
+    """Return the team for a host: models of a tier where they can be used, rules in their place where they cannot.
+
+    Where nobody says who repairs, it is the model if it reads enough for the state of a run, else the rules.
+    """
     model, missing = None, ""
+    context = context_of(host, tier)
+    if rectifier is None:
+        rectifier = "rules" if context is not None and context <= SHORT_CONTEXT else "model"
     if "model" in (generator, implementer, rectifier):
         try:
             model = model_for(host, tier)
         except ModelError as error:
             missing = error.detail
-    context = context_of(host, tier)
     return Team(
         ModelGenerator(model, context) if model is not None and generator == "model" else PoolGenerator(),
         ModelImplementer(model) if model is not None and implementer == "model" else CheapestImplementer(),
