@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -30,6 +31,8 @@ from masdsl.runtime.models.scripted import Fails, Says, ScriptedModel
 from masdsl.sizes import DESIGN_TOKENS, REQUEST_TOKENS, counted_tokens
 from masdsl.source import Source
 from masdsl.testing import run_tests
+from tests.harness import designs
+from tests.harness.bounding import exceeded
 from tests.harness.journaled import CrashError, Crashing
 from tests.harness.programs import granted, write
 from tests.harness.virtual_time import run
@@ -526,10 +529,19 @@ def test_the_model_is_given_no_less_than_the_bound_says() -> None:
     assert least >= DESIGN_TOKENS, "the guide has become shorter: lower sizes.DESIGN_TOKENS"
 
 
+@pytest.mark.parametrize("seed", range(24))
+def test_no_design_takes_more_than_its_bound_however_greedy(seed: int) -> None:
+    known = designs.drawn(Random(seed))
+    case = designs.case(known)
+    found = bound(case.program, case.prices).flows["main"]
+    for slow in (False, True):
+        assert not exceeded(designs.taken(known, slow), found), known.body
+
+
 def test_what_a_run_takes_is_never_above_the_bound() -> None:
-    for designs in (("no",), (fenced(TWO),), (fenced(TWO), fenced(NESTED)), (fenced(NESTED), fenced(ONE))):
+    for replies in (("no",), (fenced(TWO),), (fenced(TWO), fenced(NESTED)), (fenced(NESTED), fenced(ONE))):
         for depth in (1, 2):
-            host = Host(*designs, depth=depth, judge=Fails("refused"))
+            host = Host(*replies, depth=depth, judge=Fails("refused"))
             program = host.loaded().checked
             price = {"design": host.model.price}
             most = bound(program, prices_of(program, host.config)).flows["main"].most

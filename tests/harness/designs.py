@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 from functools import cache
+from itertools import count
+from random import Random
 from typing import Any, NamedTuple
 
 from masdsl.money import PICODOLLARS
@@ -90,9 +92,39 @@ LARGE = Agent[str](name="large", returns=str, prompt="!" * 1_000, max_tokens=500
 SMALL = Agent[str](name="small", returns=str, prompt="!", max_tokens=20, model="odd")
 
 
+def drawn(draw: Random) -> Known:
+    """Return a random program with steps that design, alone, side by side, one inside of what the other may take."""
+
+    names = (f"v{number}" for number in count())
+
+    def block(depth: int, known: str, limited: bool) -> tuple[list[str], str]:
+        """Return lines that begin with this name for a text, and the name for the text behind them."""
+        lines = []
+        kinds = ["a({})", "own({})", "2 of own({})"] + ["design({})", "mild({})", "design({}) else a({})"] * limited
+        for kind in draw.choices([*kinds, "3 of mild({})"] if limited else kinds, k=draw.randint(1, 2)):
+            name = next(names)
+            lines.append(f"{name} = {kind.format(known, known)}")
+            if " of " in kind:
+                lines.append(f"{(once := next(names))} = first({name})")
+                name = once
+            known = name
+        if depth:
+            limits = f"calls {draw.randint(1, 7)} tokens {draw.randint(1, 9)}k"
+            limits += draw.choice(("", f" seconds {draw.randint(1, 90)}", f" usd 0.0{draw.randint(1, 9)}"))
+            inner, behind = block(depth - 1, known, True)
+            lines += [f"within {limits} {{", *inner, "}"]
+            head = draw.choice(("loop 2 {", f'if {known} == "" {{'))
+            lines += [head, *block(depth - 1, known, limited)[0], "}"]
+            known = behind
+        return lines, known
+
+    lines, last = block(2, "x", False)
+    return Known("\n".join((*lines, f"return {last}")), 0, None, None, 0)
+
+
 @cache
 def case(known: Known) -> Case:
-    """Return a program of the table, compiled."""
+    """Return a program, compiled."""
     return prepared(f"{HEAD}flow main(x: text(30), xs: text(30)[2]+) -> text(30) {{ {known.body} }}\n")
 
 
