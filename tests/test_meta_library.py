@@ -270,7 +270,7 @@ def test_modules_are_examples_for_the_generator(here: Path) -> None:
     assert mas(["library", "add", "parts.mas", "--only", "twice"]) == 0
     assert mas(["library", "add", "checked.mas"]) == 0
     findings = Findings()
-    whole, part = known_systems(str(here / "shelf"), findings)
+    whole, part = known_systems(entries(str(here / "shelf"), findings))
     assert not findings.count
     assert (whole.name, whole.origin, whole.text) == ("library.checked", "library", CHECKED)
     assert part.title == "Asks twice, and believes the second." and "use library.twice: twice, Mood" in part.text

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from masdsl.config import DEFAULT, Grant
 from masdsl.meta import embedding
+from masdsl.meta.fallback import simplest
 from masdsl.meta.host import BadTask, Host, fit_of, offered_tools, shape_of
 from masdsl.meta.queries import task_for
 from masdsl.meta.retrieval import Known, bm25, nearest, pool_systems, terms, title
-from masdsl.meta.systems import adapted, compact, parsed, simplest, template, with_binding
+from masdsl.meta.systems import adapted, compact, parsed, template, with_binding
 from masdsl.meta.task import Task
 from masdsl.runtime import Limits
 from masdsl.syntax import ast

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from masdsl.decode.binding import open_roles
 from masdsl.diagnostics.base import Findings
+from masdsl.meta.fallback import simplest
 from masdsl.meta.host import Fit, Host, fit_of, within
 from masdsl.meta.ledger import Ledger, Part
 from masdsl.meta.outcome import Designed, Seams, System
@@ -14,7 +15,7 @@ from masdsl.meta.recording import Recorder
 from masdsl.meta.records import past_successes
 from masdsl.meta.retrieval import Embed, Example, nearest, pool_systems
 from masdsl.meta.roles import CheapestImplementer, Desk, PoolGenerator
-from masdsl.meta.systems import parsed, repairable, simplest, with_binding
+from masdsl.meta.systems import parsed, repairable, with_binding
 from masdsl.meta.systems import template as as_template
 from masdsl.meta.task import Emitted, Task
 from masdsl.meta.team import Team

@@ -11,10 +11,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from masdsl.diagnostics.base import Findings
+from masdsl.meta.fallback import choice_by
 from masdsl.meta.fitting import declared_tools, granted_to
 from masdsl.meta.host import NAME, Host, within
 from masdsl.meta.immunity import Rule, apply, distil
-from masdsl.meta.library import folder_of, known_systems
+from masdsl.meta.library import entries, folder_of, known_systems
 from masdsl.meta.outcome import Attempt, Seams, Solved
 from masdsl.meta.rulebook import Book, change, counted, learned, read_book
 from masdsl.meta.storage import LibraryError
@@ -36,7 +37,8 @@ def seams_of(host: Host) -> Seams:
         with suppress(LibraryError):  # nothing can be learned where nothing can be written; the answer stands
             learn(folder, bool(rules), task, solved, host)
 
-    return Seams(known_systems(folder, Findings()), tuple(AppliedRule(rule) for rule in rules), ended=ended)
+    found = entries(folder, Findings())
+    return Seams(known_systems(found), tuple(AppliedRule(rule) for rule in rules), choice_by(found), ended)
 
 
 class AppliedRule:

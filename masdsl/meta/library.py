@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from masdsl.config import Config
@@ -233,17 +233,17 @@ def remove(folder: str, name: str) -> bool:
 # ---------------------------------------------------------------- for the generator
 
 
-def known_systems(folder: str, findings: Findings) -> tuple[Known, ...]:
+def known_systems(found: Iterable[Entry]) -> tuple[Known, ...]:
     """Return the modules of a library as examples.
 
     One with a `main` is shown whole; another one by a program that imports it, where its entry is a flow or agent whose
     signature needs no more than built-in types and those that the module declares.
     """
-    return tuple(_known(folder, findings))
+    return tuple(_known(found))
 
 
-def _known(folder: str, findings: Findings) -> Iterator[Known]:
-    for entry in entries(folder, findings):
+def _known(found: Iterable[Entry]) -> Iterator[Known]:
+    for entry in found:
         program = parsed(entry.text)
         assert program is not None
         named = {item.name.text: item for item in program.items if isinstance(item, ast.Flow | ast.Agent)}

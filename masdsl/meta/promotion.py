@@ -17,9 +17,9 @@ from masdsl.check.uses import invokes, program_callees, right_sides, statements_
 from masdsl.diagnostics.base import Findings
 from masdsl.diagnostics.library import AlreadyThere, ImportsBeside, NameTaken, NotDocumented, NotProved, NotTested
 from masdsl.meta.evaluation import Answered, Evaluation, Query, evaluate
+from masdsl.meta.fallback import simplest
 from masdsl.meta.host import Host
 from masdsl.meta.library import Record, Taken, hash_of
-from masdsl.meta.systems import simplest
 from masdsl.meta.task import Task
 from masdsl.node import Span
 from masdsl.patch.order import declared, mentioned

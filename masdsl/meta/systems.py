@@ -1,8 +1,7 @@
-"""Programs as templates: without models and tests, under the signature of a task; and the simplest ones there are."""
+"""Programs as templates: without models and tests, under the signature of a task; with models again, to be run."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
 
 from masdsl.check.program import Flow, Param
@@ -25,10 +24,6 @@ INNER: Final = ("designed", "inner_system", "wrapped_system")
 """What the flow of a system is called that a task's own flow calls; the first that is free."""
 ANSWERS: Final = ("answer", "final_answer", "final", "result", "solution", "code", "revised", "value")
 """Fields of a record that are its answer, the likeliest first."""
-SAMPLES: Final = (5, 3)
-"""How many answers self-consistency draws, if the budget has room for them: what MAS-GPT falls back to draws five."""
-REPLY_TOKENS: Final = (800, 400, 200, 100, 50)
-"""How long a reply of the simplest systems may be; shorter where the budget is small."""
 
 
 def parsed(text: str) -> ast.Program | None:
@@ -115,58 +110,7 @@ def _as(wanted: Type, kind: Type, value: str) -> str | None:
     return None
 
 
-# ---------------------------------------------------------------- the simplest
-
-
-def simplest(task: Task, shape: Flow) -> Iterator[tuple[str, str]]:
-    """Yield what answers a task with next to no design, the better first: its name, and its template.
-
-    Self-consistency with a decision at the end, as MAS-GPT falls back to it; then one call, each with shorter and
-    shorter replies.
-    """
-    texts = [one.name for one in shape.params if isinstance(one.type, Text)]
-    if isinstance(shape.returns, Text) and len(shape.params) == len(texts) == 1:
-        for count in SAMPLES:
-            for tokens in REPLY_TOKENS[:3]:
-                yield f"self-consistency of {count}", _consistency(task, texts[0], count, tokens)
-    for tokens in REPLY_TOKENS:
-        yield "one call", _single(task, ", ".join(one.name for one in shape.params), tokens)
-
-
-def _consistency(task: Task, name: str, count: int, tokens: int) -> str:
-    return f"""mas 1
-
-agent solver({_params(task)}) -> text({tokens}) temp 0.7
-  "Think step by step, then give the answer to this task: {{{{ {name} }}}}"
-
-agent decider({_params(task)}, answers: text({tokens})[{count}]) -> text
-  "Several people have worked on the same task. Weigh their answers, and give the final answer to the task."
-
-{task.signature} {{
-  answers = {count} of solver({name})
-  return decider({name}, answers)
-}}
-"""
-
-
-def _single(task: Task, names: str, tokens: int) -> str:
-    return f"""mas 1
-
-agent solver({_params(task)}) -> {_returns(task)} max {tokens}
-  "Work on this task, and give the answer."
-
-{task.signature} {{
-  return solver({names})
-}}
-"""
-
-
-def _params(task: Task) -> str:
-    return task.signature.partition("(")[2].rpartition("->")[0].rpartition(")")[0]
-
-
-def _returns(task: Task) -> str:
-    return task.signature.rpartition("->")[2].strip()
+# ---------------------------------------------------------------- with models, and rules of repair
 
 
 def with_binding(text: str, binding: str) -> str | None:
