@@ -11,8 +11,10 @@ import masdsl
 from masdsl.check.builtins import BUILTINS
 from masdsl.cli import main
 from masdsl.config import DEFAULT, Config
+from masdsl.diagnostics.base import Findings
 from masdsl.loaded import LoadedProgram
-from masdsl.meta.guide import MOST_TOKENS, language_guide
+from masdsl.meta.guide import MOST_TOKENS, SHORT_CONTEXT, SHORT_GUIDE, guide_for, language_guide
+from masdsl.pipeline import check_source
 from masdsl.runtime.models import store
 from masdsl.runtime.models.scripted import ScriptedModel
 from masdsl.sizes import text_tokens
@@ -141,3 +143,10 @@ def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == GUIDE
     assert main(["spec"]) == 0
     assert "# The masdsl language" in capsys.readouterr().out
+
+
+def test_the_short_guide_is_a_program_too() -> None:
+    (text,) = re.findall(r"```mas\n(.*?)```", SHORT_GUIDE, re.DOTALL)
+    findings = Findings()
+    assert check_source(Source("x", text), DEFAULT, findings) is not None and not findings.sorted()
+    assert guide_for(SHORT_CONTEXT) == SHORT_GUIDE and guide_for(None) == guide_for(100_000) == language_guide()

@@ -24,13 +24,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
 from masdsl.check.modules import STANDARD
 from masdsl.check.relations import show
-from masdsl.config import DESIGN, Config, Grant
+from masdsl.config import DEFAULT_TIER, DESIGN, Config, Grant
 from masdsl.diagnostics.base import Diagnostic, Finding, Findings
 from masdsl.diagnostics.bounds import amount
 from masdsl.diagnostics.designs import AsksByName, LeavesSlice, OtherModule
 from masdsl.meta.extract import extract
 from masdsl.meta.fitting import judge_program, nothing_written
-from masdsl.meta.guide import language_guide
+from masdsl.meta.guide import guide_for
 from masdsl.meta.host import NAME, BadTask, Host, fit_of, main_of, shape_of, short
 from masdsl.meta.mending import mend_by_rules
 from masdsl.meta.task import Task
@@ -40,6 +40,7 @@ from masdsl.runtime.agent import Agent
 from masdsl.runtime.designing import CHECKED, MENDED
 from masdsl.runtime.failures import StepFailed, Stopped
 from masdsl.runtime.meter import Limits
+from masdsl.runtime.models.base import ModelError, context_of
 from masdsl.runtime.shapes import Tokens
 from masdsl.sizes import TOOL_SECONDS
 from masdsl.source import Source
@@ -202,13 +203,20 @@ class DesignTool:
         room = f"This request and all of its calls together make at most {most.calls} calls and {most.tokens} tokens."
         given = "\n".join(f"- {name}: {value}" for name, value in inputs.items())
         said = {
-            "guide": language_guide(),
+            "guide": guide_for(self._context(workshop)),
             "head": "\n".join(lines),
             "signature": task.signature,
             "room": room,
             "given": given,
         }
         return Order(task, host, shape, said)
+
+    def _context(self, workshop: Workshop) -> int | None:
+        """Return how many tokens the model that designs reads; None where nothing says it."""
+        try:
+            return context_of(workshop.model(self._grant.tier or DEFAULT_TIER, tier=True))
+        except ModelError:  # it is told where the model is asked
+            return None
 
     def _inside(self) -> Config:
         """Return the configuration for what is designed: one level less deep."""

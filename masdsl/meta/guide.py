@@ -20,6 +20,31 @@ def language_guide() -> str:
     return read_text("grammar", "guide.md")
 
 
+SHORT_CONTEXT: Final = 6_000
+"""A model that reads no more tokens is shown one example: what it writes is kept right by the decoder, or mended."""
+SHORT_GUIDE: Final = """\
+A program of the language masdsl:
+```mas
+mas 1
+agent solver(query) -> text(300)
+  "Work on this: {{ query }}"
+agent critic(query, answer: text(300)) -> text(200)
+  "What is wrong with {{ answer }} as an answer to {{ query }}?"
+agent editor(answer: text(300), faults: text(200)) -> text(300)
+  "Mend {{ faults }} in {{ answer }}"
+flow main(query) -> text(300) {
+  answer = solver(query)
+  faults = critic(query, answer)
+  return editor(answer, faults)
+}
+```"""
+
+
+def guide_for(context: int | None) -> str:
+    """Return the guide for a model that reads so many tokens; None where that is not known."""
+    return SHORT_GUIDE if context is not None and context <= SHORT_CONTEXT else language_guide()
+
+
 def language_reference() -> str:
     """Return the whole reference of the language, in Markdown. Raises FileNotFoundError like `language_guide`."""
     return read_text("grammar", "spec.md")

@@ -19,7 +19,7 @@ from masdsl.config import DEFAULT_TIER, Config
 from masdsl.decode.binding import open_roles
 from masdsl.diagnostics.base import Findings
 from masdsl.meta.emission import Terms, emit_binding, emit_patch, emit_program, patching
-from masdsl.meta.guide import language_guide
+from masdsl.meta.guide import guide_for
 from masdsl.meta.host import Backbone, Fit, Host, fit_of, main_of, short
 from masdsl.meta.prompting import (
     QUERY_CHARACTERS,
@@ -43,8 +43,6 @@ if TYPE_CHECKING:
     from masdsl.check.program import Flow
     from masdsl.rectify.state import State
 
-SHORT_CONTEXT: Final = 6_000
-"""A model that reads no more tokens is not shown the guide: what it writes is kept right by the decoder, or mended."""
 CHARACTERS_PER_TOKEN: Final = 3
 """Fewer than models make of English, so that what is planned by it fits."""
 REASON: Final = 300
@@ -113,11 +111,6 @@ class ModelGenerator:
         }
         messages = messages_for("generator", values)
         return await emit_program(desk.taped(self._model), messages, task, desk.host, desk.terms, left=desk.left)
-
-
-def guide_for(context: int | None) -> str:
-    """Return the guide to the language, for a model that has room for it."""
-    return "" if context is not None and context <= SHORT_CONTEXT else language_guide()
 
 
 def room_for(context: int | None, most: int) -> int:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final, Literal, NamedTuple
 
 from masdsl.config import BUILT_IN, NoModel, find_model
+from masdsl.meta.guide import SHORT_CONTEXT
 from masdsl.meta.host import Host, model_for
 from masdsl.meta.roles import (
-    SHORT_CONTEXT,
     CheapestImplementer,
     Generator,
     Implementer,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from masdsl.runtime.models.base import ChatModel, Price, Reply, Request, grammars_of
+from masdsl.runtime.models.base import ChatModel, Price, Reply, Request, context_of, grammars_of
 
 
 class ModelAround:
@@ -25,6 +25,11 @@ class ModelAround:
     def grammars(self) -> str:
         """The notation of grammars that the model keeps to; raises ModelError like the model's own."""
         return grammars_of(self._model)
+
+    @property
+    def context(self) -> int | None:
+        """How many tokens a prompt and its reply have together at most; None where the model does not tell."""
+        return context_of(self._model)
 
     async def complete(self, request: Request) -> Reply:
         """Answer one request, or raise `ModelError`."""

@@ -160,6 +160,11 @@ def grammars_of(model: ChatModel) -> str:
     return getattr(model, "grammars", "")
 
 
+def context_of(model: ChatModel) -> int | None:
+    """Return how many tokens a prompt and its reply have together at most; None where the model does not tell."""
+    return getattr(model, "context", None)
+
+
 class ModelResolver(Protocol):
     """Finds the model behind a name; called once for each name of a run."""
 

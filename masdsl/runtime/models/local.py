@@ -59,7 +59,7 @@ class LocalModel:
     ) -> None:
         self._name = name
         self._path = path
-        self._context = context
+        self.context = context
         self._threads = threads
         self._sampling = dict(sampling or {})
         self._timeout = timeout
@@ -88,7 +88,7 @@ class LocalModel:
         try:
             async with asyncio.timeout(seconds):
                 path = self._path if isinstance(self._path, str) else await in_thread(self._path)
-                engine = engine_of(EngineKey(path, self._context, self._threads))
+                engine = engine_of(EngineKey(path, self.context, self._threads))
                 waiting = engine.queue_length
                 return await self._ask(engine, request, seconds)
         except TimeoutError:

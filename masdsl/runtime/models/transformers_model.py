@@ -56,7 +56,7 @@ class TransformersModel:
         self._name = name
         self._path = path
         self._loaded = loaded
-        self._context = context
+        self.context = context
         self._timeout = timeout
         self._writer: _Writer | None = None
         self._turn = threading.Lock()
@@ -104,7 +104,7 @@ class TransformersModel:
                 raise TimeoutError
         try:
             if self._writer is None:
-                self._writer = _Writer(*(self._loaded or _load(self._path)), self._context)
+                self._writer = _Writer(*(self._loaded or _load(self._path)), self.context)
             envelope, grammar = None, request.grammar
             if not grammar and request.schema is not None:
                 schema, envelope = constraint_of(request.schema, request.max_tokens)
