@@ -284,6 +284,13 @@ def test_lines_that_no_layout_makes_short_are_few() -> None:
     assert sum(line.endswith("# fmt: skip") for line in lines) < len(lines) / 50
 
 
+@pytest.mark.parametrize("size", (80, 84, 85, 86, 87, 88, 89, 90, 100))
+def test_a_text_of_wide_characters_that_cannot_be_broken_stays_on_its_line(size: int) -> None:
+    prompt = f"{'語' * 50}{'x' * (size - 50)}"
+    program = load(f'mas 1\nagent a(q) -> text "{prompt}"\nflow main(q) -> text {{ return a(q) }}\n').PROGRAM
+    assert program.agents["a"].prompt.text == prompt
+
+
 # ---------------------------------------------------------------- depth
 
 HEAD = 'mas 1\nagent a(q) -> text "x"\nagent k(q) -> bool "x"\n'

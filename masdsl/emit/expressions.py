@@ -155,4 +155,6 @@ def text_piece(text: str, *, block: bool = False) -> Atom:
     if len(flat) <= SHORT_TEXT and not (block and "\n" in text):
         return Atom(flat)
     over_lines = literal(text, block=True)
+    if "\n" not in over_lines:  # too short for that, however wide its characters are
+        return Atom(flat)
     return Atom(over_lines if block and "\n" in text else flat, over_lines)
