@@ -217,6 +217,13 @@ class Silent:
         pass
 
 
+def test_no_system_is_run_twice() -> None:
+    models = Models(generator="nothing", solver=never)
+    task = TASK._replace(signature="flow main(query) -> bool")
+    done = solved(models, task)
+    assert done.failed and len({one.system for one in done.attempts}) == len(done.attempts)
+
+
 @pytest.mark.parametrize("seconds", [0, 1.5])
 def test_a_model_that_never_answers_is_not_waited_for_beyond_the_seconds(seconds: float) -> None:
     host = Host(DEFAULT, Silent())

@@ -111,7 +111,7 @@ class Session:
             if not attempt.failed or stopped:
                 break
             simplest = self._designer.simplest()
-            if simplest is None or simplest.text == system.text:
+            if simplest is None or simplest.name == system.name:
                 break
             self._designer.note(f"{system.name} gave no answer ({attempt.failed}): {simplest.name} gets what is left")
             system = simplest
@@ -164,8 +164,8 @@ class Session:
     def _no_answer(self, result: Result) -> str:
         """Return why the value of a run is no answer: repairs may have left out all that would have made one."""
         value = result.value
-        if result.interventions and not result.calls:
-            return f"no model was asked: {result.interventions[0].trigger.reason}"
+        if result.interventions and not result.tokens_out:
+            return f"no model gave an answer: {result.interventions[0].trigger.reason}"
         if isinstance(value, str) and not value.strip():
             return "its answer is empty"
         if isinstance(value, str) and result.interventions and value.strip() == self.task.query.strip():
