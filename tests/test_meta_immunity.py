@@ -164,6 +164,18 @@ def test_a_rule_knows_a_number_by_its_bound() -> None:
     assert apply(rule, FIRST.replace("loop 4", "loop 3"), host()) is not None
 
 
+def test_a_guard_is_as_narrow_as_it_takes_to_leave_the_steps_alone_that_did_not_fail() -> None:
+    wide = taught("main.fact", "tool", 'otherwise main.fact = ""')
+    assert set(wide.guard) == {"calls", "tool", "else", "gives"}
+    narrow = taught("main.draft", "refused", 'otherwise main.draft = ""')
+    assert narrow.guard["around"] == "", "the same agent is asked in the loop as well"
+    inner = taught("main.more.draft", "refused", 'otherwise main.more.draft = ""')
+    assert inner.guard["around"] == "loop"
+    twins = FIRST.replace("  draft = writer(fact)\n", "  draft = writer(fact)\n  second = writer(draft)\n")
+    said = distil(twins, done("main.second", "refused", 'otherwise main.second = ""'), host())
+    assert said == "other steps of the program look the same and did not fail"
+
+
 BUDGET = "budget calls 6\n"
 
 
@@ -224,7 +236,7 @@ def test_a_rule_that_was_edited_to_do_harm_is_not_applied(what: str) -> None:
 
 # ---------------------------------------------------------------- laws
 
-POOL = tuple(names("examples/pool", ".mas"))[::6]
+POOL = tuple(names("examples/pool", ".mas"))[::10]
 POOL_CONFIG = load_config(str(ROOT / "examples" / "pool"), Findings())
 PATCHES = ("bind {agent} = smart", "otherwise {step} = {default}", "set {agent}.max = 20", "drop {step}")
 DEFAULTS = {"text": '""', "int": "0", "float": "0.0", "bool": "false"}
@@ -235,7 +247,8 @@ def _tries(text: str) -> Iterator[tuple[Any, str]]:
     if found is None or not any(flow.name == "main" for flow in found.flows):
         return
     key = next(flow.key for flow in found.flows if flow.name == "main")
-    for site in sites_of(found, key, ())[:2]:
+    own = [site for site in sites_of(found, key, ()) if site.address.startswith("main.")]
+    for site in own[:2]:
         default = DEFAULTS.get(site.traits["gives"].partition("(")[0])
         for patch in PATCHES[: 4 if default else 1]:
             if site.traits["calls"] == "agent" or "{agent}" not in patch:
@@ -252,6 +265,7 @@ def test_a_rule_gives_the_program_it_came_from_what_the_patch_gave_it(name: str)
         cause = "tool" if site.traits["calls"] == "tool" else "timeout"
         rule = distil(text, done(site.address, cause, patch), here)
         if isinstance(rule, str):
+            assert "look the same" in rule or "would not be taken" in rule or site.traits["else"] == "yes"
             continue
         wanted = apply_patch(Source("<p>", f"patch 1\n{patch}\n"), Source("<input>", text), Findings())
         applied = apply(rule, text, here)
@@ -391,7 +405,7 @@ import sys
 from masdsl.meta.immunity import Rule
 from masdsl.meta.rulebook import change, counted, learned
 rule = Rule("timeout", {"calls": "agent"}, ("bind $agent = smart",))
-for number in range(20):
+for number in range(10):
     change(sys.argv[1], lambda book: counted(learned(book, rule), {rule.name: True}, True))
 """
 
@@ -401,7 +415,7 @@ def test_processes_that_count_at_once_lose_nothing(tmp_path: Path) -> None:
     workers = [subprocess.Popen([sys.executable, "-c", COUNTING, str(tmp_path)], env=environment) for _ in range(3)]
     assert [worker.wait(timeout=120) for worker in workers] == [0, 0, 0]
     (rule,) = read_book(str(tmp_path), Findings()).rules
-    assert (rule.seen, rule.uses, rule.successes) == (60, 60, 60)
+    assert (rule.seen, rule.uses, rule.successes) == (30, 30, 30)
 
 
 # ---------------------------------------------------------------- from session to session

@@ -75,7 +75,7 @@ def learn_from(options: Namespace, folder: str) -> int:
     """Distil the repairs of a kept run that has finished into rules. Raises UsageError for one that cannot teach."""
     from masdsl.meta.host import Host
     from masdsl.meta.immunity import Rule, distil
-    from masdsl.meta.learned import repairs
+    from masdsl.meta.learned import now, repairs
     from masdsl.meta.queries import wait
     from masdsl.meta.rulebook import change, learned
     from masdsl.rectify.replay import replay
@@ -104,7 +104,7 @@ def learn_from(options: Namespace, folder: str) -> int:
         result = wait(lambda: replay(header, rows, loaded.ground_of(header)))
     said = []
     for before, asked in repairs(header.sources[header.program], result.interventions):
-        rule = distil(before, asked, Host(config, models), origin=f"{header.id}, {asked.who}")
+        rule = distil(before, asked, Host(config, models), origin=f"{header.id}, {asked.who}", made=now())
         if isinstance(rule, Rule):
             change(folder, partial(learned, rule=rule))
             said += list(_lines(rule))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 
 from masdsl.diagnostics.base import Findings
 from masdsl.meta.fallback import choice_by
@@ -79,13 +80,15 @@ def learn(folder: str, has_rules: bool, task: Task, solved: Solved, host: Host) 
 
 def lessons(text: str, asked: Sequence[Intervention], host: Host, origin: str) -> Iterator[Rule]:
     """Yield what the interventions of a run teach that began with a program and finished."""
-    from datetime import UTC, datetime
-
-    made = datetime.now(UTC).isoformat(timespec="seconds")
     for before, one in repairs(text, asked):
-        rule = distil(before, one, host, origin=f"{origin}, {one.who}", made=made)
+        rule = distil(before, one, host, origin=f"{origin}, {one.who}", made=now())
         if isinstance(rule, Rule):
             yield rule
+
+
+def now() -> str:
+    """Return when something is learned: ISO 8601, UTC."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def repairs(text: str, asked: Sequence[Intervention]) -> Iterator[tuple[str, Intervention]]:

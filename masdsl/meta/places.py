@@ -18,17 +18,32 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Final, NamedTuple
 
-from masdsl.check.program import Agent, Each, Fallback, Flow, Loop, Program, Return, Rhs, Sample, Tool
+from masdsl.check.program import (
+    Agent,
+    Each,
+    Fallback,
+    Flow,
+    For,
+    If,
+    Loop,
+    Match,
+    Program,
+    Return,
+    Rhs,
+    Sample,
+    Tool,
+    Within,
+)
 from masdsl.check.relations import show
 from masdsl.check.uses import statements_of
 from masdsl.rectify.capabilities import reached
-from masdsl.rectify.locate import Place, steps
+from masdsl.rectify.locate import Place, step_statements, steps
 from masdsl.rectify.state import Tier
 
 DIGEST: Final = 12
 """Digits of a declaration's digest."""
 NONE: Final = "none"
-_WORDS: Final = ("loop", "for", "if", "match", "within")
+_WORDS: Final = {Loop: "loop", For: "for", If: "if", Match: "match", Within: "within"}
 
 
 class Site(NamedTuple):
@@ -64,7 +79,7 @@ def site_of(program: Program, place: Place, tiers: Sequence[Tier]) -> Site | Non
         "calls": place.step.kind,
         "gives": show(place.step.type),
         "else": "yes" if fallback else "no",
-        "around": _around(value, address),
+        "around": _around(place.flow, value, address),
         "ends": "yes" if isinstance(place.statement, Return) else "no",
         "timeout": _shown(callee.timeout),
         "prompt": _digest(callee),
@@ -85,11 +100,12 @@ def _body(value: Rhs) -> object:
     return value.body if isinstance(value, Sample | Each) else value
 
 
-def _around(value: Rhs, address: str) -> str:
+def _around(flow: Flow, value: Rhs, address: str) -> str:
     if isinstance(value, Sample | Each):
         return "sample" if isinstance(value, Sample) else "each"
-    parts = [part.partition("_")[0] for part in address.split(".")[1:-1]]
-    return next((part for part in reversed(parts) if part in _WORDS), "")
+    around = [node for path, node in step_statements(flow) if address.startswith(f"{path}.")]
+    words = [_WORDS[type(node)] for node in around if type(node) in _WORDS]
+    return words[-1] if words else ""
 
 
 def _loop_around(flow: Flow, address: str) -> Loop | None:
