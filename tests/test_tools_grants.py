@@ -12,10 +12,11 @@ import pytest
 
 import masdsl
 from masdsl.cli import main
-from masdsl.config import Config, Grant, Server
+from masdsl.config import DEFAULT, Config, Grant, Server
 from masdsl.config.reader import parse_config
 from masdsl.diagnostics.base import Findings
 from masdsl.diagnostics.render import render_short
+from masdsl.pipeline import check_source
 from masdsl.runtime.models.scripted import ScriptedModel
 from masdsl.source import Source
 from masdsl.tools.base import Declared
@@ -520,3 +521,37 @@ def test_a_corpus_that_is_missing_ends_the_run_before_it_costs_anything(tmp_path
     with pytest.raises(masdsl.runtime.RunFailed, match=r'tool search: "docs.search": there is no folder'):
         masdsl.load(path, models=model).main.sync("How many eggs?")
     assert model.requests == []
+
+
+IN_A_LOOP = """mas 1
+use std.code: test_and_fix
+agent coder(problem) -> text
+  "Write the function of {{ problem }}."
+flow main(problem, tests) -> text(1500) {
+  drafts = []
+  loop 3 {
+    draft = coder(problem)
+    drafts += [draft]
+    result = test_and_fix(problem, draft, tests, rounds: 3)
+  }
+  return first(drafts) else ""
+}
+"""
+
+
+def test_a_missing_grant_that_is_first_met_in_a_loop_is_told() -> None:
+    # the body is checked more than once, and what its first rounds report is forgotten
+    findings = Findings()
+    check_source(Source("x.mas", IN_A_LOOP), DEFAULT, findings)
+    assert "MAS121" in [one.diagnostic.code for one in findings.sorted()]
+
+
+def test_a_fault_of_a_flow_that_is_first_met_in_a_loop_is_told() -> None:
+    text = IN_A_LOOP.replace("use std.code: test_and_fix\n", "type Pair { a: text(9), a: text(9) }\n").replace(
+        "    result = test_and_fix(problem, draft, tests, rounds: 3)\n", "    result = helped(draft)\n"
+    )
+    helper = "flow helped[n = 2](given) -> text {\n  pair = Pair(a: given)\n  return given + missing\n}\n"
+    findings = Findings()
+    check_source(Source("x.mas", text.replace("flow main", f"{helper}flow main")), DEFAULT, findings)
+    codes = [one.diagnostic.code for one in findings.sorted()]
+    assert "MAS101" in codes, codes

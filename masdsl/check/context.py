@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, TypeVar
 
 from masdsl.check.cursor import Cursor
 from masdsl.check.program import Agent, Extern, Flow, Param, Tool
 from masdsl.check.relations import show
 from masdsl.check.scope import Declared, ModuleScope, Names
 from masdsl.config import Config
-from masdsl.diagnostics.base import Diagnostic, Findings
+from masdsl.diagnostics.base import Diagnostic, Finding, Findings
 from masdsl.node import Span
 from masdsl.source import Source
 from masdsl.types import Enum, Record, Type
@@ -43,6 +43,10 @@ Instantiate: TypeAlias = "Callable[[Context, Declared, Statics, dict[str, Callee
 bodies, so one of the two has to know the other by its type alone."""
 
 
+K = TypeVar("K")
+V = TypeVar("V")
+
+
 class Context:
     """The state of one check: configuration, findings and the tables that grow while declarations are reached.
 
@@ -71,6 +75,24 @@ class Context:
         self.externs: dict[int, Extern] = {}
         self.statements = 0
         self._keys: set[str] = set()
+        self._found: dict[tuple[int, object], tuple[Finding, ...]] = {}
+
+    def once(self, table: dict[K, V], key: K, make: Callable[[], V]) -> V:
+        """Return what a table has for a key, made at the first call.
+
+        What is found while it is made is found again at every later call: a loop's body is checked several times, and
+        what all rounds but the last report is forgotten.
+        """
+        if key in table:
+            for source, diagnostic in self._found.get((id(table), key), ()):
+                self.findings.add(source, diagnostic)
+            return table[key]
+        mark = self.findings.mark()
+        table[key] = made = make()
+        found = self.findings.since(mark)
+        if found:
+            self._found[id(table), key] = found
+        return made
 
     def report_once(self, source: Source, diagnostic: Diagnostic) -> None:
         """Record a diagnostic unless there is one of its code already: a limit is exceeded once, however often."""

@@ -97,9 +97,10 @@ def tool(frame: Frame, declared: Declared) -> Tool:
     """Return the checked tool, from the table if it was reached before."""
     node = declared.node
     assert isinstance(node, ast.Tool)
-    known = frame.context.tools.get(id(node))
-    if known is not None:
-        return known
+    return frame.context.once(frame.context.tools, id(node), lambda: _tool(frame, declared, node))
+
+
+def _tool(frame: Frame, declared: Declared, node: ast.Tool) -> Tool:
     home = Frame(declared.home, frame.context)
     name = node.name.text
     returns, has_default, default = output(home, node.output, f"tool `{name}`")
@@ -120,7 +121,6 @@ def tool(frame: Frame, declared: Declared) -> Tool:
         designs=grant is not None and grant.kind == DESIGN,
         span=node.span,
     )
-    frame.context.tools[id(node)] = checked
     check_grant(home, node, checked)
     return checked
 
@@ -128,12 +128,12 @@ def tool(frame: Frame, declared: Declared) -> Tool:
 def agent(frame: Frame, declared: Declared, statics: Statics = NO_STATICS) -> Agent:
     """Return the checked agent for these static arguments, from the table if it was reached before."""
     key = (id(declared.node), tuple(sorted(statics.items(), key=lambda item: item[0])))
-    known = frame.context.agents.get(key)
-    if known is None:
-        known = agent_alone(frame, declared, statics)
-        known = known.replace(key=frame.context.key(known.name))
-        frame.context.agents[key] = known
-    return known
+
+    def made() -> Agent:
+        checked = agent_alone(frame, declared, statics)
+        return checked.replace(key=frame.context.key(checked.name))
+
+    return frame.context.once(frame.context.agents, key, made)
 
 
 def agent_alone(frame: Frame, declared: Declared, statics: Statics) -> Agent:

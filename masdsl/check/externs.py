@@ -29,12 +29,12 @@ def extern(frame: Frame, declared: Declared) -> Extern:
     """Return the checked function, from the table if it was reached before."""
     node = declared.node
     assert isinstance(node, ast.Extern)
-    known = frame.context.externs.get(id(node))
-    if known is None:
+
+    def made() -> Extern:
         home = Frame(declared.home, frame.context)
         statics = frozenset(static.name.text for static in node.statics)
         kinds = [None if isinstance(param.type, ast.AgentType) else param.type for param in node.params]
-        known = Extern(
+        return Extern(
             name=node.name.text,
             module=declared.home.name,
             params=tuple(_pattern(home, kind, statics) for kind in kinds),
@@ -43,8 +43,8 @@ def extern(frame: Frame, declared: Declared) -> Extern:
             doc=declared.home.doc(node),
             span=node.span,
         )
-        frame.context.externs[id(node)] = known
-    return known
+
+    return frame.context.once(frame.context.externs, id(node), made)
 
 
 def _pattern(frame: Frame, node: ast.TypeExpr | None, statics: frozenset[str]) -> Pattern:

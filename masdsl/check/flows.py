@@ -25,15 +25,14 @@ def instance(
     """Return the checked flow for these static arguments, made at the first call that needs it (`at`, in `source`)."""
     node = declared.node
     key = (id(node), tuple(sorted(statics.items(), key=lambda item: item[0])), tuple(sorted(callees.items())))
-    known = context.flows.get(key)
-    if known is not None:
-        return known
-    if len(context.flows) >= FLOW_INSTANCES:
+    if key not in context.flows and len(context.flows) >= FLOW_INSTANCES:
         context.report_once(source, TooManyInstances("flows", FLOW_INSTANCES, span=at))
         return None
-    flow = _check(context, declared, statics, callees, context.key(declared.node.name.text))
-    context.flows[key] = flow
-    return flow
+
+    def made() -> Flow:
+        return _check(context, declared, statics, callees, context.key(declared.node.name.text))
+
+    return context.once(context.flows, key, made)
 
 
 def check_alone(context: Context, declared: Declared) -> None:

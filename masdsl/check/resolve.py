@@ -102,15 +102,14 @@ def named_type(frame: Frame, declared: Declared, at: Span) -> Type:
     if not isinstance(node, ast.RecordDecl | ast.EnumDecl):
         frame.report(NotAValue(declared.name, declared.what, span=at))
         return Unknown()
-    known = frame.context.types.get(id(node))
-    if known is None:
+
+    def declared_type() -> Enum | Record:
         inner = Frame(declared.home, frame.context)
         if isinstance(node, ast.EnumDecl):
-            known = Enum(node.name.text, declared.home.name, _distinct(inner, node.words), span=node.span)
-        else:
-            known = _record(inner, node)
-        frame.context.types[id(node)] = known
-    return known
+            return Enum(node.name.text, declared.home.name, _distinct(inner, node.words), span=node.span)
+        return _record(inner, node)
+
+    return frame.context.once(frame.context.types, id(node), declared_type)
 
 
 def _record(frame: Frame, node: ast.RecordDecl) -> Record:

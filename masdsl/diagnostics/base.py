@@ -116,6 +116,10 @@ class Findings:
         """Return a mark for `rollback`."""
         return len(self._findings)
 
+    def since(self, mark: int) -> tuple[Finding, ...]:
+        """Return the findings since a mark."""
+        return tuple(self._findings[mark:])
+
     def rollback(self, mark: int) -> None:
         """Forget all findings since the mark: a stage that has to look at something twice reports once."""
         for source, diagnostic in self._findings[mark:]:
