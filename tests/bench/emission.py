@@ -175,6 +175,8 @@ async def _binding(model: LocalModel, number: int) -> Sample:
     asked = (Message("user", f"Choose a model for each role: fast, smart or default.\n\n{template.text[:3000]}"),)
 
     def stage(text: str) -> str:
+        if not text:  # no role is open
+            return _stage(template.text, config, str(path))
         findings = Findings()
         made = bind(Source("<binding>", text), template, findings)
         return "text" if made is None else _stage(made.source.text, config, str(path))
