@@ -523,6 +523,18 @@ def test_a_corpus_that_is_missing_ends_the_run_before_it_costs_anything(tmp_path
     assert model.requests == []
 
 
+def test_a_grant_that_differs_from_what_the_standard_library_needs_is_told_at_the_use(tmp_path: Path) -> None:
+    path = tmp_path / "p.mas"
+    path.write_text(
+        "mas 1\nuse std.code: run_python\nflow main(q) -> text(300) {\n  done = run_python(q)\n  return done.log\n}\n"
+    )
+    (tmp_path / "mas.toml").write_text('[tools]\n"sandbox.python" = "calculator"\n')
+    (found,) = masdsl.check(path)
+    assert found.source.name == str(path) and found.source.slice(found.diagnostic.span) == "run_python"
+    assert found.diagnostic.title() == "the tool `std.code.run_python` has an input `code`, which it does not take"
+    assert found.diagnostic.help() == 'grant a tool as "sandbox.python" that is like `std.code.run_python`'
+
+
 IN_A_LOOP = """mas 1
 use std.code: test_and_fix
 agent coder(problem) -> text

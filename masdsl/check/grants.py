@@ -24,22 +24,27 @@ def check_grant(home: Frame, node: ast.Tool, tool: Tool) -> None:
     """Report a tool that is not granted, that hides an effect, or that differs from the built-in tool it stands for."""
     config, place = home.context.config, node.source.span
     grant = config.tools.get(tool.granted_as)
-    if grant is None:
-        table, needed = tools_table(config), use_that_leads_to(home.context.loaded, tool.module, tool.name)
-        if needed is None or not tool.module.startswith(STANDARD):
-            near = nearest(tool.granted_as, config.tools)
-            home.report(ToolNotGranted(tool.granted_as, tuple(config.tools), near, table, span=place))
+    use = use_that_leads_to(home.context.loaded, tool.module, tool.name) if tool.module.startswith(STANDARD) else None
+    name = tool.name if use is None else f"{tool.module}.{tool.name}"
+
+    def report(diagnostic: Diagnostic) -> None:
+        if use is None:
+            home.report(diagnostic)
         else:  # it cannot be mended in the standard library
-            by = f"{tool.module}.{tool.name}"
-            missing = ToolNotGranted(tool.granted_as, tuple(config.tools), None, table, by, span=needed[1])
-            home.context.findings.add(needed[0].source, missing)
+            home.context.findings.add(use[0].source, diagnostic.replace(span=use[1]))
+
+    if grant is None:
+        near, by = (nearest(tool.granted_as, config.tools), "") if use is None else (None, name)
+        report(ToolNotGranted(tool.granted_as, tuple(config.tools), near, tools_table(config), by, span=place))
         return
     if grant.effect and not tool.effect:
-        home.report(HiddenEffect(tool.name, tool.granted_as, span=place))
+        report(HiddenEffect(name, tool.granted_as, span=place))
     if grant.kind in SIGNATURES:
         for one in mismatches(grant.kind, declared_tool(tool)):
             span = node.output.span if one.where == "" else _span(tool, one) or node.name.span
-            home.report(_differs(tool, grant, one, span))
+            if use is not None:
+                one = one._replace(advice=f'grant a tool as "{tool.granted_as}" that is like `{name}`')
+            report(_differs(name, grant, one, span))
 
 
 def compare_with_host(
@@ -98,7 +103,7 @@ def differences(
     """Yield the diagnostics about a tool of a checked program that differs from what is granted."""
     source = home_of(program, tool)
     for one in found:
-        yield source, _differs(tool, grant, one, _span(tool, one) or first_line(source, tool.span))
+        yield source, _differs(tool.name, grant, one, _span(tool, one) or first_line(source, tool.span))
 
 
 def home_of(program: Program, tool: Tool) -> Source:
@@ -112,8 +117,8 @@ def first_line(source: Source, span: Span) -> Span:
     return span if end < 0 else Span(span.start, end)
 
 
-def _differs(tool: Tool, grant: Grant, one: Mismatch, span: Span) -> ToolDiffers:
-    return ToolDiffers(tool.name, target_of(grant), one.problem, one.advice, span=span)
+def _differs(name: str, grant: Grant, one: Mismatch, span: Span) -> ToolDiffers:
+    return ToolDiffers(name, target_of(grant), one.problem, one.advice, span=span)
 
 
 def _span(tool: Tool, one: Mismatch) -> Span | None:
