@@ -29,9 +29,10 @@ from typing import Any, Final, NamedTuple
 
 from masdsl.config import DEFAULT, Config, load_config
 from masdsl.decode.binding import write_binding
-from masdsl.decode.draft import begin, is_fault
+from masdsl.decode.draft import begin, fed, is_fault
 from masdsl.decode.models import GrammarModel
 from masdsl.decode.patches import write_patch
+from masdsl.decode.pieces import next_piece
 from masdsl.decode.profile import USUAL, WHOLE, Profile
 from masdsl.decode.write import Written, write
 from masdsl.diagnostics.base import Findings
@@ -45,6 +46,7 @@ from masdsl.source import Source
 from masdsl.syntax import ast as syntax
 from masdsl.syntax.parse import parse_program
 from masdsl.syntax.print import print_program
+from masdsl.tokenizers import counter_from_gguf
 
 POOL: Final = Path(__file__).parents[2] / "examples" / "pool"
 HEADER: Final = "budget calls 12\n"
@@ -135,6 +137,7 @@ def main() -> None:
                 with options.out.open("a") as file:
                     file.write(json.dumps(sample._asdict()) + "\n")
     print(_table(kept))
+    print(_forced(one.text for one in kept if one.way == "grammar" and one.finished))
 
 
 def _kept(path: Path) -> Iterator[Sample]:
@@ -343,6 +346,42 @@ def _table(samples: Iterable[Sample]) -> str:
         ]
         lines.append("| " + " | ".join(map(str, shown)) + " |")
     return "\n".join(lines)
+
+
+def _forced(texts: Iterable[str]) -> str:
+    """Return which share of the tokens of programs, as they were ended by the model, the grammar left no choice for."""
+    import llguidance
+    from tokenizers.decoders import ByteLevel
+
+    counter = counter_from_gguf(ready("smollm2"))
+    assert counter is not None
+    tokenizer = counter._tokenizer
+    tokenizer.decoder = ByteLevel()
+    reader = llguidance.LLTokenizer(tokenizer.to_str())
+    forced = tokens = 0
+    for text in texts:
+        draft = begin("flow main(query) -> text", DEFAULT, header=HEADER)
+        for piece in _pieces(text):
+            grammar = next_piece(draft)
+            assert grammar is not None
+            written = llguidance.LLMatcher.grammar_from_lark(grammar.written("llguidance"))
+            matcher, rest = llguidance.LLMatcher(reader, written), piece.encode()
+            while rest:
+                sure = matcher.compute_ff_tokens()
+                step = sure or reader.tokenize_bytes(rest)[:1]
+                assert matcher.consume_tokens(step), piece
+                forced += len(sure)
+                tokens += len(step)
+                rest = rest[len(reader.decode_bytes(step)) :]
+            draft = fed(draft, piece)
+    return f"\nof {tokens:,} tokens of programs {forced / max(1, tokens):.1%} are forced"
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """Yield a program as the decoder writes it by types: an agent's prompt is a piece of its own."""
+    for line in text.splitlines(keepends=True)[2:]:
+        agent = re.fullmatch(r'(agent [^"]*?) (".*"\n)', line)
+        yield from (f"{agent[1]}\n", agent[2]) if agent else (line,)
 
 
 if __name__ == "__main__":
