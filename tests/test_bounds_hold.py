@@ -87,6 +87,8 @@ def test_the_examples_reach_their_bounds(name: str) -> None:
     for key, found in bound(case.program, case.prices).flows.items():
         dear, late, honest = (took for _, took in tightness.runs(case, key))
         assert not exceeded(dear, found) and not exceeded(late, found) and not exceeded(honest, found)
+        if any(tool.designs for tool in case.program.tools):
+            continue  # how far a designed system goes is its designer's business: `tests/harness/designs.py` goes all the way
         assert (dear.calls, dear.tokens_out) == (found.most.calls, found.most.tokens_out)
         assert dear.tokens_in >= 0.9 * found.most.tokens_in and late.seconds >= 0.9 * found.seconds
         assert honest.gives and honest.tokens <= found.most.tokens / 2
