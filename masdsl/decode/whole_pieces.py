@@ -47,7 +47,7 @@ def whole_piece(draft: Draft) -> tuple[Bnf, dict[str, frozenset[str]]]:
         "callee": [(text(name),) for name in (*known.callees, *sorted(BUILTINS))],
         "agent_ref": [(text(name),) for name in known.agents],
         "tool_ref": [(text(name),) for name in known.tools],
-        "type_ref": [(one,) for one in types] + [(_TYPE_NAME,)] * bool(draft.stack or known.has_static_types),
+        "type_ref": [(one,) for one in types] + [(_TYPE_NAME,)] * bool(draft.stack),
         "model_ref": [(text(tier),) for tier in draft.config.tiers],
         "primitive_ref": [(text(name),) for name in ("text", "int", "float", "bool")],
         "use": list(_imports(draft, bnf)),
@@ -114,7 +114,6 @@ class _Known:
             elif isinstance(item, ast.Agent | ast.Variant | ast.Tool | ast.Flow):
                 self.callees.append(item.name.text)
                 (self.tools if isinstance(item, ast.Tool) else self.agents).append(item.name.text)
-        self.has_static_types = False
         self.variables = list(dict(draft.scope.names))
         flows = [item for item in items if isinstance(item, ast.Flow)]
         if draft.stack and flows:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import math
 import re
 import shutil
 import tempfile
@@ -125,6 +126,7 @@ def main() -> None:
                     with options.out.open("a") as file:
                         file.write(json.dumps(outcome._asdict()) + "\n")
     print(_table(done))
+    print(_pairs(done))
 
 
 def _kept(path: Path) -> Iterator[Outcome]:
@@ -188,6 +190,25 @@ def _table(outcomes: Iterable[Outcome]) -> str:
         means = [sum(getattr(one, what) for one in found) / count for what in ("calls", "tokens", "seconds")]
         shown = f"{means[0]:.1f} | {means[1]:.0f} | {means[2]:.1f}"
         lines.append(f"| {system} | {kind} | {count} | {right:.0%} | {failed} | {shown} |")
+    return "\n".join(lines)
+
+
+def _pairs(outcomes: Iterable[Outcome]) -> str:
+    """Return how systems compare with the call and with self-consistency, problem by problem (exact sign test)."""
+    right = {(one.kind, one.system, one.problem): one.right is True for one in outcomes}
+    lines = ["", "| set | system | beside | only it is right | only the other | p |", "|---|---|---|---:|---:|---:|"]
+    for kind, system in sorted({(kind, system) for kind, system, _ in right}):
+        for other in ("single", "sampled_3"):
+            both = [
+                (mine, right[kind, other, problem])
+                for (set_, name, problem), mine in right.items()
+                if (set_, name) == (kind, system) and (kind, other, problem) in right
+            ]
+            more, less = sum(a > b for a, b in both), sum(a < b for a, b in both)
+            differ = more + less
+            tail = sum(math.comb(differ, count) for count in range(min(more, less) + 1)) / 2**differ
+            if system != other:
+                lines.append(f"| {kind} | {system} | {other} | {more} | {less} | {min(1.0, 2 * tail):.2f} |")
     return "\n".join(lines)
 
 
