@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from random import Random
 from typing import Final, NamedTuple
 
@@ -167,7 +168,7 @@ def planted(source: Source, config: Config, seed: int) -> Iterator[Planted]:
     assert isinstance(document, ast.Program)
     for kind, changes in FAULTS.items():
         for fault, change in changes.items():
-            random = Random(f"{seed} {source.name} {fault}")
+            random = Random(f"{seed} {Path(source.name).name} {fault}")  # the same in every checkout
             for _ in range(3):
                 text = change(source.text, document, random)
                 if text is not None and faults_of(Source(source.name, text), config):
