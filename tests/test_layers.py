@@ -62,12 +62,26 @@ ALLOWED: dict[str, set[str]] = {
     "project": set(),
     "loaded": COMPILER | {"journal", "pipeline", "pricing", "rectify", "runtime"},
     "meta": COMPILER
-    | {"decode", "fixes", "journal", "loaded", "patch", "pipeline", "pricing", "rectify", "runtime", "testing"},
-    "api": COMPILER | {"loaded", "meta", "patch", "pipeline", "pricing", "runtime", "testing"},
+    | {
+        "batch",
+        "decode",
+        "fixes",
+        "journal",
+        "loaded",
+        "patch",
+        "pipeline",
+        "pricing",
+        "rectify",
+        "runtime",
+        "testing",
+    },
+    "batch": COMPILER | {"journal", "loaded", "patch", "pipeline", "pricing", "rectify", "runtime"},
+    "serve": COMPILER | {"journal", "loaded", "pipeline", "pricing", "rectify", "runtime"},
+    "api": COMPILER | {"batch", "loaded", "meta", "patch", "pipeline", "pricing", "runtime", "testing"},
     "cli": COMPILER
     | {"", "api", "cache", "decode", "fixes", "journal", "loaded", "meta", "patch", "pipeline", "pricing"}
-    | {"project", "rectify", "runtime", "sandbox", "testing"},
-    "": FRONT | {"api", "config", "loaded", "meta"},
+    | {"batch", "project", "rectify", "runtime", "sandbox", "serve", "testing"},
+    "": FRONT | {"api", "batch", "config", "loaded", "meta"},
     "__main__": {"cli"},
 }
 
@@ -88,7 +102,16 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "torch": ("masdsl.runtime.models.transformers_model",),
     "transformers": ("masdsl.runtime.models.transformers_model",),
     "numpy": ("masdsl.meta.embedding",),
-    "psycopg": ("masdsl.journal.postgres",),
+    "psycopg": ("masdsl.batch.engines.dbos", "masdsl.journal.postgres"),
+    "dbos": ("masdsl.batch.engines.dbos",),
+    "ray": ("masdsl.batch.engines.ray",),
+    "pyarrow": ("masdsl.batch.data", "masdsl.batch.tables"),
+    "datasets": ("masdsl.batch.data",),
+    "matplotlib": ("masdsl.batch.plots",),
+    "fastapi": ("masdsl.serve",),
+    "starlette": ("masdsl.serve",),
+    "uvicorn": ("masdsl.serve",),
+    "prometheus_client": ("masdsl.serve",),
 }
 
 HEAVY = ("litellm", "mcp", "httpx", "sqlite3")

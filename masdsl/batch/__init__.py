@@ -1,0 +1,1 @@
+"""Batches: programs x samples x models x repetitions, run and graded by an engine on one machine or many."""

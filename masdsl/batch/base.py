@@ -1,0 +1,227 @@
+"""What a batch is, what its runs leave behind, and what an engine has to do.
+
+    Batch    every run of it follows from this: what is run, on what, how often, how it is graded
+    Chunk    runs `first` .. `last - 1` of it: what an engine hands to a worker
+    Outcome  what one run left behind; the same on every engine and at every repetition of the batch
+    Engine   carries chunks to workers and brings their outcomes back, in any order
+
+Runs are numbered from 0. Their numbers, ids and seeds follow from the batch alone, so any worker can make any run, and
+one that was broken off is found in the journal under its id and goes on. Steps are always kept by the journal; an
+engine carries chunks of runs only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, Literal, NamedTuple, Protocol
+
+from masdsl.runtime.meter import NO_LIMITS, Limits
+
+Status = Literal["ended", "failed", "stopped"]
+FORMAT: Final = 1
+"""Version of a batch's description and of the outcomes."""
+
+
+class System(NamedTuple):
+    """A program of a batch, and the flow of it that is run.
+
+    `path` is absolute and the same on every machine that has a worker; `program` is its canonical hash: a worker that
+    finds another program there refuses. `calls`, `tokens` and `picodollars` are the proved worst case of one run.
+    """
+
+    name: str
+    path: str
+    flow: str
+    program: str
+    calls: int | None = None
+    tokens: int | None = None
+    picodollars: int | None = None
+
+
+class Lineup(NamedTuple):
+    """The models of a run: which stands behind each tier. Tiers that it does not name stay the configuration's."""
+
+    name: str
+    tiers: Mapping[str, str]
+
+
+class Sample(NamedTuple):
+    """A line of a data set: inputs by the names of the flow's parameters, the right answer, and other columns."""
+
+    number: int
+    inputs: Mapping[str, Any]
+    answer: Any = None
+    extra: Mapping[str, Any] = {}
+
+
+class Batch(NamedTuple):
+    """What is run. Run `n` is repetition `n % repetitions` of sample `.. % samples` under a lineup of a system.
+
+    `samples_path` is a file of JSON lines (`Sample`), absolute; `samples_hash` its SHA-256. `grader` is the name of a
+    grader with its arguments (`masdsl.batch.graders`), empty for none. `limits` hold for one run, besides the
+    program's own budget. `sampled_calls` says what the cache does with calls of a temperature above 0: `seeded` shares
+    those of one seed, `fresh` shares none; `cache` is an absolute path, empty for no cache.
+    """
+
+    id: str
+    systems: tuple[System, ...]
+    lineups: tuple[Lineup, ...]
+    samples_path: str
+    samples_hash: str
+    samples: int
+    repetitions: int = 1
+    grader: str = ""
+    seed: int = 0
+    limits: Limits = NO_LIMITS
+    cache: str = ""
+    sampled_calls: Literal["seeded", "fresh"] = "seeded"
+
+    @property
+    def runs(self) -> int:
+        """How many runs the batch has."""
+        return len(self.systems) * len(self.lineups) * self.samples * self.repetitions
+
+    def run(self, number: int) -> Run:
+        """Return what a run is. Raises IndexError for a number that the batch does not have."""
+        if not 0 <= number < self.runs:
+            raise IndexError(f"the batch has {self.runs} runs, none of the number {number}")
+        rest, repetition = divmod(number, self.repetitions)
+        rest, sample = divmod(rest, self.samples)
+        system, lineup = divmod(rest, len(self.lineups))
+        return Run(number, self.systems[system], self.lineups[lineup], sample, repetition, self._seed(number))
+
+    def run_id(self, number: int) -> str:
+        """Return the id under which the journal keeps a run."""
+        return f"{self.id}-{number}"
+
+    def _seed(self, number: int) -> int:
+        """Return the seed of a run: the same for all systems and lineups, so that they are compared in pairs."""
+        pair = number % (self.samples * self.repetitions)
+        return int.from_bytes(hashlib.sha256(f"{self.seed}/{pair}".encode()).digest()[:6])
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON data."""
+        return {
+            "format": FORMAT,
+            **self._asdict(),
+            "systems": [one._asdict() for one in self.systems],
+            "lineups": [{"name": one.name, "tiers": dict(one.tiers)} for one in self.lineups],
+            "limits": {name: getattr(self.limits, name) for name in ("calls", "tokens", "usd", "seconds")},
+        }
+
+
+class Run(NamedTuple):
+    """One run of a batch; `sample` is the number of its sample."""
+
+    number: int
+    system: System
+    lineup: Lineup
+    sample: int
+    repetition: int
+    seed: int
+
+
+class Chunk(NamedTuple):
+    """Runs `first` .. `last - 1` of a batch."""
+
+    first: int
+    last: int
+
+    @property
+    def runs(self) -> int:
+        """How many runs it has."""
+        return self.last - self.first
+
+
+class Outcome(NamedTuple):
+    """What a run left behind. Nothing in it depends on when, where or how often it was tried.
+
+    `value` is JSON data, None without one; `why` then says what failed, where. `score` is from 0 to 1, None where the
+    batch has no grader; a run without a value scores 0. Counts are those of the run's journal: what was paid, also by
+    earlier processes. What a model judge took is in `judge_*`.
+    """
+
+    number: int
+    system: str
+    lineup: str
+    sample: int
+    repetition: int
+    status: Status
+    value: Any
+    score: float | None
+    why: str = ""
+    calls: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    picodollars: int = 0
+    judge_calls: int = 0
+    judge_tokens: int = 0
+    judge_picodollars: int = 0
+
+    def line(self) -> str:
+        """Return it as a line of JSON, the same on every machine."""
+        return json.dumps(self._asdict(), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
+class ChunkDone(NamedTuple):
+    """What came back from a worker: the outcomes of a chunk in order of number, and figures that differ by machine.
+
+    `seconds` are those of each run, in this order; `resumed` counts the runs that an earlier worker had begun;
+    `cached` the calls that the cache answered; `worker` says who it was.
+    """
+
+    chunk: Chunk
+    outcomes: tuple[Outcome, ...]
+    seconds: tuple[float, ...] = ()
+    resumed: int = 0
+    cached: int = 0
+    worker: str = ""
+
+
+class Job(NamedTuple):
+    """What a worker has to know besides the batch.
+
+    `batch` is the path of its description (JSON), `journal` where steps are kept: a path or the URL of a database.
+    `at_once` is how many runs a worker has under way. `workers` is how many there are: each keeps to its share of the
+    models' limits.
+    """
+
+    batch: str
+    journal: str
+    at_once: int = 16
+    workers: int = 1
+
+
+class Engine(Protocol):
+    """Carries chunks to workers: `local`, `dbos` or `ray`.
+
+    `work` yields every chunk once, in the order in which they are done. A worker that dies costs nothing but time: its
+    chunk is made again by another one, with what the journal has. `chunks` is asked for the next chunk only when a
+    worker is free for it, and may come to wait for outcomes (None: ask again after the next outcome). Closing the
+    generator stops the workers; what they have paid is in the journal. Raises EngineFault where the engine itself
+    cannot go on.
+    """
+
+    @property
+    def name(self) -> str:
+        """What `--engine` calls it."""
+
+    def work(self, job: Job, chunks: Iterator[Chunk | None]) -> Iterator[ChunkDone]:
+        """Yield every chunk when it is done."""
+
+
+class EngineFault(Exception):
+    """An engine cannot begin or go on; the text says why and what to do."""
+
+
+def chunks_of(numbers: Sequence[int], size: int) -> Iterator[Chunk]:
+    """Yield runs, by ascending numbers, in chunks of neighbours, at most so many in each."""
+    at = 0
+    while at < len(numbers):
+        end = at + 1
+        while end < len(numbers) and end - at < size and numbers[end] == numbers[end - 1] + 1:
+            end += 1
+        yield Chunk(numbers[at], numbers[end - 1] + 1)
+        at = end
