@@ -175,7 +175,9 @@ class _CountedSteps:
         if step_exists(flows, address):
             return
         known = [f"{invoke.path}" for flow in flows for invoke in invokes(flow.body)]
-        self._frame.report(UnknownStep(address, nearest(address, known), span=node.arguments[0].span))
+        flow = address.partition(".")[0]
+        near = nearest(address, (one for one in known if one.partition(".")[0] == flow)) or nearest(address, known)
+        self._frame.report(UnknownStep(address, near, span=node.arguments[0].span))
 
 
 def _address(node: ast.Expr) -> str | None:

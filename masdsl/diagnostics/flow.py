@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from masdsl.diagnostics.base import SAFE, SUGGESTED, WARNING, Diagnostic, Fix, Label
+from masdsl.diagnostics.suggest import near_fix
 from masdsl.node import Span
 
 
@@ -406,6 +407,9 @@ class UnknownStep(Diagnostic):
             if self.near
             else "a step's address is the flow's name, labels of constructs, and the name that the step binds"
         )
+
+    def fix(self) -> Fix | None:
+        return near_fix(self.address, self.near, self.span)
 
 
 class TooManyInstances(Diagnostic):
