@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from masdsl.config import Config
 from masdsl.diagnostics.base import Finding
+from masdsl.loaded_flow import LoadedFlow as LoadedFlow
 
 if TYPE_CHECKING:
     from masdsl.check.program import Program
@@ -16,11 +18,12 @@ if TYPE_CHECKING:
     from masdsl.rectify import Intervention, Rectifier
     from masdsl.rectify.checks import Ground
     from masdsl.rectify.durable import DurableRun, Host
+    from masdsl.rectify.remaining import Pricing, Version
     from masdsl.rectify.state import Tier
     from masdsl.runtime import Limits, Result
     from masdsl.runtime import Program as CompiledProgram
     from masdsl.runtime.events import Observer
-    from masdsl.runtime.models.base import ChatModel
+    from masdsl.runtime.models.base import ChatModel, ModelResolver
     from masdsl.runtime.program import Models
     from masdsl.runtime.session import ShouldStop
     from masdsl.runtime.tool import ToolFunction
@@ -42,84 +45,6 @@ class ProgramError(Exception):
 JournalPlace: TypeAlias = "Journal | str | os.PathLike[str] | bool | None"
 """Where runs are kept: an open journal, a path or URL, or True for the user's own."""
 
-OPTIONS = (
-    "journal",
-    "resume",
-    "rectifier",
-    "policy",
-    "run_id",
-    "on_event",
-    "on_intervention",
-    "budget",
-    "seed",
-    "should_stop",
-)
-"""What a flow takes besides its inputs, where it has no input of that name."""
-
-
-class LoadedFlow:
-    """A flow of a loaded program, as a function of its inputs.
-
-    Call it with the inputs by position or by name and await the value, which has the declared type (a record is an
-    object with its fields as attributes, a word of an enum compares equal to its text). `sync` does the same from code
-    that is not asynchronous; `run` and `run_sync` return a `Result`, which also says what it cost. `inspect.signature`
-    shows the inputs.
-
-    Every form raises `masdsl.runtime.InputError` for wrong inputs, before anything is called, and
-    `masdsl.runtime.RunFailed` (`BudgetExceeded` for lack of budget) for a run without a value.
-    """
-
-    def __init__(self, program: LoadedProgram, name: str, key: str, function: Callable[..., Any]) -> None:
-        from inspect import signature
-
-        self._program = program
-        self._key = key
-        self.__name__ = name
-        self.__doc__ = function.__doc__ or f"The flow `{name}`."
-        declared = signature(function)
-        inputs = list(declared.parameters.values())[1:]  # the first one is the frame
-        self.__signature__ = declared.replace(parameters=inputs)
-        self.__annotations__ = {**{one.name: one.annotation for one in inputs}, "return": declared.return_annotation}
-
-    def __repr__(self) -> str:
-        return f"<flow {self.__name__}{self.__signature__}>"
-
-    async def __call__(self, *args: Any, **inputs: Any) -> Any:
-        """Run the flow and return its value."""
-        return (await self.run(*args, **inputs)).value
-
-    def sync(self, *args: Any, **inputs: Any) -> Any:
-        """Run the flow and return its value, from code that is not asynchronous."""
-        return self.run_sync(*args, **inputs).value
-
-    async def run(self, *args: Any, **inputs: Any) -> Result:
-        """Run the flow and return its value together with what it took.
-
-        Besides inputs it takes the options `journal`, `resume`, `rectifier`, `policy`, `on_event`, `on_intervention`,
-        `budget` and `seed` of `LoadedProgram.start`, by name, where the flow has no input of that name.
-        """
-        own = self.__signature__.parameters
-        options = {name: inputs.pop(name) for name in OPTIONS if name in inputs and name not in own}
-        return await self._program.start(self._key, self._bound(args, inputs), **options)
-
-    def run_sync(self, *args: Any, **inputs: Any) -> Result:
-        """Do what `run` does, from code that is not asynchronous."""
-        from masdsl.runtime.program import run_coroutine
-
-        return run_coroutine(lambda: self.run(*args, **inputs))
-
-    def _bound(self, args: tuple[Any, ...], inputs: dict[str, Any]) -> dict[str, Any]:
-        from masdsl.runtime import InputError
-
-        names = list(self.__signature__.parameters)
-        if len(args) > len(names):
-            raise InputError(f"flow `{self.__name__}` takes {len(names)} inputs, not {len(args)}")
-        by_position = dict(zip(names, args, strict=False))
-        twice = [name for name in inputs if name in by_position]
-        if twice:
-            raise InputError(f"flow `{self.__name__}` got the input `{twice[0]}` twice")
-        return {**by_position, **inputs}
-
 
 class LoadedProgram:
     """A program that is ready to run. Each of its flows is an attribute, and an entry of `flows`.
@@ -138,6 +63,7 @@ class LoadedProgram:
         self.compiled: CompiledProgram = load_checked(checked)
         self._models = models
         self._tools = tools
+        self._begun: dict[str, Version | None] = {}
         self.flows: dict[str, LoadedFlow] = {
             flow.name: LoadedFlow(self, flow.name, key, function)
             for flow, (key, function) in zip(checked.flows, self.compiled.flows.items(), strict=True)
@@ -172,6 +98,7 @@ class LoadedProgram:
         ceiling: Limits | None = None,
         seed: int = 0,
         should_stop: ShouldStop | None = None,
+        models: ModelResolver | None = None,
     ) -> Result:
         """Run a flow of `compiled` by its name there, with the models and tools of this program.
 
@@ -194,6 +121,8 @@ class LoadedProgram:
             ceiling: further limits around all others.
             seed: the seed of every model's sampling follows from it.
             should_stop: asked before each step and after each call; with a reason the run stops, keeping what is paid.
+            models: where this run finds the models of the configuration, instead of opening some of its own: for many
+                runs that share them. At its end the run closes what it was given.
 
         Raises what `masdsl.runtime.Program.run` raises, `masdsl.journal.JournalError` for what is wrong with a journal,
         `masdsl.runtime.StepFailed` for a tool of the configuration that cannot be used, and ProgramError where the
@@ -204,12 +133,12 @@ class LoadedProgram:
 
         ceiling = tightest(ceiling, ceiling_of(self.config))
         rectifies = rectifier is not False and (bool(rectifier) or self.checked.rectify is not None)
-        async with self._models_of_run() as models, self._tools_of_run() as tools:
+        async with self._models_of_run(models) as used, self._tools_of_run() as tools:
             if not (journal or resume or rectifies):
                 return await self.compiled.run(
                     flow,
                     inputs,
-                    models=models,
+                    models=used,
                     tools=tools(self.compiled),
                     on_event=on_event,
                     budget=budget,
@@ -226,7 +155,7 @@ class LoadedProgram:
                 else:
                     run = opened.create(self._header(flow, inputs, seed, policy, run_id))
                 try:
-                    host = self._host(models, tools, on_event, on_intervention, budget, ceiling, should_stop)
+                    host = self._host(used, tools, on_event, on_intervention, budget, ceiling, should_stop)
                     durable = self._durable(run, host, rectifier)
                     return await durable.run()
                 finally:
@@ -236,10 +165,11 @@ class LoadedProgram:
                     opened.close()
 
     @asynccontextmanager
-    async def _models_of_run(self) -> AsyncIterator[Models]:
+    async def _models_of_run(self, given: ModelResolver | None) -> AsyncIterator[Models]:
         """Give the models for one run, and close those that were opened for it."""
-        if self._models is not None:
-            yield self._models
+        shared = self._models if given is None else given
+        if shared is not None:
+            yield shared
             return
         from masdsl.pricing import folder_of
         from masdsl.runtime.models.registry import resolver
@@ -278,7 +208,7 @@ class LoadedProgram:
         import time
 
         from masdsl.journal import RunHeader, new_id
-        from masdsl.rectify.sources import key_of, sources_of
+        from masdsl.rectify.sources import key_of
         from masdsl.runtime.shapes import plain
         from masdsl.version import __version__
 
@@ -289,7 +219,7 @@ class LoadedProgram:
         return RunHeader(
             id=run_id or new_id(),
             program=key_of(self.checked.modules[0].source.name),
-            sources=sources_of(self.checked),
+            sources=self._sources,
             flow=name,
             inputs={key: plain(value) for key, value in inputs.items()},
             seed=seed,
@@ -301,8 +231,15 @@ class LoadedProgram:
 
     def tiers(self) -> dict[str, str]:
         """Return the model that stands behind each tier here."""
-        return {tier.name: tier.model for tier in self._tiers()}
+        return {tier.name: tier.model for tier in self._tiers}
 
+    @cached_property
+    def _sources(self) -> dict[str, str]:
+        from masdsl.rectify.sources import sources_of
+
+        return sources_of(self.checked)
+
+    @cached_property
     def _tiers(self) -> tuple[Tier, ...]:
         from masdsl.rectify.host import configured_tiers, given_tiers
 
@@ -316,17 +253,42 @@ class LoadedProgram:
         """Return what the program of a kept run is checked and bounded by here; `limits` are those around its own."""
         from masdsl.rectify.checks import Ground
         from masdsl.rectify.durable import checked_limits
-        from masdsl.rectify.host import configured_pricing, given_pricing
         from masdsl.rectify.sources import reader_of
 
-        models = self._models
         return Ground(
             config=self.config,
             read_module=reader_of(header.sources),
-            priced=models is None,
-            pricing=configured_pricing(self.config) if models is None else given_pricing(models, self.config),
+            priced=self._models is None,
+            pricing=self._pricing,
             limits=tuple(checked_limits(one) for one in limits),
+            begun=self._version(header),
         )
+
+    def _version(self, header: RunHeader) -> Version | None:
+        """Return this program as what a run began with; None where that is another one, or has no such flow."""
+        from masdsl.rectify.checks import flow_named
+        from masdsl.rectify.remaining import Version
+        from masdsl.rectify.sources import key_of
+
+        name = header.flow
+        if header.program != key_of(self.checked.modules[0].source.name) or header.sources != self._sources:
+            return None
+        if name not in self._begun:
+            flow = flow_named(self.checked, name)
+            self._begun[name] = None if flow is None else Version(self.checked, flow.key, self._pricing(self.checked))
+        return self._begun[name]
+
+    @property
+    def _pricing(self) -> Pricing:
+        from masdsl.rectify.host import configured_pricing, given_pricing
+
+        return configured_pricing(self.config) if self._models is None else given_pricing(self._models, self.config)
+
+    def _compiled(self, program: Program) -> CompiledProgram:
+        """Return a program compiled; this one is already."""
+        from masdsl.pipeline import load as load_checked
+
+        return self.compiled if program is self.checked else load_checked(program)
 
     def _host(
         self,
@@ -340,7 +302,7 @@ class LoadedProgram:
     ) -> Host:
         from masdsl.rectify.durable import Host
 
-        return Host(models, tools, self._tiers(), budget, ceiling, on_event, on_intervention, should_stop)
+        return Host(models, tools, self._tiers, budget, ceiling, on_event, on_intervention, should_stop, self._compiled)
 
     def _durable(self, run: OpenRun, host: Host, rectifier: Rectifier | bool | None) -> DurableRun:
         from masdsl.rectify import RuleRectifier

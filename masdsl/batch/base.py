@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from operator import add, sub
 from typing import Any, Final, Literal, NamedTuple, Protocol
 
 from masdsl.runtime.meter import NO_LIMITS, Limits
@@ -111,6 +112,13 @@ class Batch(NamedTuple):
             "limits": {name: getattr(self.limits, name) for name in ("calls", "tokens", "usd", "seconds")},
         }
 
+    @classmethod
+    def from_json(cls, data: Any) -> Batch:
+        """Return what `to_json` gave. Raises ValueError, which says what is wrong where."""
+        from masdsl.batch.reading import batch_from
+
+        return batch_from(data)
+
 
 class Run(NamedTuple):
     """One run of a batch; `sample` is the number of its sample."""
@@ -124,10 +132,14 @@ class Run(NamedTuple):
 
 
 class Chunk(NamedTuple):
-    """Runs `first` .. `last - 1` of a batch."""
+    """Runs `first` .. `last - 1` of a batch.
+
+    `doubts` is how many calls of them are known to be in doubt (`Doubt`): room was made for them.
+    """
 
     first: int
     last: int
+    doubts: int = 0
 
     @property
     def runs(self) -> int:
@@ -165,11 +177,44 @@ class Outcome(NamedTuple):
         return json.dumps(self._asdict(), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
+class Amount(NamedTuple):
+    """What calls took: how many, their tokens in both directions, and picodollars."""
+
+    calls: int = 0
+    tokens: int = 0
+    picodollars: int = 0
+
+    def plus(self, other: Amount) -> Amount:
+        """Return both together."""
+        return Amount(*map(add, self, other))
+
+    def minus(self, other: Amount) -> Amount:
+        """Return what is left without the other."""
+        return Amount(*map(sub, self, other))
+
+
+NOTHING: Final = Amount()
+
+
+class Doubt(NamedTuple):
+    """A run whose worker died with calls under way: whether they were paid, nobody knows.
+
+    `paid` is what the run took for certain so far, `doubtful` what those calls may have taken at most, besides. They
+    are made again, which no outcome shows.
+    """
+
+    number: int
+    paid: Amount
+    doubtful: Amount
+
+
 class ChunkDone(NamedTuple):
     """What came back from a worker: the outcomes of a chunk in order of number, and figures that differ by machine.
 
     `seconds` are those of each run, in this order; `resumed` counts the runs that an earlier worker had begun;
-    `cached` the calls that the cache answered; `worker` says who it was.
+    `cached` the calls that the cache answered; `worker` says who it was. `doubts` are those of all runs of the chunk,
+    made now or not: under a budget, a run with more calls in doubt than the chunk says is not gone on with, and has no
+    outcome yet.
     """
 
     chunk: Chunk
@@ -178,6 +223,7 @@ class ChunkDone(NamedTuple):
     resumed: int = 0
     cached: int = 0
     worker: str = ""
+    doubts: tuple[Doubt, ...] = ()
 
 
 class Job(NamedTuple):
@@ -185,13 +231,14 @@ class Job(NamedTuple):
 
     `batch` is the path of its description (JSON), `journal` where steps are kept: a path or the URL of a database.
     `at_once` is how many runs a worker has under way. `workers` is how many there are: each keeps to its share of the
-    models' limits.
+    models' limits. `budgeted` says that the batch as a whole has a budget.
     """
 
     batch: str
     journal: str
     at_once: int = 16
     workers: int = 1
+    budgeted: bool = False
 
 
 class Engine(Protocol):

@@ -48,7 +48,9 @@ PATCH_NAME = "<patch>"
 class Ground(NamedTuple):
     """What a run stands on, whatever its program: the configuration, where modules and prices come from, limits.
 
-    `priced` says whether models are those of the configuration. `limits` are budgets around the program's own.
+    `priced` says whether models are those of the configuration. `limits` are budgets around the program's own. `begun`
+    is the program that the run began with, where its text was checked on this ground already: to check it again for
+    each of many runs takes longer than the runs.
     """
 
     config: Config
@@ -56,6 +58,7 @@ class Ground(NamedTuple):
     priced: bool
     pricing: Pricing
     limits: tuple[Limits | None, ...]
+    begun: Version | None = None
 
     def check(self, source: Source, findings: Findings) -> Program | None:
         """Check a program as it would be checked before a run."""

@@ -53,6 +53,7 @@ class Host(NamedTuple):
     """What a run gets from outside, whatever its program.
 
     `tools` returns the granted functions for a compiled program. `budget` and `ceiling` hold around the program's own.
+    `compile` is what compiles a program, or has it already.
     """
 
     models: Models
@@ -63,6 +64,7 @@ class Host(NamedTuple):
     on_event: Observer | None
     on_intervention: Callable[[Intervention, Program], None] | None
     should_stop: ShouldStop | None = None
+    compile: Callable[[Program], CompiledProgram] = load
 
 
 def checked_limits(limits: Limits | None) -> CheckedLimits | None:
@@ -140,7 +142,7 @@ class DurableRun:
 
     async def _attempt(self) -> Result:
         program = self._now.program
-        compiled = load(program)
+        compiled = self._host.compile(program)
         around = (program.budget, *self._ground.limits)
         self._watch.begin(around if self.tries_left else (), self._interventions)
         header = self._run.header
@@ -209,7 +211,7 @@ class DurableRun:
         def dry(proposal: Proposal) -> Verdict:
             return judge(self._ground, standing, proposal, trusted=trusted)
 
-        compiled_tools = self._host.tools(load(self.program))
+        compiled_tools = self._host.tools(self._host.compile(self.program))
         state = State(
             trigger=trigger,
             standing=standing,

@@ -47,7 +47,7 @@ def stored(header: RunHeader, rows: Sequence[Row], ground: Ground) -> Stored:
     under the present configuration.
     """
     source = source_of(header.program, header.sources)
-    versions = [_version(source, header.flow, ground)]
+    versions = [ground.begun or _version(source, header.flow, ground)]
     is_frozen = header.policy == "frozen"
     interventions = []
     for row in rows:

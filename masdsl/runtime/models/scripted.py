@@ -89,6 +89,7 @@ class ScriptedModel:
     ) -> None:
         self.tool_calls = tool_calls
         script = {OTHERS: replies} if callable(replies) else replies
+        self._script = script
         self._queues: dict[str, list[Item]] = {
             key: list(items) if isinstance(items, list) else [items] for key, items in script.items()
         }
@@ -106,6 +107,10 @@ class ScriptedModel:
     def price(self) -> Price | None:
         """USD per million tokens; nothing unless it was given one."""
         return self._price
+
+    def anew(self) -> ScriptedModel:
+        """Return a model that says the same from the beginning: what one run has heard is not missing in another."""
+        return ScriptedModel(self._script, name=self._name, price=self._price, tool_calls=self.tool_calls)
 
     def unused(self) -> tuple[str, ...]:
         """Return the keys of the script that no request has asked for, in order."""

@@ -1,0 +1,300 @@
+"""What every engine's worker does: the runs of a chunk, each under its id in the journal, graded.
+
+A run that is there already is not made again: one that ended has its outcome in the journal, one that was broken off
+goes on. So a chunk may be made any number of times, by any worker, and gives the same outcomes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import time
+from collections.abc import Awaitable, Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from weakref import WeakKeyDictionary
+
+from masdsl.batch.base import Amount, Batch, Chunk, ChunkDone, Doubt, EngineFault, Job, Outcome, Run, Sample
+from masdsl.batch.models import BatchModels, models_of
+from masdsl.batch.reading import Samples, read_batch
+from masdsl.batch.systems import BadSystem, identity, key_of, load
+from masdsl.journal import JournalBusy, RunExists
+from masdsl.journal.errors import JournalError
+from masdsl.loaded import ProgramError
+from masdsl.runtime.failures import InputError, RunFailed, RunStopped, StepFailed
+from masdsl.runtime.meter import NO_LIMITS
+from masdsl.runtime.past import spent_by
+from masdsl.runtime.shapes import plain
+
+if TYPE_CHECKING:
+    from masdsl.batch.base import Lineup, Status, System
+    from masdsl.journal import Journal, Row
+    from masdsl.loaded import LoadedProgram
+    from masdsl.runtime import Result
+
+PATIENCE: Final = 30.0
+"""Seconds to wait for a run whose former owner has not been found dead yet."""
+_PAUSE: Final = 0.1
+_MEASURED = re.compile(r"\b\d+\.\d+(?= ?(?:s|ms|seconds)\b)")
+_ADDRESS = re.compile(r"\b0x[0-9a-fA-F]+\b")
+_PAID: Final = ("reply", "fault")
+
+
+class Score(Protocol):
+    """What a grader says of a value: how right it is, from 0 to 1, and what a model judge took to say so."""
+
+    score: float
+    calls: int
+    tokens: int
+    picodollars: int
+
+
+class Grader(Protocol):
+    """Says how right values are (`masdsl.batch.graders`)."""
+
+    async def score(self, value: Any, sample: Sample) -> Score:
+        """Return how right a value is for a sample."""
+
+
+class _Made(NamedTuple):
+    """A run that was made, or found: `outcome` is None for one that waits until there is room for its doubts."""
+
+    outcome: Outcome | None
+    seconds: float
+    resumed: bool = False
+    doubt: Doubt | None = None
+
+
+async def run_chunk(job: Job, chunk: Chunk, journal: Journal) -> ChunkDone:
+    """Make the runs of a chunk, at most `job.at_once` at a time, and return their outcomes.
+
+    What is needed for it is opened once for each event loop, and closed by `close_all`.
+
+    Raises EngineFault where the batch cannot be read, or is not what it was; JournalError.
+    """
+    loop = asyncio.get_running_loop()
+    opened = _opened.setdefault(loop, {})
+    if job.batch not in opened:
+        opened[job.batch] = Worker(job)
+    return await opened[job.batch].make(job, chunk, journal)
+
+
+async def close_all() -> None:
+    """Close the models and files of all batches of this event loop."""
+    for worker in _opened.pop(asyncio.get_running_loop(), {}).values():
+        await worker.close()
+
+
+class Worker:
+    """A batch that is opened in a process, on one event loop."""
+
+    def __init__(self, job: Job) -> None:
+        self.batch: Batch = read_batch(job.batch)
+        self._samples = Samples(self.batch.samples_path, self.batch.samples_hash, self.batch.samples)
+        self._job = job
+        self._loaded: dict[tuple[str, str], tuple[LoadedProgram, str, BatchModels]] = {}
+        self._models: dict[str, BatchModels] = {}
+        self._grader = grader_of(self.batch, job)
+
+    async def close(self) -> None:
+        """Close models and samples."""
+        self._samples.close()
+        for models in self._models.values():
+            await models.close()
+
+    async def make(self, job: Job, chunk: Chunk, journal: Journal) -> ChunkDone:
+        """Make the runs of a chunk; see `run_chunk`."""
+        if not 0 <= chunk.first < chunk.last <= self.batch.runs:
+            raise EngineFault(f"the batch has {self.batch.runs} runs, and none from {chunk.first} to {chunk.last - 1}")
+        most = chunk.doubts if job.budgeted else None
+        numbers = iter(range(chunk.first, chunk.last))
+        made: dict[int, _Made] = {}
+
+        async def work() -> None:
+            for number in numbers:
+                made[number] = await self._make(self.batch.run(number), journal, most)
+
+        workers = [asyncio.ensure_future(work()) for _ in range(min(max(job.at_once, 1), chunk.runs))]
+        try:
+            await asyncio.gather(*workers)
+        finally:
+            for worker in workers:
+                worker.cancel()
+            await asyncio.gather(*workers, return_exceptions=True)
+        ordered = [made[number] for number in range(chunk.first, chunk.last)]
+        return ChunkDone(
+            chunk,
+            tuple(one.outcome for one in ordered if one.outcome is not None),
+            seconds=tuple(one.seconds for one in ordered if one.outcome is not None),
+            resumed=sum(one.resumed for one in ordered),
+            worker=str(os.getpid()),
+            doubts=tuple(one.doubt for one in ordered if one.doubt is not None),
+        )
+
+    # ------------------------------------------------------------ one run
+
+    async def _make(self, run: Run, journal: Journal, most_doubts: int | None) -> _Made:
+        began = time.monotonic()
+        sample = self._samples[run.sample]
+        try:
+            outcome, resumed, doubt = await self._tried(run, sample, journal, most_doubts)
+        except (JournalError, EngineFault):
+            raise
+        except ProgramError as error:
+            raise EngineFault(f"{run.system.path} has errors by now: {error}") from None
+        except Exception as fault:  # of ours, or of a tool's: the other runs are none the worse for it
+            why = f"{type(fault).__name__}: {str(fault).partition(chr(10))[0]}"
+            outcome, resumed, doubt = (
+                _outcome(run, "failed", why=_normal(why, self.batch.run_id(run.number))),
+                False,
+                None,
+            )
+        if outcome is not None and self._grader is not None:
+            outcome = await _graded(self._grader, outcome, sample)
+        return _Made(outcome, time.monotonic() - began, resumed, doubt)
+
+    async def _tried(
+        self, run: Run, sample: Sample, journal: Journal, most_doubts: int | None
+    ) -> tuple[Outcome | None, bool, Doubt | None]:
+        """Return a run's outcome, whether it was broken off before, and what is in doubt of it.
+
+        The outcome is None where more is in doubt than `most_doubts` calls.
+        """
+        key = self.batch.run_id(run.number)
+        program, flow, models = self._program(run.system, run.lineup)
+        options: dict[str, Any] = {
+            "journal": journal,
+            "budget": None if self.batch.limits == NO_LIMITS else self.batch.limits,
+            "models": models.of_run(run.lineup.tiers),
+        }
+        try:
+            return (
+                await _ran(run, key, program.start(flow, sample.inputs, run_id=key, seed=run.seed, **options)),
+                False,
+                None,
+            )
+        except RunExists:
+            pass
+        until = time.monotonic() + PATIENCE
+        while True:
+            header, rows = journal.read(key)
+            doubt = _doubt(run.number, rows)
+            outcome = _ended(run, key, rows) if header.status in ("ended", "failed") else None
+            if outcome is not None:
+                return outcome, False, doubt
+            if most_doubts is not None and doubt is not None and doubt.doubtful.calls > most_doubts:
+                return None, True, doubt
+            try:
+                outcome = await _ran(run, key, program.start(flow, {}, resume=key, **options))
+            except JournalBusy:  # who had it has died, or is about to be found dead
+                if time.monotonic() > until:
+                    raise
+                await asyncio.sleep(_PAUSE)
+                continue
+            return outcome if doubt is None else _with_counts(outcome, journal.read(key)[1]), True, doubt
+
+    def _program(self, system: System, lineup: Lineup) -> tuple[LoadedProgram, str, BatchModels]:
+        """Return a system under a lineup: loaded and compiled once. Raises EngineFault where it is another program."""
+        known = self._loaded.get((system.name, lineup.name))
+        if known is not None:
+            return known
+        try:
+            loaded = load(system.path, lineup.tiers)
+            found = identity(loaded.checked)
+            if found != system.program:
+                raise EngineFault(
+                    f"{system.path} is not the program that the batch began with ({found[:12]}, not "
+                    f"{system.program[:12]}); put that one back, or begin a batch of its own in another folder"
+                )
+            folder = os.path.dirname(system.path)
+            place = loaded.config.path or folder
+            if place not in self._models:
+                self._models[place] = models_of(self.batch, self._job, loaded.config, folder)
+            known = loaded, key_of(loaded, system.flow), self._models[place]
+        except ProgramError as error:
+            raise EngineFault(f"{system.path} has errors by now: {error}") from None
+        except BadSystem as fault:
+            raise EngineFault(f"{system.path}: {fault}") from None
+        self._loaded[system.name, lineup.name] = known
+        return known
+
+
+_opened: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Worker]] = WeakKeyDictionary()
+
+
+async def _ran(run: Run, key: str, start: Awaitable[Result]) -> Outcome:
+    """Return what came of a run, whether it failed or not."""
+    try:
+        result = await start
+    except RunFailed as failure:
+        status: Status = "stopped" if isinstance(failure, RunStopped) else "failed"
+        why = _normal(f"{failure.step}: {failure.reason}", key)
+        return _outcome(run, status, why=why, result=failure.result)
+    except InputError as fault:
+        return _outcome(run, "failed", why=f"inputs: {fault}")
+    except StepFailed as failed:  # a tool of the configuration cannot be used: nothing was called
+        return _outcome(run, "failed", why=_normal(f"{failed.step}: {failed.reason}", key))
+    return _outcome(run, "ended", value=plain(result.value), result=result)
+
+
+def _outcome(run: Run, status: Status, *, value: Any = None, why: str = "", result: Result | None = None) -> Outcome:
+    outcome = Outcome(
+        run.number, run.system.name, run.lineup.name, run.sample, run.repetition, status, value, None, why=why
+    )
+    if result is None:
+        return outcome
+    return outcome._replace(
+        calls=result.calls, tokens_in=result.tokens_in, tokens_out=result.tokens_out, picodollars=result.picodollars
+    )
+
+
+def _ended(run: Run, key: str, rows: Sequence[Row]) -> Outcome | None:
+    """Return the outcome of a run that ended, by its rows; None where the last of them was lost."""
+    end = next((row for row in reversed(rows) if row.kind == "end"), None)
+    if end is None:
+        return None
+    if "step" in end.body:
+        outcome = _outcome(run, "failed", why=_normal(f"{end.body['step']}: {end.body['reason']}", key))
+    else:
+        outcome = _outcome(run, "ended", value=end.body.get("value"))
+    return _with_counts(outcome, rows)
+
+
+def _with_counts(outcome: Outcome, rows: Sequence[Row]) -> Outcome:
+    """Return an outcome with what its run took for certain, by its rows: calls in doubt are made again, and told."""
+    cost, calls, _ = spent_by(row for row in rows if row.kind in _PAID)
+    return outcome._replace(
+        calls=calls, tokens_in=cost.tokens_in, tokens_out=cost.tokens_out, picodollars=cost.picodollars or 0
+    )
+
+
+def _doubt(number: int, rows: Sequence[Row]) -> Doubt | None:
+    """Return what is in doubt of a run; None where nothing is."""
+    paid, in_all = (
+        Amount(found.calls, found.cost.tokens, found.cost.picodollars or 0)
+        for found in (spent_by(row for row in rows if row.kind in _PAID), spent_by(rows))
+    )
+    return None if in_all == paid else Doubt(number, paid, in_all.minus(paid))
+
+
+def _normal(text: str, key: str) -> str:
+    """Return a text without what differs between two tries of a run: measured times, its id, addresses in memory."""
+    return _ADDRESS.sub("0x..", _MEASURED.sub("..", text.replace(key, "<run>")))
+
+
+async def _graded(grader: Grader, outcome: Outcome, sample: Sample) -> Outcome:
+    if outcome.status != "ended":
+        return outcome._replace(score=0.0)
+    score = await grader.score(outcome.value, sample)
+    return outcome._replace(
+        score=score.score, judge_calls=score.calls, judge_tokens=score.tokens, judge_picodollars=score.picodollars
+    )
+
+
+def grader_of(batch: Batch, job: Job) -> Grader | None:
+    """Return the grader of a batch, None where it has none. Raises EngineFault for one that cannot be used here."""
+    if not batch.grader:
+        return None
+    grader: Grader = import_module("masdsl.batch.graders").grader_of(batch.grader, os.path.dirname(job.batch))
+    return grader
