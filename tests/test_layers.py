@@ -75,7 +75,7 @@ ALLOWED: dict[str, set[str]] = {
         "runtime",
         "testing",
     },
-    "batch": COMPILER | {"journal", "loaded", "patch", "pipeline", "pricing", "rectify", "runtime"},
+    "batch": COMPILER | {"journal", "loaded", "patch", "pipeline", "pricing", "rectify", "runtime", "sandbox"},
     "serve": COMPILER | {"journal", "loaded", "pipeline", "pricing", "rectify", "runtime"},
     "api": COMPILER | {"batch", "loaded", "meta", "patch", "pipeline", "pricing", "runtime", "testing"},
     "cli": COMPILER

@@ -6,12 +6,12 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from masdsl.batch.likeness import says
 from masdsl.diagnostics.base import Findings
 from masdsl.diagnostics.library import DamagedQuery
 from masdsl.meta.ledger import spent_by
 from masdsl.meta.task import Spent
 from masdsl.node import Span
-from masdsl.runtime.answers import answer_in, normal_answer
 from masdsl.runtime.failures import InputError, RunFailed, StepFailed
 from masdsl.runtime.shapes import plain
 from masdsl.source import Source
@@ -104,26 +104,6 @@ def read_queries(source: Source, flow: Flow, findings: Findings) -> tuple[Query,
             break
         queries.append(Query(inputs, entry["answer"]))
     return tuple(queries)
-
-
-def says(value: Any, answer: Any) -> bool:
-    """Whether a value says what an answer does.
-
-    Texts are compared as votes compare them (`std.text`, `normalise`), also by the answer that a longer reply comes to;
-    a record by its field `answer`, if the answer is no object; everything else by its value.
-    """
-    if isinstance(value, dict) and not isinstance(answer, dict) and "answer" in value:
-        value = value["answer"]
-    if isinstance(value, str) and not isinstance(answer, list | dict):
-        wanted = normal_answer(answer if isinstance(answer, str) else json.dumps(answer))
-        return wanted in (normal_answer(value), normal_answer(answer_in(value)))
-    if isinstance(answer, str) and not isinstance(value, list | dict):
-        return normal_answer(json.dumps(value)) == normal_answer(answer)
-    if isinstance(value, list) and isinstance(answer, list):
-        return len(value) == len(answer) and all(map(says, value, answer))
-    if isinstance(value, dict) and isinstance(answer, dict):
-        return value.keys() == answer.keys() and all(says(value[name], answer[name]) for name in value)
-    return bool(value == answer)
 
 
 # ---------------------------------------------------------------- running

@@ -93,8 +93,19 @@ def code_in(reply: str) -> str:
 
 
 def answer_in(reply: str) -> str:
-    """Return the answer that a reply comes to: in the last `\\boxed{}`, behind the last `Answer:` or `####`, else the
-    last line that is not blank. Without emphasis, quotes and a full stop around it.
+    """Return the answer that a reply comes to: what it marks as that (`marked_in`), else the last line that is not
+    blank. Without emphasis, quotes and a full stop around it.
+    """
+    found = marked_in(reply)
+    if found:
+        return found
+    lines = [line for line in middle_cut(unwrapped(reply)).split("\n") if line.strip()]
+    return bare(lines[-1]) if lines else ""
+
+
+def marked_in(reply: str) -> str:
+    """Return what a reply marks as its answer: in the last `\\boxed{}`, else behind the last `Answer:` or `####`, up to
+    the end of the line; empty where it marks nothing. Without emphasis, quotes and a full stop around it.
     """
     text = middle_cut(unwrapped(reply))
     boxes = list(_BOX.finditer(text))
@@ -103,9 +114,7 @@ def answer_in(reply: str) -> str:
         if inside.strip():
             return bare(inside)
     marked = _MARKED.findall(text)
-    lines = [line for line in text.split("\n") if line.strip()]
-    found = bare(marked[-1]) if marked else ""
-    return found or (bare(lines[-1]) if lines else "")
+    return bare(marked[-1]) if marked else ""
 
 
 def _braced(text: str, start: int) -> str:
