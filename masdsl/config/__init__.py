@@ -41,7 +41,8 @@ class ModelConfig(NamedTuple):
     `context` in tokens. `path` is absolute, as is `tokenizer`: the model's own `tokenizer.json`. `tool_calls` says
     whether the model is told of tools by the provider's protocol (`has_tool_calls`); None where nothing is said.
     `grammar` is the notation of the grammars that a server keeps to, `llguidance` or `gbnf`; None for none.
-    `about` is a line on what the model is good at, for whoever assigns models to roles.
+    `about` is a line on what the model is good at, for whoever assigns models to roles. `at_once`, `calls_per_minute`
+    and `tokens_per_minute` are what the provider allows: calls wait for that (`masdsl.runtime.models.limits`).
     """
 
     name: str
@@ -58,6 +59,9 @@ class ModelConfig(NamedTuple):
     tool_calls: bool | None = None
     about: str | None = None
     grammar: str | None = None
+    at_once: int | None = None
+    calls_per_minute: float | None = None
+    tokens_per_minute: float | None = None
 
     @property
     def has_tool_calls(self) -> bool:

@@ -54,6 +54,8 @@ _TEXT_SIZE = Rule(
 )
 _LEVEL = Rule(lambda v: v in LINT_LEVELS, "a level", 'write "off", "warning" or "error"')
 
+_PER_MINUTE = Rule(lambda v: is_number(v) and v > 0, "a number a minute", "write a number above 0, as in 500")
+
 _MODEL_KEYS: dict[str, Rule] = {
     "model": TEXT,
     "url": URL,
@@ -68,6 +70,9 @@ _MODEL_KEYS: dict[str, Rule] = {
     "tokenizer": TEXT,
     "tool_calls": TRUTH,
     "about": TEXT,
+    "at_once": Rule(lambda v: is_count(v) and v >= 1, "a whole number of calls from 1", "write a number, as in 8"),
+    "calls_per_minute": _PER_MINUTE,
+    "tokens_per_minute": _PER_MINUTE,
     "grammar": Rule(lambda v: v in GRAMMARS, "the name of a notation", 'write "llguidance" or "gbnf"'),
 }
 _PRICES = ("input_price", "output_price")
@@ -108,13 +113,14 @@ class _Kind(NamedTuple):
     optional: tuple[str, ...]
 
 
-_SERVED = (*_PRICES, "timeout", "context", "tokenizer", "tool_calls", "about")
+_LIMITS = ("at_once", "calls_per_minute", "tokens_per_minute")
+_SERVED = (*_PRICES, "timeout", "context", "tokenizer", "tool_calls", "about", *_LIMITS)
 _KINDS = {
     "openai": _Kind(("url", "model"), ("key_env", *_SERVED, "grammar")),
     "litellm": _Kind(("model",), ("url", "key_env", *_SERVED)),
     "gguf": _Kind(("path",), ("timeout", "context", "tokenizer", "about")),
     "transformers": _Kind(("path",), ("timeout", "context", "tokenizer", "about")),
-    "scripted": _Kind(("path",), (*_PRICES, "about")),
+    "scripted": _Kind(("path",), (*_PRICES, "about", *_LIMITS)),
 }
 
 

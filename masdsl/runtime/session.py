@@ -325,6 +325,8 @@ class Step:
     began: float = 0.0
     entry: Entry | None = None
     """The step's place in the journal, if the run has one."""
+    waited: float = 0.0
+    """Seconds in which its calls waited for places at a model."""
 
     @property
     def address(self) -> str:

@@ -19,7 +19,7 @@ from masdsl.runtime.accounts import Usage, request_tokens, token_price, usage
 from masdsl.runtime.agent import Agent
 from masdsl.runtime.events import rounded
 from masdsl.runtime.meter import LEAST_SECONDS, Claim, cost_of
-from masdsl.runtime.models.base import ChatModel, Message, ModelError, Reply, Request
+from masdsl.runtime.models.base import ChatModel, Message, ModelError, Place, Places, Reply, Request, places_of
 from masdsl.runtime.past import spent_by
 from masdsl.runtime.recording import TURN
 from masdsl.runtime.replies import Fault, Parsed
@@ -45,7 +45,8 @@ NO_FUNCTIONS: Final = Functions()
 class Conversation(NamedTuple):
     """What one step asks of one model, and until when: `deadline` is a time of the loop.
 
-    `ends` is that, or the earlier one at which the time of a budget is used up.
+    `ends` is that, or the earlier one at which the time of a budget is used up. Time in which a call waited for a place
+    at its model is added to `deadline` alone.
     `saved` is what every request counts less than by the rule, for a model whose own tokenizer is at hand.
     """
 
@@ -64,13 +65,20 @@ class Conversation(NamedTuple):
     def time_left(self) -> float:
         """Return the seconds that are left of the step's time and of the budget's; 0.0 where none are."""
         left = self.ends - self.step.session.time()
+        if self.step.waited:
+            left = min(left + self.step.waited, self.budget_time_left())
         return left if left >= LEAST_SECONDS else 0.0
+
+    def budget_time_left(self) -> float:
+        """Return the seconds that are left of the budget's time."""
+        until = self.step.meter.deadline
+        return math.inf if until is None else until - self.step.session.time()
 
     def time_is_up(self) -> str:
         """Return whose time is used up, in a few words; nothing while some is left."""
         if self.time_left():
             return ""
-        if self.ends < self.deadline:
+        if self.ends < self.deadline + self.step.waited:
             return self.step.meter.time_is_up
         return f"the {self.agent.seconds:g} s for this step are used up"
 
@@ -243,26 +251,44 @@ async def _call(talk: Conversation, request: Request, part: int, for_schema: int
     """
     step, model, entry = talk.step, talk.model, talk.step.entry
     now = step.session.time
-    if talk.deadline - now() < LEAST_SECONDS:
+    if talk.deadline + step.waited - now() < LEAST_SECONDS:
         raise ModelError("timeout", talk.time_is_up())
     price = token_price(model.price)
     tokens_in = request_tokens(request.messages, for_schema) - talk.saved
     worst = cost_of(tokens_in, request.max_tokens, price)
     claim = Claim(request.step, worst, model.name, 1)
     if not step.meter.reserve_now(claim):
-        await step.meter.reserve(claim, talk.deadline)
+        await step.meter.reserve(claim, talk.deadline + step.waited)
         request = request._replace(timeout=talk.time_for_call())
-    began, seconds = now(), request.timeout
+    places, place = places_of(model), None
+    if places is not None:
+        try:
+            place = await _place(talk, request, places)
+        except BaseException:
+            step.meter.release(claim)
+            raise
+        request = request._replace(timeout=talk.time_for_call())
+    began, seconds = now() - step.waited, request.timeout
     if step.is_stopped or not seconds:
+        if place is not None:
+            place.leave(False, None)
         step.meter.release(claim)
         step.check_not_stopped()
         raise ModelError("timeout", talk.time_is_up())
     cost, answered_by, detail = worst, model.name, ""
     try:
         if entry is not None:
-            await entry.intend_call(part, worst, request)
+            try:
+                await entry.intend_call(part, worst, request)
+            except BaseException:
+                if place is not None:
+                    place.leave(False, None)
+                raise
         try:
-            reply = _checked(await step.session.alarm.bounded(model.complete(request), seconds))
+            if places is None or place is None:
+                reply = _checked(await step.session.alarm.bounded(model.complete(request), seconds))
+            else:
+                reply = await _answered(talk, request, place, places)
         except ModelError:
             raise
         except Exception as error:
@@ -275,13 +301,13 @@ async def _call(talk: Conversation, request: Request, part: int, for_schema: int
             outcome = outcome._replace(text=f"{outcome.text}{_cut_off(request) if reply.finish == 'length' else ''}")
             detail = outcome.text
         if entry is not None:
-            entry.reply(part, reply, cost, rounded(now() - began), _kept(talk.agent, reply, outcome))
+            entry.reply(part, reply, cost, rounded(now() - step.waited - began), _kept(talk.agent, reply, outcome))
     except ModelError as error:
         detail = f"{error.kind}: {error.detail}"
         if error.kind != "timeout":  # after a timeout nobody knows what was spent: all that was reserved counts
             cost = cost_of(tokens_in if error.billed else 0, 0, price)
         if entry is not None:
-            entry.fault(part, error, cost, rounded(now() - began))
+            entry.fault(part, error, cost, rounded(now() - step.waited - began))
         raise
     finally:
         step.meter.settle(claim, cost)
@@ -293,7 +319,7 @@ async def _call(talk: Conversation, request: Request, part: int, for_schema: int
             tokens_in=cost.tokens_in,
             tokens_out=cost.tokens_out,
             usd=cost.usd,
-            seconds=rounded(now() - began),
+            seconds=rounded(now() - step.waited - began),
             detail=detail,
         )
         step.session.consider_stop()
@@ -307,6 +333,49 @@ async def _call(talk: Conversation, request: Request, part: int, for_schema: int
         if reply.finish == "length" and not outcome.clips:
             step.emit("clipped", attempt=request.attempt, detail=f"reply: cut off at {request.max_tokens} tokens")
     return outcome
+
+
+async def _place(talk: Conversation, request: Request, places: Places) -> Place:
+    """Wait for a place for a call; that is on top of the step's time. Raises ModelError where the budget's ends."""
+    step, now = talk.step, talk.step.session.time
+    began = now()
+    try:
+        async with asyncio.timeout(min(max(talk.budget_time_left(), 0.0), _LONGEST_WAIT)):
+            return await places.enter(request)
+    except TimeoutError:
+        raise ModelError("timeout", talk.time_is_up() or f"`{talk.model.name}` had no place for the call") from None
+    finally:
+        step.waited += now() - began
+
+
+async def _answered(talk: Conversation, request: Request, place: Place, places: Places) -> Reply:
+    """Make a call in its place; one that the provider turns away for its limits, at no cost, waits for another place.
+
+    Raises ModelError and what the model's adapter lets out.
+    """
+    step, now = talk.step, talk.step.session.time
+    while True:
+        began, answered, error = now(), False, None
+        try:
+            reply = _checked(await step.session.alarm.bounded(talk.model.complete(request), request.timeout or 0.0))
+            answered = True
+            return reply
+        except ModelError as fault:
+            error = fault
+        finally:
+            again = place.leave(answered, error)
+        step.waited += now() - began
+        if not again or step.is_stopped:
+            raise error
+        try:
+            place = await _place(talk, request, places)
+        except ModelError:
+            raise error from None
+        request = request._replace(timeout=talk.time_for_call())
+
+
+_LONGEST_WAIT: Final = 86_400.0
+"""Seconds."""
 
 
 def _kept(agent: Agent[Any], reply: Reply, outcome: Parsed | Fault) -> dict[str, Any]:

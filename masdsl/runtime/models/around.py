@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from masdsl.runtime.models.base import ChatModel, Price, Reply, Request, context_of, grammars_of
+from masdsl.runtime.models.base import (
+    ChatModel,
+    Places,
+    Price,
+    Reply,
+    Request,
+    calls_tools,
+    context_of,
+    grammars_of,
+    places_of,
+)
 
 
 class ModelAround:
@@ -30,6 +40,16 @@ class ModelAround:
     def context(self) -> int | None:
         """How many tokens a prompt and its reply have together at most; None where the model does not tell."""
         return context_of(self._model)
+
+    @property
+    def tool_calls(self) -> bool:
+        """Whether the model calls tools by its provider's own protocol."""
+        return calls_tools(self._model)
+
+    @property
+    def places(self) -> Places | None:
+        """What has places for the model's calls; None where they need none."""
+        return places_of(self._model)
 
     async def complete(self, request: Request) -> Reply:
         """Answer one request, or raise `ModelError`."""

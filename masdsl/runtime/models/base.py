@@ -165,6 +165,28 @@ def context_of(model: ChatModel) -> int | None:
     return getattr(model, "context", None)
 
 
+class Place(Protocol):
+    """A call's place among those that a model makes."""
+
+    def leave(self, answered: bool, error: ModelError | None) -> bool:
+        """Give it back, after the call or without one; return whether the call is to be made again, in a new place.
+
+        `answered` says whether there was a reply, `error` what there was in its place, if anything was.
+        """
+
+
+class Places(Protocol):
+    """What has places for calls."""
+
+    async def enter(self, request: Request) -> Place:
+        """Wait for a place for a call; to be cancelled by who waits no longer."""
+
+
+def places_of(model: ChatModel) -> Places | None:
+    """Return what a call of a model needs a place of; None where it needs none."""
+    return getattr(model, "places", None)
+
+
 class ModelResolver(Protocol):
     """Finds the model behind a name; called once for each name of a run."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from masdsl.runtime.models.around import ModelAround
-from masdsl.runtime.models.base import ChatModel, calls_tools
+from masdsl.runtime.models.base import ChatModel
 from masdsl.sizes import saved_tokens
 
 
@@ -16,7 +16,6 @@ class CountedModel(ModelAround):
         super().__init__(model)
         self._count = count
         self._saved: dict[tuple[str, ...], int] = {}
-        self.tool_calls = calls_tools(model)
 
     def saved_tokens(self, texts: tuple[str, ...]) -> int:
         """Return how many tokens fewer these texts have than they count by the rule."""

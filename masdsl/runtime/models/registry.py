@@ -10,6 +10,8 @@ To find a model loads nothing: weights, connections and libraries come with its 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from typing import TypeAlias
 
 from masdsl.config import DEFAULT, EMBEDDED_MODEL, Config, ModelConfig, NoModel, find_model, load_config
 from masdsl.money import usd_per_million
@@ -17,16 +19,22 @@ from masdsl.pricing import NoPrice, NotLocked, Prices
 from masdsl.pricing.lock import LockFault
 from masdsl.runtime.models.base import ChatModel, ModelError, Price
 from masdsl.runtime.models.counted import CountedModel
+from masdsl.runtime.models.limits import LimitedModel, Limiter, Rates
+
+Around: TypeAlias = Callable[[ChatModel, ModelConfig], ChatModel]
+"""Puts something around the model of an entry of the configuration."""
 
 
 class Models:
     """The models of one configuration; each is made once, when it is first asked for.
 
-    `folder` is the program's: there its lock of prices is looked for if the configuration is in no file.
+    `folder` is the program's: there its lock of prices is looked for if the configuration is in no file. `around` may
+    put something around a model as it is made; by default that is what keeps to the limits of its entry.
     """
 
-    def __init__(self, config: Config = DEFAULT, folder: str | None = None) -> None:
+    def __init__(self, config: Config = DEFAULT, folder: str | None = None, around: Around | None = None) -> None:
         self._config = config
+        self._around = limited if around is None else around
         self._prices = Prices(config, folder)
         self._made: dict[str, ChatModel] = {}
 
@@ -41,7 +49,7 @@ class Models:
         except NoModel as fault:
             raise ModelError("unavailable", str(fault)) from None
         if entry.name not in self._made:
-            self._made[entry.name] = _counted(configured(entry, self._price(entry)), entry)
+            self._made[entry.name] = _counted(self._around(configured(entry, self._price(entry)), entry), entry)
         return self._made[entry.name]
 
     def _price(self, entry: ModelConfig) -> Price | None:
@@ -102,6 +110,17 @@ def embedded(name: str = EMBEDDED_MODEL) -> ChatModel:
         find()
     weights = store.WEIGHTS[name]
     return LocalModel(name, find, context=weights.context, sampling=SMALL_MODEL_SAMPLING)
+
+
+def rates_of(entry: ModelConfig) -> Rates:
+    """Return what a model's entry says that its provider allows."""
+    return Rates(entry.at_once, entry.calls_per_minute, entry.tokens_per_minute)
+
+
+def limited(model: ChatModel, entry: ModelConfig) -> ChatModel:
+    """Return a model that waits for its limits, where its entry has any."""
+    rates = rates_of(entry)
+    return model if rates == Rates() else LimitedModel(model, Limiter(rates))
 
 
 def _counted(model: ChatModel, entry: ModelConfig) -> ChatModel:
