@@ -13,12 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import masdsl
+from masdsl.batch.data import read_samples, wanted_by
 from masdsl.cli import main as mas
 from masdsl.config import DEFAULT
 from masdsl.diagnostics.base import Findings
 from masdsl.diagnostics.render import render_short
 from masdsl.meta import library
-from masdsl.meta.evaluation import Evaluation, read_queries
+from masdsl.meta.evaluation import Evaluation
 from masdsl.meta.host import Host
 from masdsl.meta.library import Record, Taken, entries, known_systems
 from masdsl.meta.promotion import candidate, is_name, only
@@ -427,13 +428,15 @@ def test_a_part_is_a_program_of_its_own_whatever_part_it_is() -> None:
     assert only(Source("parts.mas", PARTS), "Mood") is None
 
 
-def test_queries_for_a_flow_with_several_inputs() -> None:
+def test_queries_for_a_flow_with_several_inputs(tmp_path: Path) -> None:
     text = "mas 1\n\nflow main(a, b: int) -> text {\n  return a\n}\n"
     program = Host(DEFAULT).check(text, Findings())
     assert program is not None
     findings = Findings()
-    data = Source("d", '{"inputs": {"a": "x", "b": 1}, "answer": "x"}\n{"query": "x", "answer": "x"}\n')
-    assert [one.inputs for one in read_queries(data, program.flows[0], findings)] == [{"a": "x", "b": 1}]
+    data = tmp_path / "d.jsonl"
+    data.write_text('{"inputs": {"a": "x", "b": 1}, "answer": "x"}\n{"query": "x", "answer": "x"}\n')
+    samples = read_samples(str(data), wanted_by(program.flows[0]), findings, answered=True)
+    assert [one.inputs for one in samples] == [{"a": "x", "b": 1}]
     assert "MAS967" in render_short(findings.sorted())
 
 

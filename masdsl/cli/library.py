@@ -57,7 +57,9 @@ def _parser() -> ArgumentParser:
     add.add_argument("--only", metavar="NAME", help="only this flow or agent, with all that it uses and its tests")
     add.add_argument("--as", dest="name", metavar="NAME", help="what programs import it as (default: its own name)")
     add.add_argument(
-        "--on", metavar="DATA", help="run it on queries with answers (JSON lines: query or inputs, and answer)"
+        "--on",
+        metavar="DATA",
+        help="run it on queries with answers (JSON lines, CSV, Parquet or hf:NAME:SPLIT; see docs/eval.md)",
     )
     add.add_argument("--share", type=float, metavar="S", help="how many answers have to be right (default: 0.5)")
     add.add_argument(
@@ -252,11 +254,11 @@ def _taken(folder: str, found: Candidate) -> Any:
 
 
 def _proved(options: Namespace, found: Candidate, findings: Findings) -> Proof | None:
+    from masdsl.batch.data import read_samples, wanted_by
+    from masdsl.batch.rows import DataFault
     from masdsl.check.program import Flow
-    from masdsl.meta.evaluation import read_queries
-    from masdsl.meta.promotion import SHARE, prove
+    from masdsl.meta.promotion import MOST_SAMPLES, SHARE, prove
     from masdsl.meta.queries import wait
-    from masdsl.reading import read_source
 
     share = SHARE if options.share is None else options.share
     if not 0 <= share <= 1:
@@ -265,15 +267,20 @@ def _proved(options: Namespace, found: Candidate, findings: Findings) -> Proof |
         raise UsageError(
             f"`{found.entry.name}` cannot be run on queries by itself", "name a flow without static parameters: --only"
         )
-    data = read_source(options.on, findings)
-    queries = () if data is None else read_queries(data, found.entry, findings)
+    wanted = wanted_by(found.entry)
+    try:
+        samples = tuple(read_samples(options.on, wanted, findings, limit=MOST_SAMPLES + 1, answered=True))
+    except DataFault as fault:
+        raise UsageError(str(fault)) from None
     if not findings.ok:
         return None
-    if not queries:
+    if len(samples) > MOST_SAMPLES:
+        raise UsageError(f"{options.on} has more than {MOST_SAMPLES:,} queries", "give it a part of them")
+    if not samples:
         raise UsageError(f"{options.on} has no queries", 'write a line each, as {"query": "6 * 7?", "answer": "42"}')
     host = host_of(_with_models(options))
     compare = not options.no_compare
-    return wait(lambda: prove(found, queries, share, host, findings, compare=compare, seed=options.seed))
+    return wait(lambda: prove(found, samples, share, host, findings, compare=compare, seed=options.seed))
 
 
 def _added(options: Namespace, path: str, found: Candidate, record: dict[str, Any], proof: Proof | None) -> None:

@@ -168,22 +168,24 @@ class DamagedEntry(Diagnostic):
 
 
 class DamagedQuery(Diagnostic):
-    """A line of an evaluation's data is not a query with its answer.
+    """A row of a data set is no sample for the flow that is to be run on it.
 
-    Why: each line is one JSON object: `query` (or `inputs`, an object with a value for each parameter) and `answer`. A
-    line that is skipped would change what the share says.
+    Why: a sample has a value for each parameter of the flow: in columns of their names, in an object `inputs`, or, for
+    the one that has to be passed, as `query`; and mostly an `answer`. A row that is skipped would change what a share
+    or a mean says.
 
-    To go on: mend the line.
+    To go on: mend the row, or say which column is meant: `--map question=Problem`.
     """
 
     code = "MAS967"
     reason: str
+    action: str = ""
 
     def title(self) -> str:
-        return f"this line is no query with an answer: {self.reason}"
+        return f"this row is no sample: {self.reason}"
 
     def label(self) -> str:
-        return "not a query with an answer"
+        return "no sample"
 
     def help(self) -> str:
-        return 'write a line as {"query": "What is 6 * 7?", "answer": "42"}'
+        return self.action or 'write a line as {"query": "What is 6 * 7?", "answer": "42"}'

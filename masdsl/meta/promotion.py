@@ -12,11 +12,12 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
+from masdsl.batch.base import Sample
 from masdsl.check.program import Agent, Block, Flow, Program
 from masdsl.check.uses import invokes, program_callees, right_sides, statements_of
 from masdsl.diagnostics.base import Findings
 from masdsl.diagnostics.library import AlreadyThere, ImportsBeside, NameTaken, NotDocumented, NotProved, NotTested
-from masdsl.meta.evaluation import Answered, Evaluation, Query, evaluate
+from masdsl.meta.evaluation import Answered, Evaluation, evaluate
 from masdsl.meta.fallback import simplest
 from masdsl.meta.host import Host
 from masdsl.meta.library import Record, Taken, hash_of
@@ -32,6 +33,8 @@ from masdsl.syntax.print import print_item, print_with_notes
 
 SHARE: Final = 0.5
 """The share of right answers that a program needs where nobody states one."""
+MOST_SAMPLES: Final = 10_000
+"""Samples that a program may be run on, one after another."""
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 
@@ -169,13 +172,13 @@ def report_taken(one: Candidate, taken: Taken, findings: Findings) -> None:
 
 
 async def prove(
-    one: Candidate, queries: Sequence[Query], share: float, host: Host, findings: Findings, *, compare: bool, seed: int
+    one: Candidate, samples: Sequence[Sample], share: float, host: Host, findings: Findings, *, compare: bool, seed: int
 ) -> Proof:
-    """Run a candidate's entry, a flow, on queries; report where too few answers are right.
+    """Run a candidate's entry, a flow, on samples; report where too few answers are right.
 
-    With `compare`, the best of the simplest systems whose worst case takes no more calls is run on the same queries.
+    With `compare`, the best of the simplest systems whose worst case takes no more calls is run on the same samples.
     """
-    evaluation, answered = await evaluate(one.program, one.entry.key, queries, host, seed=seed)
+    evaluation, answered = await evaluate(one.program, one.entry.key, samples, host, seed=seed)
     if evaluation.share < share:
         fault = NotProved(one.name, evaluation.right, evaluation.runs, share, span=one.span)
         findings.add(one.source, fault)
@@ -186,7 +189,7 @@ async def prove(
         program = host.check(text, Findings())
         if program is not None:
             key = next(flow.key for flow in program.flows if flow.name == "main" and not flow.module)
-            simple, _ = await evaluate(program, key, queries, host, seed=seed)
+            simple, _ = await evaluate(program, key, samples, host, seed=seed)
             return Proof(evaluation, answered, simple, name)
     return Proof(evaluation, answered)
 
