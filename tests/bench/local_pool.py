@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import math
 import re
 import shutil
 import tempfile
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import masdsl
+from masdsl.batch.statistics import sign_test
 from masdsl.runtime import RunFailed
 from masdsl.runtime.shapes import plain
 
@@ -205,10 +205,8 @@ def _pairs(outcomes: Iterable[Outcome]) -> str:
                 if (set_, name) == (kind, system) and (kind, other, problem) in right
             ]
             more, less = sum(a > b for a, b in both), sum(a < b for a, b in both)
-            differ = more + less
-            tail = sum(math.comb(differ, count) for count in range(min(more, less) + 1)) / 2**differ
             if system != other:
-                lines.append(f"| {kind} | {system} | {other} | {more} | {less} | {min(1.0, 2 * tail):.2f} |")
+                lines.append(f"| {kind} | {system} | {other} | {more} | {less} | {sign_test(more, less):.2f} |")
     return "\n".join(lines)
 
 
