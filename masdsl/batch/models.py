@@ -1,49 +1,53 @@
 """The models of a batch: one set for each process, of which every run gets its own view.
 
-registry.resolver(config)     a model for each entry of the configuration, made once
-    wrap(model)               what stands around it for the whole process: limits, the cache of calls
+registry.Models(config)       a model for each entry of the configuration, made once
+    what all runs share       its place among the provider's limits, the cache of calls
         of_run(lineup)        what one run sees: tiers as its lineup has them, and nothing that it could close
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, TypeAlias, cast
 
-from masdsl.batch.base import Batch, Job
-from masdsl.config import Config
+from masdsl.batch.base import Batch, EngineFault, Job
+from masdsl.batch.cache import CachedModel, ReplyCache, identity_of
+from masdsl.config import Config, ModelConfig
+from masdsl.runtime.models.around import ModelAround
 from masdsl.runtime.models.base import ChatModel, ModelError, ModelResolver
-from masdsl.runtime.models.registry import resolver
+from masdsl.runtime.models.limits import LimitedModel, Limiter, Rates
+from masdsl.runtime.models.registry import Models, rates_of
 from masdsl.runtime.models.scripted import ScriptedModel
 
-Wrap: TypeAlias = Callable[[ChatModel], ChatModel]
-"""Puts something around a model. It is asked once for each model of the process, but for scripted ones, which are made
-anew for each run: what is shared by all calls of a model goes by its name."""
+_SERVED = ("openai", "litellm")
+"""Kinds of models behind a provider, who may say "too many" whatever the configuration says."""
 
 
-class Lent:
+class _Lent(ModelAround):
     """A model that belongs to all runs of a process: whoever is done with it leaves it open."""
-
-    def __init__(self, model: ChatModel) -> None:
-        self._model = model
-        self.complete = model.complete
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._model, name)
 
     async def close(self) -> None:
         """Do nothing: others are using it."""
 
 
 class BatchModels:
-    """The models of one configuration in a process; they belong to one event loop."""
+    """The models of one configuration in a process; they belong to one event loop.
 
-    def __init__(self, find: ModelResolver, wrap: Wrap) -> None:
-        self._find = find
-        self._wrap = wrap
-        self._lent: dict[int, ChatModel] = {}
+    Raises EngineFault, when a model is first asked for, where its limits are too small for so many workers.
+    """
+
+    def __init__(self, config: Config, folder: str | None, workers: int = 1, cache: ReplyCache | None = None) -> None:
+        self._find = Models(config, folder, self._shared)
+        self._workers = max(workers, 1)
+        self._cache = cache
+        self._limiters: dict[str, Limiter] = {}
         self._opened: list[ChatModel] = []
+        self._limited: dict[int, Limiter] = {}
+
+    @property
+    def cache(self) -> ReplyCache | None:
+        """What the calls of these models are shared through."""
+        return self._cache
 
     def of_run(self, tiers: Mapping[str, str]) -> ModelResolver:
         """Return where a run finds its models, under a lineup's tiers."""
@@ -54,20 +58,13 @@ class BatchModels:
                 name, tier = tiers[name], False
             model = self._find(name, tier=tier)
             if not isinstance(model, ScriptedModel):
-                return self._lent_of(model)
+                return model
             if id(model) not in scripted:
-                scripted[id(model)] = self._wrap(model.anew())
+                limiter = self._limited.get(id(model))
+                scripted[id(model)] = model.anew() if limiter is None else LimitedModel(model.anew(), limiter)
             return scripted[id(model)]
 
         return resolve
-
-    def _lent_of(self, model: ChatModel) -> ChatModel:
-        lent = self._lent.get(id(model))
-        if lent is None:
-            wrapped = self._wrap(model)
-            self._opened.append(wrapped)
-            lent = self._lent[id(model)] = cast("ChatModel", Lent(wrapped))
-        return lent
 
     async def close(self) -> None:
         """Close what was opened."""
@@ -75,9 +72,30 @@ class BatchModels:
             with suppress(ModelError, OSError):
                 await model.close()
         self._opened.clear()
-        self._lent.clear()
+
+    def _shared(self, model: ChatModel, entry: ModelConfig) -> ChatModel:
+        """Put around a model what its calls of all runs share. A scripted one is made anew for each run."""
+        rates = rates_of(entry)
+        if rates != Rates() or entry.kind in _SERVED:
+            try:
+                limiter = self._limiters.setdefault(entry.name, Limiter(rates.share(self._workers)))
+            except ValueError as fault:
+                raise EngineFault(
+                    f"{fault} of {self._workers}: `{entry.name}`; use at most {rates.at_once} workers"
+                ) from None
+            if isinstance(model, ScriptedModel):
+                self._limited[id(model)] = limiter
+            else:
+                model = LimitedModel(model, limiter)
+        if isinstance(model, ScriptedModel):
+            return model
+        if self._cache is not None:
+            model = CachedModel(model, identity_of(entry), self._cache)
+        self._opened.append(model)
+        return _Lent(model)
 
 
 def models_of(batch: Batch, job: Job, config: Config, folder: str | None = None) -> BatchModels:
     """Return the models of a configuration for a worker's process; `folder` is that of the programs."""
-    return BatchModels(resolver(config, folder=folder), lambda model: model)
+    cache = ReplyCache(batch.cache, batch.sampled_calls) if batch.cache else None
+    return BatchModels(config, folder, job.workers, cache)
