@@ -99,6 +99,7 @@ class LoadedProgram:
         seed: int = 0,
         should_stop: ShouldStop | None = None,
         models: ModelResolver | None = None,
+        count_doubts: bool = True,
     ) -> Result:
         """Run a flow of `compiled` by its name there, with the models and tools of this program.
 
@@ -123,6 +124,7 @@ class LoadedProgram:
             should_stop: asked before each step and after each call; with a reason the run stops, keeping what is paid.
             models: where this run finds the models of the configuration, instead of opening some of its own: for many
                 runs that share them. At its end the run closes what it was given.
+            count_doubts: see `masdsl.runtime.Program.run`.
 
         Raises what `masdsl.runtime.Program.run` raises, `masdsl.journal.JournalError` for what is wrong with a journal,
         `masdsl.runtime.StepFailed` for a tool of the configuration that cannot be used, and ProgramError where the
@@ -156,6 +158,7 @@ class LoadedProgram:
                     run = opened.create(self._header(flow, inputs, seed, policy, run_id))
                 try:
                     host = self._host(used, tools, on_event, on_intervention, budget, ceiling, should_stop)
+                    host = host._replace(count_doubts=count_doubts)
                     durable = self._durable(run, host, rectifier)
                     return await durable.run()
                 finally:

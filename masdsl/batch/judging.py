@@ -108,14 +108,16 @@ class _Judge:
         return self._read(result)
 
     async def _run(self, inputs: dict[str, Any], seed: int, kept: Kept | None) -> Result:
-        from masdsl.journal import UnknownRun
+        from masdsl.journal import RunExists
 
         if kept is None:
             return await self._loaded.start(self._flow, inputs, seed=seed)
         try:
-            return await self._loaded.start(self._flow, {}, journal=kept.journal, resume=kept.run_id)
-        except UnknownRun:
             return await self._loaded.start(self._flow, inputs, seed=seed, journal=kept.journal, run_id=kept.run_id)
+        except RunExists:
+            return await self._loaded.start(
+                self._flow, {}, journal=kept.journal, resume=kept.run_id, count_doubts=False
+            )
 
     def _read(self, result: Result) -> Score:
         from masdsl.runtime.shapes import plain

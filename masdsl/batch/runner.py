@@ -11,20 +11,21 @@ import os
 import re
 import time
 from collections.abc import Awaitable, Sequence
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from weakref import WeakKeyDictionary
 
-from masdsl.batch.base import Amount, Batch, Chunk, ChunkDone, Doubt, EngineFault, Job, Outcome, Run, Sample
+from masdsl.batch.base import NOTHING, Amount, Batch, Chunk, ChunkDone, Doubt, EngineFault, Job, Outcome, Run, Sample
+from masdsl.batch.graders import Grader, GraderFault, Kept
+from masdsl.batch.graders import grader_of as grader_named
 from masdsl.batch.models import BatchModels, models_of
 from masdsl.batch.reading import Samples, read_batch
 from masdsl.batch.systems import BadSystem, identity, key_of, load
-from masdsl.journal import JournalBusy, RunExists
+from masdsl.journal import JournalBusy, RunExists, UnknownRun
 from masdsl.journal.errors import JournalError
 from masdsl.loaded import ProgramError
 from masdsl.runtime.failures import InputError, RunFailed, RunStopped, StepFailed
 from masdsl.runtime.meter import NO_LIMITS
-from masdsl.runtime.past import spent_by
+from masdsl.runtime.past import paid_by, spent_by
 from masdsl.runtime.shapes import plain
 
 if TYPE_CHECKING:
@@ -38,23 +39,6 @@ PATIENCE: Final = 30.0
 _PAUSE: Final = 0.1
 _MEASURED = re.compile(r"\b\d+\.\d+(?= ?(?:s|ms|seconds)\b)")
 _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]+\b")
-_PAID: Final = ("reply", "fault")
-
-
-class Score(Protocol):
-    """What a grader says of a value: how right it is, from 0 to 1, and what a model judge took to say so."""
-
-    score: float
-    calls: int
-    tokens: int
-    picodollars: int
-
-
-class Grader(Protocol):
-    """Says how right values are (`masdsl.batch.graders`)."""
-
-    async def score(self, value: Any, sample: Sample) -> Score:
-        """Return how right a value is for a sample."""
 
 
 class _Made(NamedTuple):
@@ -67,7 +51,7 @@ class _Made(NamedTuple):
 
 
 async def run_chunk(job: Job, chunk: Chunk, journal: Journal) -> ChunkDone:
-    """Make the runs of a chunk, at most `job.at_once` at a time, and return their outcomes.
+    """Make the runs of a chunk, at most `job.at_once` at a time with those of other chunks, and return their outcomes.
 
     What is needed for it is opened once for each event loop, and closed by `close_all`.
 
@@ -96,6 +80,7 @@ class Worker:
         self._loaded: dict[tuple[str, str], tuple[LoadedProgram, str, BatchModels]] = {}
         self._models: dict[str, BatchModels] = {}
         self._grader = grader_of(self.batch, job)
+        self._room = asyncio.Semaphore(max(job.at_once, 1))  # of all chunks together: first come, first served
 
     async def close(self) -> None:
         """Close models and samples."""
@@ -108,21 +93,19 @@ class Worker:
         if not 0 <= chunk.first < chunk.last <= self.batch.runs:
             raise EngineFault(f"the batch has {self.batch.runs} runs, and none from {chunk.first} to {chunk.last - 1}")
         most = chunk.doubts if job.budgeted else None
-        numbers = iter(range(chunk.first, chunk.last))
-        made: dict[int, _Made] = {}
 
-        async def work() -> None:
-            for number in numbers:
-                made[number] = await self._make(self.batch.run(number), journal, most)
+        async def make(number: int) -> _Made:
+            async with self._room:
+                return await self._make(self.batch.run(number), journal, most)
 
-        workers = [asyncio.ensure_future(work()) for _ in range(min(max(job.at_once, 1), chunk.runs))]
+        runs = [asyncio.ensure_future(make(number)) for number in range(chunk.first, chunk.last)]
         try:
-            await asyncio.gather(*workers)
-        finally:
-            for worker in workers:
-                worker.cancel()
-            await asyncio.gather(*workers, return_exceptions=True)
-        ordered = [made[number] for number in range(chunk.first, chunk.last)]
+            ordered = await asyncio.gather(*runs)
+        except BaseException:
+            for run in runs:
+                run.cancel()
+            await asyncio.gather(*runs, return_exceptions=True)
+            raise
         return ChunkDone(
             chunk,
             tuple(one.outcome for one in ordered if one.outcome is not None),
@@ -151,7 +134,8 @@ class Worker:
                 None,
             )
         if outcome is not None and self._grader is not None:
-            outcome = await _graded(self._grader, outcome, sample)
+            kept = Kept(journal, f"{self.batch.run_id(run.number)}-judge")
+            outcome = await _graded(self._grader, outcome, sample, run.seed, kept)
         return _Made(outcome, time.monotonic() - began, resumed, doubt)
 
     async def _tried(
@@ -167,6 +151,7 @@ class Worker:
             "journal": journal,
             "budget": None if self.batch.limits == NO_LIMITS else self.batch.limits,
             "models": models.of_run(run.lineup.tiers),
+            "count_doubts": False,
         }
         try:
             return (
@@ -179,7 +164,7 @@ class Worker:
         until = time.monotonic() + PATIENCE
         while True:
             header, rows = journal.read(key)
-            doubt = _doubt(run.number, rows)
+            doubt = _doubt(run.number, rows, self._rows_of_judge(journal, key))
             outcome = _ended(run, key, rows) if header.status in ("ended", "failed") else None
             if outcome is not None:
                 return outcome, False, doubt
@@ -192,7 +177,15 @@ class Worker:
                     raise
                 await asyncio.sleep(_PAUSE)
                 continue
-            return outcome if doubt is None else _with_counts(outcome, journal.read(key)[1]), True, doubt
+            return outcome, True, doubt
+
+    def _rows_of_judge(self, journal: Journal, key: str) -> Sequence[Row]:
+        if self._grader is None or not self._grader.spec.startswith("judge"):
+            return ()
+        try:
+            return journal.read(f"{key}-judge")[1]
+        except UnknownRun:
+            return ()
 
     def _program(self, system: System, lineup: Lineup) -> tuple[LoadedProgram, str, BatchModels]:
         """Return a system under a lineup: loaded and compiled once. Raises EngineFault where it is another program."""
@@ -263,19 +256,27 @@ def _ended(run: Run, key: str, rows: Sequence[Row]) -> Outcome | None:
 
 def _with_counts(outcome: Outcome, rows: Sequence[Row]) -> Outcome:
     """Return an outcome with what its run took for certain, by its rows: calls in doubt are made again, and told."""
-    cost, calls, _ = spent_by(row for row in rows if row.kind in _PAID)
+    cost, calls, _ = paid_by(rows)
     return outcome._replace(
         calls=calls, tokens_in=cost.tokens_in, tokens_out=cost.tokens_out, picodollars=cost.picodollars or 0
     )
 
 
-def _doubt(number: int, rows: Sequence[Row]) -> Doubt | None:
-    """Return what is in doubt of a run; None where nothing is."""
+def _doubt(number: int, *runs: Sequence[Row]) -> Doubt | None:
+    """Return what is in doubt of a run, by its rows and those of its judge; None where nothing is."""
+    paid = doubtful = NOTHING
+    for rows in runs:
+        certain, more = amounts_of(rows)
+        paid, doubtful = paid.plus(certain), doubtful.plus(more)
+    return None if doubtful == NOTHING else Doubt(number, paid, doubtful)
+
+
+def amounts_of(rows: Sequence[Row]) -> tuple[Amount, Amount]:
+    """Return what rows of a run say was paid for certain, and what may have been besides."""
     paid, in_all = (
-        Amount(found.calls, found.cost.tokens, found.cost.picodollars or 0)
-        for found in (spent_by(row for row in rows if row.kind in _PAID), spent_by(rows))
+        Amount(found.calls, found.cost.tokens, found.cost.picodollars or 0) for found in (paid_by(rows), spent_by(rows))
     )
-    return None if in_all == paid else Doubt(number, paid, in_all.minus(paid))
+    return paid, in_all.minus(paid)
 
 
 def _normal(text: str, key: str) -> str:
@@ -283,18 +284,35 @@ def _normal(text: str, key: str) -> str:
     return _ADDRESS.sub("0x..", _MEASURED.sub("..", text.replace(key, "<run>")))
 
 
-async def _graded(grader: Grader, outcome: Outcome, sample: Sample) -> Outcome:
+async def _graded(grader: Grader, outcome: Outcome, sample: Sample, seed: int, kept: Kept) -> Outcome:
+    """Return an outcome with its score: 0 where there is no value, None where it could not be graded."""
     if outcome.status != "ended":
         return outcome._replace(score=0.0)
-    score = await grader.score(outcome.value, sample)
+    score = await grader.score(outcome.value, sample, seed=seed, kept=kept)
     return outcome._replace(
-        score=score.score, judge_calls=score.calls, judge_tokens=score.tokens, judge_picodollars=score.picodollars
+        score=score.score,
+        why=_normal(score.why, kept.run_id),
+        judge_calls=score.calls,
+        judge_tokens=score.tokens,
+        judge_picodollars=score.picodollars,
     )
+
+
+def failed_run(batch: Batch, chunk: Chunk, journal: Journal, why: str) -> ChunkDone:
+    """Return the outcome of the one run of a chunk that cannot be made, with what it took before that."""
+    run = batch.run(chunk.first)
+    outcome = _outcome(run, "failed", why=why)._replace(score=0.0 if batch.grader else None)
+    try:
+        rows = journal.read(batch.run_id(run.number))[1]
+    except UnknownRun:
+        return ChunkDone(chunk, (outcome,), (0.0,))
+    doubt = _doubt(run.number, rows)
+    return ChunkDone(chunk, (_with_counts(outcome, rows),), (0.0,), 1, doubts=() if doubt is None else (doubt,))
 
 
 def grader_of(batch: Batch, job: Job) -> Grader | None:
     """Return the grader of a batch, None where it has none. Raises EngineFault for one that cannot be used here."""
-    if not batch.grader:
-        return None
-    grader: Grader = import_module("masdsl.batch.graders").grader_of(batch.grader, os.path.dirname(job.batch))
-    return grader
+    try:
+        return grader_named(batch.grader, os.path.dirname(job.batch))
+    except GraderFault as fault:
+        raise EngineFault(f"the grader `{batch.grader}` cannot be used: {fault}") from None

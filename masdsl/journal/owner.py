@@ -16,7 +16,8 @@ _FLAGS = os.O_RDWR | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
 if sys.platform == "win32":
     import msvcrt
 
-    def _try_lock(file: int, *, alone: bool) -> bool:
+    def try_lock(file: int, *, alone: bool) -> bool:
+        """Lock a file, alone or beside others; say whether that was to be had. The process's end gives it back."""
         try:
             msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
         except OSError:
@@ -26,7 +27,8 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-    def _try_lock(file: int, *, alone: bool) -> bool:
+    def try_lock(file: int, *, alone: bool) -> bool:
+        """Lock a file, alone or beside others; say whether that was to be had. The process's end gives it back."""
         try:
             fcntl.flock(file, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -47,7 +49,7 @@ class Owner:
             self.token = os.urandom(8).hex()
             self._path = os.path.join(folder, self.token)
             self._file = os.open(self._path, _FLAGS | os.O_CREAT | os.O_EXCL, 0o600)
-            if _try_lock(self._file, alone=True) and os.path.exists(self._path):
+            if try_lock(self._file, alone=True) and os.path.exists(self._path):
                 break
             os.close(self._file)  # another process, cleaning up, was faster than the lock
         _owners.add(self)
@@ -63,7 +65,7 @@ class Owner:
         except FileNotFoundError:
             return False
         try:
-            return not _try_lock(file, alone=False)
+            return not try_lock(file, alone=False)
         finally:
             os.close(file)
 

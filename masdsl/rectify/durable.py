@@ -65,6 +65,7 @@ class Host(NamedTuple):
     on_intervention: Callable[[Intervention, Program], None] | None
     should_stop: ShouldStop | None = None
     compile: Callable[[Program], CompiledProgram] = load
+    count_doubts: bool = True
 
 
 def checked_limits(limits: Limits | None) -> CheckedLimits | None:
@@ -167,6 +168,7 @@ class DurableRun:
                 policy="strict" if self._strict else "frozen",
                 sites=Sites(program, program.flow(self._now.entry)),
                 should_stop=self._stop_reason,
+                count_doubts=self._host.count_doubts,
             )
         except RunFailed as failure:
             self._events.extend(map(numbered, failure.result.events))

@@ -136,6 +136,7 @@ class Past:
             self._add(row)
         self.news = self._take_up(redo, aliases or {})
         self.spent = spent_by(rows)
+        self.paid = paid_by(rows)
         self._orphans = self._find_orphans(sites) if sites is not None else {}
 
     # ------------------------------------------------------------ reading
@@ -376,6 +377,11 @@ def spent_by(rows: Iterator[Row] | Sequence[Row]) -> Spent:
             picodollars += body["picodollars"] or 0
             unpriced += body["picodollars"] is None
     return Spent(Cost(tokens_in, tokens_out, picodollars), calls, unpriced)
+
+
+def paid_by(rows: Sequence[Row]) -> Spent:
+    """Return what rows say was spent for certain: a call without an outcome, which may be made again, is in doubt."""
+    return spent_by([row for row in rows if row.kind in _PAID])
 
 
 def _open(rows: Sequence[Row]) -> list[Row]:

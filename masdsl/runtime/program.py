@@ -83,6 +83,7 @@ class Program:
         sites: Container[str] | None = None,
         replay_only: bool = False,
         should_stop: ShouldStop | None = None,
+        count_doubts: bool = True,
     ) -> Result:
         """Run a flow and return its value and what it took.
 
@@ -109,6 +110,8 @@ class Program:
             replay_only: call no model and no tool, and add nothing to the journal.
             should_stop: is asked before a step begins and after each call of a model. With a reason, no further step
                 begins; what is under way ends and counts.
+            count_doubts: whether calls that were under way when the run was broken off, so that nobody knows whether
+                they were paid, count as paid in full. Otherwise somebody else has to account for them.
 
         Raises:
             InputError: there is no such flow, or the inputs do not fit it. Nothing was called.
@@ -141,7 +144,7 @@ class Program:
             should_stop=should_stop,
         )
         if run is not None and past is not None:
-            session.go_on(Recording(run, past, session.innermost.chain))
+            session.go_on(Recording(run, past, session.innermost.chain), count_doubts=count_doubts)
         root = Run(session, session.innermost, Scope(), flow, ())
         value: Any = None
         failure: StepFailed | None = None

@@ -154,10 +154,10 @@ class Session:
             self._key = os.urandom(8).hex()
         return self._key
 
-    def go_on(self, recording: Recording) -> None:
-        """Keep a journal from here on, and count everything that it says was spent."""
+    def go_on(self, recording: Recording, *, count_doubts: bool = True) -> None:
+        """Keep a journal from here on, and count everything that it says was spent: also what is in doubt, or not."""
         self.recording = recording
-        spent = recording.past.spent
+        spent = recording.past.spent if count_doubts else recording.past.paid
         self.innermost.charge(spent.cost, spent.calls)
         self.unpriced_calls += spent.unpriced
 

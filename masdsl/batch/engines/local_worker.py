@@ -1,0 +1,125 @@
+"""The process of a worker of the engine `local`: it reads chunks from standard input and writes what came of them.
+
+    -> [job]                        {"batch": .., "journal": .., ..}        first line
+    <- {"ready": true}
+    -> [first, last, doubts]        a chunk, any number of them at a time
+    <- {"done": CHUNK DONE}         one for each chunk
+    <- {"fault": TEXT}              the batch cannot go on
+    end of input                    leave: the parent is done, or dead
+
+What tools print goes to standard error: standard output is the parent's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import threading
+from typing import Any, BinaryIO, Final
+
+from masdsl.batch.base import Amount, Chunk, ChunkDone, Doubt, EngineFault, Job, Outcome
+from masdsl.journal import JournalError, open_journal
+
+GRACE: Final = 5.0
+"""Seconds that a worker has to leave by itself once its parent is gone."""
+
+
+def to_wire(done: ChunkDone) -> dict[str, Any]:
+    """Return what came of a chunk as JSON data."""
+    return {**done._asdict(), "outcomes": [one._asdict() for one in done.outcomes]}
+
+
+def from_wire(data: dict[str, Any]) -> ChunkDone:
+    """Return what `to_wire` gave."""
+    return ChunkDone(
+        Chunk(*data["chunk"]),
+        tuple(Outcome(**one) for one in data["outcomes"]),
+        tuple(data["seconds"]),
+        data["resumed"],
+        data["cached"],
+        data["worker"],
+        tuple(Doubt(number, Amount(*paid), Amount(*doubtful)) for number, paid, doubtful in data["doubts"]),
+    )
+
+
+async def _serve(job: Job, chunks: asyncio.Queue[Chunk | None], out: BinaryIO) -> None:
+    from masdsl.batch.runner import close_all, run_chunk
+
+    journal = open_journal(job.journal)
+    under_way: set[asyncio.Task[None]] = set()
+    fault: list[BaseException] = []
+
+    async def make(chunk: Chunk) -> None:
+        try:
+            _write(out, {"done": to_wire(await run_chunk(job, chunk, journal))})
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            fault.append(error)
+            chunks.put_nowait(None)
+
+    try:
+        _write(out, {"ready": True})
+        while (chunk := await chunks.get()) is not None:
+            task = asyncio.ensure_future(make(chunk))
+            under_way.add(task)
+            task.add_done_callback(under_way.discard)
+        if fault:
+            raise fault[0]
+    finally:
+        for task in under_way:
+            task.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
+        await close_all()
+        journal.close()
+
+
+def _write(out: BinaryIO, message: dict[str, Any]) -> None:
+    out.write(json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass") + b"\n")
+    out.flush()
+
+
+def main() -> int:
+    """Serve until the input ends; return the exit code."""
+    if hasattr(signal, "SIGINT"):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, who ends us
+    out = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    lines = sys.stdin.buffer
+    first = lines.readline()
+    if not first:
+        return 0
+    try:
+        asyncio.run(_run(Job(**json.loads(first)), lines, out))
+    except (EngineFault, JournalError) as error:
+        _write(out, {"fault": str(error)})
+        return 1
+    except BrokenPipeError:  # the parent is dead
+        return 1
+    except Exception as error:
+        _write(out, {"fault": f"a worker failed: {type(error).__name__}: {error}; this is a fault of masdsl"})
+        raise
+    return 0
+
+
+async def _run(job: Job, lines: BinaryIO, out: BinaryIO) -> None:
+    loop = asyncio.get_running_loop()
+    chunks: asyncio.Queue[Chunk | None] = asyncio.Queue()
+
+    def read() -> None:
+        for line in lines:
+            loop.call_soon_threadsafe(chunks.put_nowait, Chunk(*json.loads(line)))
+        timer = threading.Timer(GRACE, os._exit, (1,))  # whatever it hangs in, nobody is there for the result
+        timer.daemon = True
+        timer.start()
+        loop.call_soon_threadsafe(chunks.put_nowait, None)
+
+    threading.Thread(target=read, daemon=True).start()
+    await _serve(job, chunks, out)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
