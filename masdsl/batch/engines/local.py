@@ -183,7 +183,7 @@ class _Parent:
         """Give chunks to workers that have room, and make workers as long as there are chunks for them."""
         for at_once in range(1, CHUNKS_AT_ONCE + 1):  # everybody has one before anybody has two
             for worker in list(self._workers):
-                if len(worker.chunks) < at_once and not worker.is_alone:
+                if len(worker.chunks) < at_once and not (worker.is_alone and worker.chunks):
                     self._give(worker)
             while at_once == 1 and len(self._workers) < self._job.workers:
                 chunk = self._next(idle=True)
