@@ -19,6 +19,7 @@ COMMANDS = {
     "build": "compile a program to a Python file",
     "run": "run a program, or go on with a run",
     "runs": "list, show and forget the runs that are kept",
+    "serve": "offer programs as an HTTP service",
     "replay": "show a kept run again without calling a model",
     "test": "run the tests that stand in programs",
     "diff": "show the patch that makes one program of another",

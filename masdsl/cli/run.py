@@ -49,7 +49,7 @@ def run(arguments: Sequence[str]) -> int:
         raise UsageError("no program is given", "name one, as in `mas run hello.mas`, or a run: `mas run --resume ID`")
     findings = Findings()
     config = tier_change(options.model)(load_config(os.path.dirname(options.program), findings))
-    loaded = guarded(options.program, findings, _load, options, config, findings)
+    loaded = guarded(options.program, findings, load_for_run, options.program, options.script, config, findings)
     if loaded is None or not findings.ok:
         return _errors(findings)
     flow = _chosen(loaded.checked, options.flow)
@@ -146,17 +146,20 @@ def _parser() -> ArgumentParser:
     return parser
 
 
-def _load(options: Namespace, config: Config, findings: Findings) -> LoadedProgram | None:
+def load_for_run(path: str, script: str | None, config: Config, findings: Findings) -> LoadedProgram | None:
+    """Return a program that is ready to run, with the models of a script where there is one; None, with findings,
+    where it has errors. Raises UsageError for the script.
+    """
     from masdsl.pipeline import check_file
 
-    checked = check_file(options.program, findings, config).program
+    checked = check_file(path, findings, config).program
     if checked is not None and checked.tools:
         from masdsl.check.grants import compare_with_host
 
         compare_with_host(checked, config, None, findings)
     if checked is None or not findings.ok:
         return None
-    return LoadedProgram(checked, config, _script(options.script) if options.script else None, None)
+    return LoadedProgram(checked, config, _script(script) if script else None, None)
 
 
 def _script(path: str) -> Models:
