@@ -162,7 +162,7 @@ def test_of_20_equal_requests_at_once_one_begins_a_run(tmp_path: Path) -> None:
             while model.asked < 1:
                 await asyncio.sleep(0.01)
             other = await client.post("/v1/shop/slow", headers=headers, json={"word": "other"})
-            problem(other, 422, "key-reused")
+            problem(other, 409, "key-reused")
             model.open()
             answers = await asyncio.gather(*asked)
             assert {answer.status_code for answer in answers} == {200}

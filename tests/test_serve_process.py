@@ -84,6 +84,7 @@ def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
         first._until(lambda: not _accepts(first))
         assert first.end(signal.SIGTERM) == 0
         thread.join()
+        assert not any("Traceback" in line for line in first.lines)
 
 
 def _accepts(one: Process) -> bool:

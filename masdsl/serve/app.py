@@ -20,7 +20,7 @@ from masdsl.serve.inputs import read_body
 from masdsl.serve.live import Live, Outcome
 from masdsl.serve.openapi import document
 from masdsl.serve.problems import Problem, json_bytes
-from masdsl.serve.requests import Preferences, body_of, caller, idempotency_key, preferences
+from masdsl.serve.requests import Preferences, body_of, caller, idempotency_key, no_query, preferences, shows_values
 from masdsl.serve.service import Service
 from masdsl.serve.streaming import EVENT_STREAM, HEADERS, ended_events, live_events
 
@@ -100,6 +100,7 @@ class Routes:
             if not key.may_call(endpoint.name):
                 raise Problem("forbidden", f"the key may not call {endpoint.name}")
             wanted, idempotency = preferences(request), idempotency_key(request)
+            shows_values(request)
             body = await body_of(request, self._wire.most_bytes)
             try:
                 inputs = read_body(body, endpoint.parameters)
@@ -117,6 +118,7 @@ class Routes:
         """Answer a POST that asks for a run to go on."""
         key = caller(request, self._service)
         wanted = preferences(request)
+        shows_values(request)
         await body_of(request, self._wire.most_bytes)
         entry = self._service.find(key, request.path_params["run"])
         found = self._service.resume(key, entry)
@@ -127,6 +129,7 @@ class Routes:
     async def stop(self, request: Request) -> Response:
         """Answer a POST that asks for a run to be stopped."""
         key = caller(request, self._service)
+        no_query(request)
         await body_of(request, self._wire.most_bytes)
         entry = self._service.find(key, request.path_params["run"])
         return _json(self._service.stop(entry), 202, {"Location": f"/v1/runs/{entry.id}"})
@@ -134,11 +137,13 @@ class Routes:
     async def show(self, request: Request) -> Response:
         """Answer how a run stands."""
         key = caller(request, self._service)
+        no_query(request)
         return _json(self._service.status(self._service.find(key, request.path_params["run"])))
 
     async def events(self, request: Request) -> Response:
         """Answer with a run's events."""
         key = caller(request, self._service)
+        shows_values(request)
         entry = self._service.find(key, request.path_params["run"])
         live = self._service.live(entry.id)
         if live is None:
@@ -172,7 +177,7 @@ class Routes:
         if isinstance(found, Outcome):
             stream = ended_events(found, last_seen)
         else:
-            values = request.query_params.get("values") == "true"
+            values = shows_values(request)
             stream = self._watched(found, live_events(found, last_seen, self._wire.heartbeat, values=values))
         run = found.entry.id
         headers = {**HEADERS, "Location": f"/v1/runs/{run}"}
@@ -193,22 +198,26 @@ class Routes:
 
     async def health(self, request: Request) -> Response:
         """Answer that the process is there."""
+        no_query(request)
         return _json({"status": "alive"})
 
     async def ready(self, request: Request) -> Response:
         """Answer whether runs are taken."""
+        no_query(request)
         if self._service.draining:
             raise Problem("shutting-down", "the service is shutting down", retry_after=5)
         return _json({"status": "ready"})
 
     async def metrics(self, request: Request) -> Response:
         """Answer with figures for Prometheus."""
+        no_query(request)
         if not caller(request, self._service).metrics:
             raise Problem("forbidden", "the key may not read /metrics", then="ask the operator for `metrics = true`")
         return Response(self._service.metrics.text(), media_type=None, headers={"Content-Type": figures.CONTENT_TYPE})
 
     async def openapi(self, request: Request) -> Response:
         """Answer with the OpenAPI document."""
+        no_query(request)
         caller(request, self._service)
         return _json(self.document)
 

@@ -44,7 +44,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "wrong-host": Kind(421, "This server does not answer to that name", "use the address that it listens on"),
     "wrong-inputs": Kind(422, "The inputs do not fit the flow", "mend the places that `faults` lists"),
     "key-reused": Kind(
-        422, "The Idempotency-Key was used with other inputs", "send the same inputs again, or use a new key"
+        409, "The Idempotency-Key was used with other inputs", "send the same inputs again, or use a new key"
     ),
     "budget-exhausted": Kind(429, "The key's budget has no room for this run", "wait as long as `Retry-After` says"),
     "too-many-requests": Kind(429, "Too many requests", "wait as long as `Retry-After` says"),

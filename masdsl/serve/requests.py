@@ -50,6 +50,22 @@ def caller(request: Request, service: Service) -> Key:
     return key
 
 
+def shows_values(request: Request) -> bool:
+    """Return whether events are to show the values of steps. Raises Problem for any other query than that."""
+    for name, value in request.query_params.multi_items():
+        if name != "values" or value not in ("true", "false"):
+            raise Problem(
+                "malformed-request", f"the query has {name}={value}", then="leave it out, or write values=true"
+            )
+    return request.query_params.get("values") == "true"
+
+
+def no_query(request: Request) -> None:
+    """Raise Problem where there is a query: nothing is silently left aside."""
+    for name in request.query_params:
+        raise Problem("malformed-request", f"there is no parameter {name!r} here", then="leave the query out")
+
+
 def idempotency_key(request: Request) -> str:
     """Return the idempotency key; empty without one. Raises Problem `malformed-request`."""
     given = request.headers.getlist("idempotency-key")

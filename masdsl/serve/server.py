@@ -191,6 +191,8 @@ class _Server(uvicorn.Server):
         draining = asyncio.get_running_loop().create_task(self._drain())
         await super().shutdown(sockets)
         broken = await draining
+        if self.force_exit:
+            await self.lifespan.shutdown()
         if broken:
             self._say(f"{broken} run{'s were' if broken > 1 else ' was'} broken off; nothing that was paid is lost")
 
