@@ -295,8 +295,8 @@ def test_no_mixture_of_two_is_better(points: list[Point], cost: float) -> None:
     if found is None:
         assert not reachable
         return
-    columns = [[point.score] for point in points]
-    assert mixed(found, columns)[0] == pytest.approx(max(reachable))
+    [score] = mixed(found.share, [points[found.first].score], [points[found.second].score])
+    assert score == pytest.approx(max(reachable))
     spent = found.share * points[found.first].cost + (1 - found.share) * points[found.second].cost
     assert spent <= cost + 1e-9
 

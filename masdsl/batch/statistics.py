@@ -254,7 +254,6 @@ def _bends_down(one: Point, two: Point, three: Point) -> bool:
     return (two.score - one.score) * (three.cost - two.cost) > (three.score - two.score) * (two.cost - one.cost)
 
 
-def mixed(mixture: Mixture, scores: Sequence[Sequence[float]]) -> list[float]:
-    """Return what a mixture is expected to score on each sample, of the scores of all systems on it."""
-    first, second, share = scores[mixture.first], scores[mixture.second], mixture.share
+def mixed(share: float, first: Sequence[float], second: Sequence[float]) -> list[float]:
+    """Return what a mixture is expected to score on each sample, of the scores of its two systems there."""
     return [share * one + (1 - share) * two for one, two in zip(first, second, strict=True)]
