@@ -232,6 +232,11 @@ class LoadedProgram:
             tiers=self.tiers(),
         )
 
+    @property
+    def uses_configured_models(self) -> bool:
+        """Whether its models are those of the configuration; else it was given some."""
+        return self._models is None
+
     def tiers(self) -> dict[str, str]:
         """Return the model that stands behind each tier here."""
         return {tier.name: tier.model for tier in self._tiers}

@@ -22,7 +22,7 @@ from masdsl.serve.endpoints import Bound
 from masdsl.serve.keys import Allowance, Key
 from masdsl.serve.ledger import Ledger, LedgerError, OverBudget, Usage
 from masdsl.serve.service import Service
-from tests.harness.serving import ANSWER, REPLIES, TICKET, Gate, bearer, key_file, service, serving
+from tests.harness.serving import ANSWER, CONFIGURED, REPLIES, TICKET, Gate, bearer, key_file, service, serving
 
 PROBLEM = "application/problem+json"
 
@@ -469,3 +469,18 @@ def test_reservations_and_settlements_never_exceed_a_budget(limits: Any, runs: A
         total = [one + sum(amounts[at] for _, amounts in held) for at, one in enumerate(spent)]
         assert list(ledger.spent(key, time.time())) == total
     ledger.close()
+
+
+# ---------------------------------------------------------------- models
+
+
+def test_runs_share_the_models_of_the_configuration(tmp_path: Path) -> None:
+    """One script answers all runs in turn; made anew for each, it would say the same to all."""
+    (tmp_path / "mas.toml").write_text('[tiers]\nfast = "s"\n[models.s]\nkind = "scripted"\npath = "script.toml"\n')
+    (tmp_path / "script.toml").write_text('[replies]\necho = ["a", "b", "c", "d", "e"]\n')
+
+    async def test(client: httpx.AsyncClient, own: Service) -> None:
+        values = [(await client.post("/v1/shop/slow")).json()["value"] for _ in range(2)]
+        assert values == [["a", "b", "c", "d"], ["e", "e", "e", "e"]]
+
+    serving(tmp_path, test, CONFIGURED)

@@ -13,7 +13,7 @@ from contextlib import suppress
 from masdsl.batch.base import Batch, EngineFault, Job
 from masdsl.batch.cache import CachedModel, ReplyCache, identity_of
 from masdsl.config import Config, ModelConfig
-from masdsl.runtime.models.around import ModelAround
+from masdsl.runtime.models.around import Lent
 from masdsl.runtime.models.base import ChatModel, ModelError, ModelResolver
 from masdsl.runtime.models.limits import LimitedModel, Limiter, Rates
 from masdsl.runtime.models.registry import Models, rates_of
@@ -21,13 +21,6 @@ from masdsl.runtime.models.scripted import ScriptedModel
 
 _SERVED = ("openai", "litellm")
 """Kinds of models behind a provider, who may say "too many" whatever the configuration says."""
-
-
-class _Lent(ModelAround):
-    """A model that belongs to all runs of a process: whoever is done with it leaves it open."""
-
-    async def close(self) -> None:
-        """Do nothing: others are using it."""
 
 
 class BatchModels:
@@ -92,7 +85,7 @@ class BatchModels:
         if self._cache is not None:
             model = CachedModel(model, identity_of(entry), self._cache)
         self._opened.append(model)
-        return _Lent(model)
+        return Lent(model)
 
 
 def models_of(batch: Batch, job: Job, config: Config, folder: str | None = None) -> BatchModels:

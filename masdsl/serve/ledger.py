@@ -197,18 +197,14 @@ class Ledger:
         period, rest = _period(key, time.time())
         worst = (bound.calls, bound.tokens, bound.picodollars)
         limits = (key.allowance.calls, key.allowance.tokens, key.allowance.picodollars)
-        spent = self._spent(key.name, period)
-        for name, amount, taken, limit in zip(_NAMES, worst, spent, limits, strict=True):
+        for name, amount, limit in zip(_NAMES, worst, limits, strict=True):
+            if limit is not None and amount > limit:
+                has = f"the key has {_shown(name, limit)} a {key.allowance.window}"
+                raise OverBudget(f"the flow may take {_shown(name, amount)}, and {has}", never=True, seconds=rest)
+        for at, (amount, taken, limit) in enumerate(zip(worst, self._spent(key.name, period), limits, strict=True)):
             if limit is None or taken + amount <= limit:
                 continue
-            if amount > limit:
-                raise OverBudget(
-                    f"the flow may take {_shown(name, amount)}, and the key has {_shown(name, limit)} a"
-                    f" {key.allowance.window}",
-                    never=True,
-                    seconds=rest,
-                )
-            held = self._held(key.name, period, _NAMES.index(name))
+            name, held = _NAMES[at], self._held(key.name, period, at)
             raise OverBudget(
                 f"the flow may take {_shown(name, amount)}; of the key's {_shown(name, limit)} a"
                 f" {key.allowance.window}, {_shown(name, taken)} are taken, {_shown(name, held)} by runs under way",

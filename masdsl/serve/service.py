@@ -28,6 +28,7 @@ from masdsl.serve.keys import Bucket, Key, Keys
 from masdsl.serve.ledger import Entry, Ledger, LedgerError, OverBudget, State, Usage
 from masdsl.serve.live import Live, Outcome, run_json
 from masdsl.serve.metrics import Metrics
+from masdsl.serve.models import SharedModels
 from masdsl.serve.problems import Problem
 
 _log: Final = logging.getLogger("masdsl.serve")
@@ -58,6 +59,7 @@ class Service:
         self._live: dict[str, Live] = {}
         self._ended: OrderedDict[str, Live] = OrderedDict()
         self._buckets: dict[str, Bucket] = {}
+        self._models = SharedModels()
 
     # ---------------------------------------------------------------- asking for runs
 
@@ -216,6 +218,7 @@ class Service:
                 run_id=None if inputs is None else entry.id,
                 on_event=live.tell,
                 should_stop=live.should_stop,
+                models=self._models.of(endpoint.loaded),
                 # a patched program may cost more than the one whose bound is reserved
                 ceiling=endpoint.bound.limits() if endpoint.loaded.checked.rectify is not None else None,
             )
@@ -329,6 +332,7 @@ class Service:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._models.close()
         return sum(live.outcome is not None and live.outcome.state == "interrupted" for live in under_way)
 
     async def _wait(self, seconds: float) -> None:

@@ -80,6 +80,8 @@ flow nothing() -> int {
 """
 ANSWER = {"words": "Right away.", "haste": "now", "sure": True, "score": 0.5}
 TICKET = {"title": "help", "haste": "soon", "tags": ["a"], "weight": 1.5, "count": 2, "note": None}
+CONFIGURED = object()
+"""In the place of a model: those of the configuration."""
 REPLIES: Mapping[str, Any] = {"triage": ANSWER, "echo": "hello"}
 
 
@@ -113,7 +115,8 @@ async def service(
     """Give a client of a service in this process, whose journal and ledger are in `folder`."""
     path = folder / "shop.mas"
     path.write_text(text, encoding="utf-8")
-    program = masdsl.load(path, models=model or ScriptedModel(REPLIES))
+    models = None if model is CONFIGURED else model or ScriptedModel(REPLIES)
+    program = masdsl.load(path, models=models)
     journal = open_journal(str(folder / "runs.db"))
     own = Service(
         served([("shop", program)]),

@@ -58,3 +58,10 @@ class ModelAround:
     async def close(self) -> None:
         """Let go of what belongs to this event loop."""
         await self._model.close()
+
+
+class Lent(ModelAround):
+    """A model that belongs to all runs of a process: whoever is done with it leaves it open."""
+
+    async def close(self) -> None:
+        """Do nothing: others are using it."""
