@@ -68,7 +68,7 @@ class Contender(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """How a contender stands: the interval of its score (None without any), the cost of a run, whether none beats it."""
+    """How a contender stands: the interval of its score (None without one), the cost of a run, if none beats it."""
 
     contender: Contender
     interval: Interval | None
