@@ -16,12 +16,12 @@ from typing import Any, Final, NamedTuple
 from masdsl.batch.base import Batch, EngineFault, Outcome
 from masdsl.batch.manifest import budget_in, manifest_of
 from masdsl.batch.plots import NoPlots, write_plot
-from masdsl.batch.reading import BadLine, outcome_from, read_batch
-from masdsl.batch.standings import Contender, Standings, contenders_of, cost_text, standings_of, to_json
+from masdsl.batch.reading import read_batch
+from masdsl.batch.standings import Contender, Standings, Tallies, cost_text, standings_of, to_json
 from masdsl.batch.statistics import EQUAL_COST
+from masdsl.batch.store import BATCH, OUTCOMES, TIMINGS, outcomes_in
 from masdsl.batch.tables import NoTables, read_timings, whole_file, write_outcomes, write_timings
 
-BATCH, OUTCOMES, TIMINGS = "batch.json", "outcomes.jsonl", "timings.jsonl"
 OUTCOME_TABLE, TIMING_TABLE, MANIFEST = "outcomes.parquet", "timings.parquet", "manifest.json"
 TEXT, FIGURES, PLOT = "report.md", "report.json", "accuracy-cost"
 MOST_PAIRS: Final = 60
@@ -54,13 +54,16 @@ def write_report(folder: str, *, budget: Mapping[str, Any] | None = None) -> Rep
     files: list[str] = []
     missing: list[str] = []
     try:
+        tallies = Tallies(batch)
         try:
-            write_outcomes(os.path.join(folder, OUTCOME_TABLE), outcomes_of(outcomes, batch))
+            write_outcomes(os.path.join(folder, OUTCOME_TABLE), tallies.counted(outcomes_of(folder, batch)))
             write_timings(os.path.join(folder, TIMING_TABLE), read_timings(os.path.join(folder, TIMINGS)))
             files += [OUTCOME_TABLE, TIMING_TABLE]
         except NoTables as fault:
             missing.append(str(fault))
-        contenders = contenders_of(batch, outcomes_of(outcomes, batch))
+            for _ in tallies.counted(outcomes_of(folder, batch)):
+                pass
+        contenders = tallies.contenders()
         standings = standings_of(contenders, seed=batch.seed)
         made = sum(one.runs for one in contenders)
         manifest = os.path.join(folder, MANIFEST)
@@ -86,19 +89,15 @@ def write_report(folder: str, *, budget: Mapping[str, Any] | None = None) -> Rep
     return report
 
 
-def outcomes_of(path: str, batch: Batch) -> Iterator[Outcome]:
-    """Yield the outcomes of a file, each run's first one; damaged lines and those of no run are left out."""
+def outcomes_of(folder: str, batch: Batch) -> Iterator[Outcome]:
+    """Yield the outcomes in the folder of a batch, each run's first one; those of no run of it are left out."""
     seen = bytearray(batch.runs)
-    try:
-        file = open(path, "rb")  # noqa: SIM115  closed below
-    except FileNotFoundError:
+    if not os.path.exists(os.path.join(folder, OUTCOMES)):
         return
-    with file:
-        for line in file:
-            outcome = outcome_from(line)
-            if not isinstance(outcome, BadLine) and 0 <= outcome.number < batch.runs and not seen[outcome.number]:
-                seen[outcome.number] = 1
-                yield outcome
+    for outcome in outcomes_in(folder):
+        if 0 <= outcome.number < batch.runs and not seen[outcome.number]:
+            seen[outcome.number] = 1
+            yield outcome
 
 
 def _write_json(path: str, data: Any) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 from math import isnan, nan
 from typing import Any, Final, NamedTuple
@@ -128,31 +128,32 @@ class _Tally:
             self.scores[outcome.sample] += outcome.score
             self.counts[outcome.sample] += 1
 
-    def means(self) -> array[float]:
-        """Return the mean score on each sample."""
+    def contender(self, system: str, lineup: str) -> Contender:
         pairs = zip(self.scores, self.counts, strict=True)
-        return array("d", (score / count if count else nan for score, count in pairs))
+        means = array("d", (score / count if count else nan for score, count in pairs))
+        reasons = sorted(self.reasons.items(), key=lambda item: (-item[1], item[0]))[:MOST_REASONS]
+        return Contender(system, lineup, self.runs, self.failed, self.graded, self.sums, tuple(reasons), means)
 
 
-def contenders_of(batch: Batch, outcomes: Iterable[Outcome]) -> tuple[Contender, ...]:
-    """Return what the runs of each contender gave, in the batch's order; those of no contender of it do not count."""
-    tallies = {(one.name, two.name): _Tally(batch.samples) for one in batch.systems for two in batch.lineups}
-    for outcome in outcomes:
-        tally = tallies.get((outcome.system, outcome.lineup))
-        if tally is not None and 0 <= outcome.sample < batch.samples:
-            tally.add(outcome)
-    return tuple(
-        Contender(
-            *names,
-            tally.runs,
-            tally.failed,
-            tally.graded,
-            tally.sums,
-            tuple(sorted(tally.reasons.items(), key=lambda item: (-item[1], item[0]))[:MOST_REASONS]),
-            tally.means(),
-        )
-        for names, tally in tallies.items()
-    )
+class Tallies:
+    """What the runs of each contender of a batch gave, counted while their outcomes pass by."""
+
+    def __init__(self, batch: Batch) -> None:
+        self._samples = batch.samples
+        names = [(one.name, two.name) for one in batch.systems for two in batch.lineups]
+        self._tallies = {name: _Tally(batch.samples) for name in names}
+
+    def counted(self, outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
+        """Yield outcomes as they come, and count them; those of no contender are yielded only."""
+        for outcome in outcomes:
+            tally = self._tallies.get((outcome.system, outcome.lineup))
+            if tally is not None and 0 <= outcome.sample < self._samples:
+                tally.add(outcome)
+            yield outcome
+
+    def contenders(self) -> tuple[Contender, ...]:
+        """Return what was counted, in the order of the batch."""
+        return tuple(tally.contender(*names) for names, tally in self._tallies.items())
 
 
 def standings_of(contenders: Sequence[Contender], *, seed: int = 0) -> Standings:
