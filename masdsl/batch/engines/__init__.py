@@ -8,7 +8,11 @@ from typing import Final
 
 from masdsl.batch.base import Engine, EngineFault
 
-ENGINES: Final[Mapping[str, str]] = {"local": "masdsl.batch.engines.local:LocalEngine"}
+ENGINES: Final[Mapping[str, str]] = {
+    "local": "masdsl.batch.engines.local:LocalEngine",
+    "dbos": "masdsl.batch.engines.dbos:DbosEngine",
+    "ray": "masdsl.batch.engines.ray:RayEngine",
+}
 """What `--engine` calls an engine -> the class, which is made without arguments; its module is imported when asked."""
 
 

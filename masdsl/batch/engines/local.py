@@ -23,7 +23,7 @@ from queue import SimpleQueue
 from typing import IO, Any, Final, NamedTuple
 
 from masdsl.batch.base import Chunk, ChunkDone, EngineFault, Job
-from masdsl.batch.engines.local_worker import from_wire
+from masdsl.batch.engines.wire import from_wire
 from masdsl.batch.reading import read_batch
 from masdsl.batch.runner import close_all, failed_run, run_chunk
 from masdsl.journal import JournalError, open_journal

@@ -20,29 +20,12 @@ import sys
 import threading
 from typing import Any, BinaryIO, Final
 
-from masdsl.batch.base import Amount, Chunk, ChunkDone, Doubt, EngineFault, Job, Outcome
+from masdsl.batch.base import Chunk, EngineFault, Job
+from masdsl.batch.engines.wire import to_wire
 from masdsl.journal import JournalError, open_journal
 
 GRACE: Final = 5.0
 """Seconds that a worker has to leave by itself once its parent is gone."""
-
-
-def to_wire(done: ChunkDone) -> dict[str, Any]:
-    """Return what came of a chunk as JSON data."""
-    return {**done._asdict(), "outcomes": [one._asdict() for one in done.outcomes]}
-
-
-def from_wire(data: dict[str, Any]) -> ChunkDone:
-    """Return what `to_wire` gave."""
-    return ChunkDone(
-        Chunk(*data["chunk"]),
-        tuple(Outcome(**one) for one in data["outcomes"]),
-        tuple(data["seconds"]),
-        data["resumed"],
-        data["cached"],
-        data["worker"],
-        tuple(Doubt(number, Amount(*paid), Amount(*doubtful)) for number, paid, doubtful in data["doubts"]),
-    )
 
 
 async def _serve(job: Job, chunks: asyncio.Queue[Chunk | None], out: BinaryIO) -> None:
