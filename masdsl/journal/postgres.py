@@ -50,8 +50,8 @@ _WRITING: Final = 1
 class PostgresJournal(StoredJournal):
     """The journal in the schema `masdsl` of a database, made where it is missing.
 
-    With durability `normal` the server answers before a commit is on its disk: acknowledged rows survive the death of
-    this process and of the server's processes, a loss of power may cost the last ones. `full` waits for the disk.
+    With durability `normal` the server answers before a commit is in its log: acknowledged rows survive the death of
+    this process; a crash of the server may cost those of its last half second. `full` waits for the log to be written.
 
     Raises JournalFull where the server cannot be reached or used, JournalVersion, JournalBusy.
     """

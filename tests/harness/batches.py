@@ -1,4 +1,4 @@
-"""Batches for tests and benchmarks: a small program over made-up samples, with a scripted model and a tool that counts."""
+"""Batches for tests and benchmarks: a small program over made-up samples, with a scripted model and a counting tool."""
 
 from __future__ import annotations
 

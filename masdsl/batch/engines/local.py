@@ -23,13 +23,13 @@ from queue import SimpleQueue
 from typing import IO, Any, Final, NamedTuple
 
 from masdsl.batch.base import Chunk, ChunkDone, EngineFault, Job
+from masdsl.batch.engines.deaths import DEATHS, Deaths
+from masdsl.batch.engines.paths import python_path
 from masdsl.batch.engines.wire import from_wire
 from masdsl.batch.reading import read_batch
 from masdsl.batch.runner import close_all, failed_run, run_chunk
 from masdsl.journal import JournalError, open_journal
 
-DEATHS: Final = 3
-"""How many workers a chunk, and then each of its runs, may end."""
 CHUNKS_AT_ONCE: Final = 2
 _GRACE: Final = 10.0
 """Seconds that workers have to leave by themselves at the end."""
@@ -82,13 +82,11 @@ class _Worker:
     """A worker process, and the chunks that it has."""
 
     def __init__(self, job: Job, said: SimpleQueue[_Message]) -> None:
-        root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
-        paths = [root, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
         self.process = subprocess.Popen(
             [sys.executable, "-m", "masdsl.batch.engines.local_worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(dict.fromkeys(paths))},
+            env=os.environ | {"PYTHONPATH": python_path()},
         )
         self.chunks: list[Chunk] = []
         self.is_ready = False
@@ -148,7 +146,7 @@ class _Parent:
         self._said: SimpleQueue[_Message] = SimpleQueue()
         self._workers: list[_Worker] = []
         self._again: deque[Chunk] = deque()
-        self._deaths: dict[Chunk, int] = {}
+        self._deaths = Deaths()
         self._unborn = 0
 
     def work(self) -> Iterator[ChunkDone]:
@@ -168,7 +166,7 @@ class _Parent:
                 elif "done" in data:
                     done = from_wire(data["done"])
                     worker.chunks.remove(done.chunk)
-                    self._deaths.pop(done.chunk, None)
+                    self._deaths.done(done.chunk)
                     yield done
                 else:
                     worker.is_ready = True
@@ -220,19 +218,12 @@ class _Parent:
                 raise EngineFault(f"workers end before they begin ({_ended(code)}); what they said is above")
             self._again.extend(worker.chunks)
             for chunk in worker.chunks:
-                self._deaths.setdefault(chunk, 0)
+                self._deaths.suspect(chunk)
             return
         for chunk in worker.chunks:
-            deaths = self._deaths.pop(chunk, 0) + 1
-            if deaths < DEATHS:
-                self._deaths[chunk] = deaths
-                self._again.append(chunk)
-            elif chunk.runs > 1:
-                for number in range(chunk.first, chunk.last):
-                    part = Chunk(number, number + 1, chunk.doubts)
-                    self._deaths[part] = 0
-                    self._again.append(part)
-            else:
+            parts = self._deaths.died(chunk)
+            self._again.extend(parts)
+            if not parts:
                 yield self._failed(chunk, f"its run ended {DEATHS} workers, one after the other ({_ended(code)})")
 
     def _failed(self, chunk: Chunk, why: str) -> ChunkDone:
