@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from masdsl.batch import code_tests
 from masdsl.batch.base import Sample
-from masdsl.batch.graders import GraderFault, Kept, Score, grader_of
+from masdsl.batch.graders import NAMES, GraderFault, Kept, Score, grader_of
 from masdsl.batch.likeness import option_in, options_of, right_option, set_f1, squad_tokens, token_f1
 from masdsl.batch.numbers import number_of
 from masdsl.journal import MemoryJournal
@@ -333,6 +334,23 @@ def test_f1_is_symmetric_and_one_for_itself(left: list[str], right: list[str]) -
     assert set_f1(left, right) == set_f1(right, left)
     assert set_f1(left, left) == 1.0
     assert token_f1(" ".join(left), " ".join(right)) == pytest.approx(token_f1(" ".join(right), " ".join(left)))
+
+
+DOCUMENTED = re.findall(
+    r"^\| `([a-z_0-9:.=-]+)` \| `(.+)` \| `(.+)` \| ([0-9.]+) \|$",
+    (Path(__file__).parents[1] / "docs" / "eval.md").read_text(encoding="utf-8"),
+    re.MULTILINE,
+)
+
+
+@pytest.mark.parametrize(("spec", "value", "answer", "score"), DOCUMENTED)
+def test_what_the_page_says_of_graders(spec: str, value: str, answer: str, score: str) -> None:
+    assert graded(spec, json.loads(value), json.loads(answer)) == pytest.approx(float(score))
+
+
+def test_the_page_has_examples_of_the_graders_that_need_no_program() -> None:
+    assert len(DOCUMENTED) > 20
+    assert {spec.partition(":")[0] for spec, *_ in DOCUMENTED} == {*NAMES} - {"code", "judge"}
 
 
 FAULTS = [
