@@ -14,7 +14,7 @@ import pytest
 
 from masdsl.batch.base import Batch, EngineFault, Lineup, Outcome, System
 from masdsl.batch.report import Report, write_report
-from masdsl.batch.standings import Contender, Tallies, cost_text, standings_of
+from masdsl.batch.standings import contenders_of, cost_text, standings_of
 from masdsl.batch.statistics import Mixture
 from masdsl.batch.systems import describe
 from masdsl.batch.tables import OUTCOME_COLUMNS
@@ -76,12 +76,6 @@ def outcomes_by(batch: Batch, make: Callable[[Any], dict[str, Any]]) -> Iterator
                 **make(run),
             }
         )
-
-
-def contenders_of(batch: Batch, outcomes: Iterator[Outcome]) -> tuple[Contender, ...]:
-    tallies = Tallies(batch)
-    assert sum(1 for _ in tallies.counted(outcomes)) == batch.runs
-    return tallies.contenders()
 
 
 def folder_of(path: Path, batch: Batch, outcomes: Iterator[Outcome] | list[Outcome], timings: str = "") -> Path:

@@ -56,12 +56,12 @@ def write_report(folder: str, *, budget: Mapping[str, Any] | None = None) -> Rep
     try:
         tallies = Tallies(batch)
         try:
-            write_outcomes(os.path.join(folder, OUTCOME_TABLE), tallies.counted(outcomes_of(folder, batch)))
+            write_outcomes(os.path.join(folder, OUTCOME_TABLE), tallies.counted(outcomes_of(outcomes, batch)))
             write_timings(os.path.join(folder, TIMING_TABLE), read_timings(os.path.join(folder, TIMINGS)))
             files += [OUTCOME_TABLE, TIMING_TABLE]
         except NoTables as fault:
             missing.append(str(fault))
-            for _ in tallies.counted(outcomes_of(folder, batch)):
+            for _ in tallies.counted(outcomes_of(outcomes, batch)):
                 pass
         contenders = tallies.contenders()
         standings = standings_of(contenders, seed=batch.seed)
@@ -89,12 +89,12 @@ def write_report(folder: str, *, budget: Mapping[str, Any] | None = None) -> Rep
     return report
 
 
-def outcomes_of(folder: str, batch: Batch) -> Iterator[Outcome]:
-    """Yield the outcomes in the folder of a batch, each run's first one; those of no run of it are left out."""
+def outcomes_of(path: str, batch: Batch) -> Iterator[Outcome]:
+    """Yield the outcomes in the file of a batch, each run's first one; those of no run of it are left out."""
     seen = bytearray(batch.runs)
-    if not os.path.exists(os.path.join(folder, OUTCOMES)):
+    if not os.path.exists(path):
         return
-    for outcome in outcomes_in(folder):
+    for outcome in outcomes_in(os.path.dirname(path)):
         if 0 <= outcome.number < batch.runs and not seen[outcome.number]:
             seen[outcome.number] = 1
             yield outcome

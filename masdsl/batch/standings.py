@@ -156,6 +156,14 @@ class Tallies:
         return tuple(tally.contender(*names) for names, tally in self._tallies.items())
 
 
+def contenders_of(batch: Batch, outcomes: Iterable[Outcome]) -> tuple[Contender, ...]:
+    """Return what the runs of each contender gave, in the order of the batch."""
+    tallies = Tallies(batch)
+    for _ in tallies.counted(outcomes):
+        pass
+    return tallies.contenders()
+
+
 def standings_of(contenders: Sequence[Contender], *, seed: int = 0) -> Standings:
     """Return how contenders stand. Those without any score are in no comparison."""
     measure = measure_of(contenders)
