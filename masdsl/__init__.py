@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from masdsl.api import compose as compose
     from masdsl.api import design as design
     from masdsl.api import diff as diff
+    from masdsl.api import evaluate as evaluate
     from masdsl.api import format as format
     from masdsl.api import invert as invert
     from masdsl.api import load as load
@@ -67,6 +68,7 @@ _HOMES = {
     "compose": "api",
     "design": "api",
     "diff": "api",
+    "evaluate": "api",
     "explain": "diagnostics.catalogue",
     "format": "api",
     "invert": "api",

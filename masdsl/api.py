@@ -12,6 +12,7 @@ from masdsl.loaded import JournalPlace, LoadedProgram, ProgramError
 from masdsl.source import Source
 
 if TYPE_CHECKING:
+    from masdsl.batch.evaluation import Evaluation
     from masdsl.check.program import Program
     from masdsl.emit import PyModule
     from masdsl.meta.outcome import Seams, Solved
@@ -300,6 +301,34 @@ def run(program: Location, inputs: Mapping[str, Any] | None = None, *, flow: str
 
         raise InputError(f"the program has no flow `{flow}`; it has {', '.join(loaded.flows) or 'none'}")
     return loaded.flows[flow].run_sync(**(inputs or {}))
+
+
+def evaluate(
+    programs: Sequence[str | os.PathLike[str]],
+    data: str | os.PathLike[str],
+    *,
+    out: str | os.PathLike[str],
+    **options: Any,
+) -> Evaluation:
+    """Run programs on a data set, grade what they return, and keep all of it in the folder `out`.
+
+    Called again with the same arguments it goes on with what is missing there; nothing is paid twice.
+
+    Args:
+        programs: paths of `.mas` files, which are compared.
+        data: a path (JSON lines, CSV, Parquet), or `hf:NAME`.
+        out: the folder.
+        options: those of `masdsl.batch.evaluation.evaluate`, such as `grader`, `models`, `repetitions`, `workers` and
+            `budget`.
+
+    Raises:
+        masdsl.batch.evaluation.EvaluationFault: it cannot be made as it was asked for.
+        ProgramError: a program has errors, or rows of the data set.
+        masdsl.batch.base.EngineFault: the engine cannot go on. What was made is kept.
+    """
+    from masdsl.batch.evaluation import evaluate as evaluate_programs
+
+    return evaluate_programs(programs, data, out=out, **options)
 
 
 # ---------------------------------------------------------------- designing

@@ -212,9 +212,10 @@ class ChunkDone(NamedTuple):
     """What came back from a worker: the outcomes of a chunk in order of number, and figures that differ by machine.
 
     `seconds` are those of each run, in this order; `resumed` counts the runs that an earlier worker had begun;
-    `cached` the calls that the cache answered; `worker` says who it was. `doubts` are those of all runs of the chunk,
-    made now or not: under a budget, a run with more calls in doubt than the chunk says is not gone on with, and has no
-    outcome yet.
+    `cached` the calls that the cache answered, and `saved` what they would have taken, which the counts of outcomes
+    have: those are the same with and without a cache. `worker` says who it was. `doubts` are those of all runs of the
+    chunk, made now or not: under a budget, a run with more calls in doubt than the chunk says is not gone on with, and
+    has no outcome yet.
     """
 
     chunk: Chunk
@@ -224,6 +225,7 @@ class ChunkDone(NamedTuple):
     cached: int = 0
     worker: str = ""
     doubts: tuple[Doubt, ...] = ()
+    saved: Amount = NOTHING
 
 
 class Job(NamedTuple):

@@ -109,7 +109,11 @@ class Ledger:
     """What a batch has spent, and what is held for the runs under way. Nothing in it grows with the batch."""
 
     def __init__(self, most: Most, worst: Callable[[int], Amount]) -> None:
-        """Begin with nothing spent; `worst` says what a run may take at most."""
+        """Begin with nothing spent; `worst` says what a run may take at most.
+
+        What the cache has saved is taken off when a chunk comes back, also of runs that are still under way: what is
+        held for those is their whole worst case, so the total stays an upper bound.
+        """
         self.most = most
         self.spent = NOTHING
         self.held = NOTHING
@@ -140,6 +144,7 @@ class Ledger:
         """Give back what was held for the runs of a chunk, and count what they took."""
         for number in range(done.chunk.first, done.chunk.last):
             self.held = self.held.minus(self._held.pop(number, NOTHING))
+        self.spent = self.spent.minus(done.saved)
         made = {outcome.number for outcome in done.outcomes}
         for number, paid, doubtful in done.doubts:
             self.doubt(number, doubtful)

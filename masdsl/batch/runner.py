@@ -10,11 +10,12 @@ import asyncio
 import os
 import re
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from weakref import WeakKeyDictionary
 
 from masdsl.batch.base import NOTHING, Amount, Batch, Chunk, ChunkDone, Doubt, EngineFault, Job, Outcome, Run, Sample
+from masdsl.batch.data import Wanted, wanted_by
 from masdsl.batch.graders import Grader, GraderFault, Kept
 from masdsl.batch.graders import grader_of as grader_named
 from masdsl.batch.models import BatchModels, models_of
@@ -77,7 +78,7 @@ class Worker:
         self.batch: Batch = read_batch(job.batch)
         self._samples = Samples(self.batch.samples_path, self.batch.samples_hash, self.batch.samples)
         self._job = job
-        self._loaded: dict[tuple[str, str], tuple[LoadedProgram, str, BatchModels]] = {}
+        self._loaded: dict[tuple[str, str], tuple[LoadedProgram, str, BatchModels, Wanted]] = {}
         self._models: dict[str, BatchModels] = {}
         self._grader = grader_of(self.batch, job)
         self._room = asyncio.Semaphore(max(job.at_once, 1))  # of all chunks together: first come, first served
@@ -106,14 +107,26 @@ class Worker:
                 run.cancel()
             await asyncio.gather(*runs, return_exceptions=True)
             raise
+        cached, saved = self._taken()
         return ChunkDone(
             chunk,
             tuple(one.outcome for one in ordered if one.outcome is not None),
             seconds=tuple(one.seconds for one in ordered if one.outcome is not None),
             resumed=sum(one.resumed for one in ordered),
+            cached=cached,
+            saved=saved,
             worker=str(os.getpid()),
             doubts=tuple(one.doubt for one in ordered if one.doubt is not None),
         )
+
+    def _taken(self) -> tuple[int, Amount]:
+        """Return how many calls the cache has answered since it was asked last, and what they would have taken."""
+        cached, saved = 0, NOTHING
+        for models in self._models.values():
+            if models.cache is not None:
+                hits, amount = models.cache.taken()
+                cached, saved = cached + hits, saved.plus(amount)
+        return cached, saved
 
     # ------------------------------------------------------------ one run
 
@@ -146,7 +159,7 @@ class Worker:
         The outcome is None where more is in doubt than `most_doubts` calls.
         """
         key = self.batch.run_id(run.number)
-        program, flow, models = self._program(run.system, run.lineup)
+        program, flow, models, wanted = self._program(run.system, run.lineup)
         options: dict[str, Any] = {
             "journal": journal,
             "budget": None if self.batch.limits == NO_LIMITS else self.batch.limits,
@@ -155,7 +168,11 @@ class Worker:
         }
         try:
             return (
-                await _ran(run, key, program.start(flow, sample.inputs, run_id=key, seed=run.seed, **options)),
+                await _ran(
+                    run,
+                    key,
+                    program.start(flow, _inputs(wanted, sample), run_id=key, seed=run.seed, **options),
+                ),
                 False,
                 None,
             )
@@ -187,7 +204,7 @@ class Worker:
         except UnknownRun:
             return ()
 
-    def _program(self, system: System, lineup: Lineup) -> tuple[LoadedProgram, str, BatchModels]:
+    def _program(self, system: System, lineup: Lineup) -> tuple[LoadedProgram, str, BatchModels, Wanted]:
         """Return a system under a lineup: loaded and compiled once. Raises EngineFault where it is another program."""
         known = self._loaded.get((system.name, lineup.name))
         if known is not None:
@@ -204,7 +221,9 @@ class Worker:
             place = loaded.config.path or folder
             if place not in self._models:
                 self._models[place] = models_of(self.batch, self._job, loaded.config, folder)
-            known = loaded, key_of(loaded, system.flow), self._models[place]
+            key = key_of(loaded, system.flow)
+            own = loaded.checked.flows[list(loaded.compiled.flows).index(key)]
+            known = loaded, key, self._models[place], wanted_by(own)
         except ProgramError as error:
             raise EngineFault(f"{system.path} has errors by now: {error}") from None
         except BadSystem as fault:
@@ -214,6 +233,13 @@ class Worker:
 
 
 _opened: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Worker]] = WeakKeyDictionary()
+
+
+def _inputs(wanted: Wanted, sample: Sample) -> Mapping[str, Any]:
+    """Return a sample's inputs; where each of the batch's programs takes one, it does not matter how that is called."""
+    if len(sample.inputs) != 1 or not wanted.query or next(iter(sample.inputs)) in wanted.types:
+        return sample.inputs
+    return {wanted.query: next(iter(sample.inputs.values()))}
 
 
 async def _ran(run: Run, key: str, start: Awaitable[Result]) -> Outcome:

@@ -17,40 +17,24 @@ from __future__ import annotations
 import json
 import os
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
-from hashlib import sha256
+from collections.abc import Iterator, Sequence
 from typing import IO, Any, Final
 
-from masdsl.batch.base import Batch, Chunk, ChunkDone, Outcome, Sample
+from masdsl.batch.base import Batch, Chunk, ChunkDone, Outcome
 from masdsl.batch.reading import BadLine, outcome_from, read_batch
 from masdsl.journal.owner import try_lock
 
 BATCH, SAMPLES, JOURNAL = "batch.json", "samples.jsonl", "journal.db"
 OUTCOMES, TIMINGS, BEGUN, LOCK = "outcomes.jsonl", "timings.jsonl", "begun.jsonl", "lock"
 _NEW: Final = ".new"
+NEW_SAMPLES: Final = SAMPLES + _NEW
+"""Where the samples are written before it is known whether the folder has that batch already."""
 _NAMED: Final = ("systems", "lineups")
 _UNIMPORTANT: Final = ("id", "samples_path")
 
 
 class StoreFault(Exception):
     """A folder cannot be that of the batch; the text says why and what to do."""
-
-
-def write_samples(folder: str, samples: Iterable[Sample]) -> tuple[str, str, int]:
-    """Write samples to a folder, beside those that may be there; return the path, the SHA-256 and how many they are."""
-    os.makedirs(folder, exist_ok=True)
-    path = os.path.join(folder, SAMPLES + _NEW)
-    digest, count = sha256(), 0
-    with open(path, "wb") as file:
-        for sample in samples:
-            text = json.dumps(sample._asdict(), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-            line = text.encode("utf-8", "surrogatepass") + b"\n"
-            digest.update(line)
-            file.write(line)
-            count += 1
-        file.flush()
-        os.fsync(file.fileno())
-    return path, digest.hexdigest(), count
 
 
 def is_begun(folder: str) -> bool:
@@ -92,7 +76,7 @@ class Store:
     def begin(self, batch: Batch) -> Batch:
         """Begin a batch in an empty folder, or go on with it where it is there; return it as it is there.
 
-        Its samples lie beside, as `write_samples` wrote them. Raises StoreFault where another batch is there.
+        Its samples lie beside, in NEW_SAMPLES. Raises StoreFault where another batch is there.
         """
         if os.path.exists(self.path(BATCH)):
             kept = self.kept()

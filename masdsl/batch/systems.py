@@ -17,7 +17,7 @@ from masdsl.syntax.canonical import program_hash
 from masdsl.syntax.parse import parse_program
 
 if TYPE_CHECKING:
-    from masdsl.check.program import Program
+    from masdsl.check.program import Flow, Program
 
 STD: Final = "std."
 
@@ -42,10 +42,13 @@ def identity(program: Program) -> str:
     return sha256("\n".join(f"{name} {one}" for name, one in sorted(hashes.items())).encode()).hexdigest()
 
 
-def configured(path: str, tiers: Mapping[str, str], findings: Findings) -> Config:
-    """Return the configuration of a program's folder with these models behind its tiers."""
+def config_of(path: str) -> Config:
+    """Return the configuration of a program's folder. Raises ProgramError for one with mistakes."""
+    findings = Findings()
     config = load_config(os.path.dirname(path), findings)
-    return config._replace(tiers={**config.tiers, **tiers})
+    if not findings.ok:
+        raise ProgramError(findings.sorted())
+    return config
 
 
 def load(path: str, tiers: Mapping[str, str]) -> LoadedProgram:
@@ -57,7 +60,8 @@ def load(path: str, tiers: Mapping[str, str]) -> LoadedProgram:
 
 def _checked(path: str, tiers: Mapping[str, str]) -> Checked:
     findings = Findings()
-    config = configured(path, tiers, findings)
+    config = load_config(os.path.dirname(path), findings)
+    config = config._replace(tiers={**config.tiers, **tiers})
     checked = check_file(path, findings, config)
     if checked.program is not None and checked.program.tools:
         from masdsl.check.grants import compare_with_host
@@ -93,8 +97,8 @@ def entry_of(program: Program, flow: str | None) -> str:
     raise BadSystem("it has no flow that can be run")
 
 
-def describe(name: str, path: str, flow: str | None, lineups: Iterable[Lineup]) -> System:
-    """Return a program as a system of a batch, with what one run of it takes at most under any of the lineups.
+def describe(name: str, path: str, flow: str | None, lineups: Iterable[Lineup]) -> tuple[System, Flow]:
+    """Return a program as a system of a batch, with what a run of it takes at most under any of the lineups; its flow.
 
     A measure that nothing bounds is None: money where an agent's model has no price; every measure where the run may
     be repaired by patches, whose worst case is no part of the program's.
@@ -124,4 +128,5 @@ def describe(name: str, path: str, flow: str | None, lineups: Iterable[Lineup]) 
         )
     assert program is not None, "a batch has at least one lineup"
     worst = {key: None if any(one[key] is None for one in most) else max(one[key] for one in most) for key in most[0]}
-    return System(name, path, entry, identity(program), **worst)
+    own = next(one for one in program.flows if one.name == entry and not one.module and not one.statics)
+    return System(name, path, entry, identity(program), **worst), own

@@ -21,6 +21,7 @@ COMMANDS = {
     "runs": "list, show and forget the runs that are kept",
     "serve": "offer programs as an HTTP service",
     "replay": "show a kept run again without calling a model",
+    "eval": "run programs on a data set, and grade them",
     "test": "run the tests that stand in programs",
     "diff": "show the patch that makes one program of another",
     "patch": "change a program by a patch",

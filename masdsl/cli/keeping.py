@@ -136,8 +136,11 @@ def _tell(line: bytes) -> None:
 class Interruption:
     """Ctrl-C: the first time the run stops softly, so that nothing paid is lost; the second time at once."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self, told: bytes = b"interrupted: the calls under way end first; Ctrl-C again stops at once\n"
+    ) -> None:
         self.asked = False
+        self._told = told
 
     def reason(self, state: object) -> str:
         """Return why the run should stop; nothing until somebody has asked for it."""
@@ -152,7 +155,7 @@ class Interruption:
                 signal.signal(signal.SIGINT, signal.default_int_handler)
                 raise KeyboardInterrupt
             self.asked = True
-            _tell(b"interrupted: the calls under way end first; Ctrl-C again stops at once\n")
+            _tell(self._told)
 
         try:
             before = signal.signal(signal.SIGINT, ask)

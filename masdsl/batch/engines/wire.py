@@ -22,4 +22,5 @@ def from_wire(data: dict[str, Any]) -> ChunkDone:
         data["cached"],
         data["worker"],
         tuple(Doubt(number, Amount(*paid), Amount(*doubtful)) for number, paid, doubtful in data["doubts"]),
+        Amount(*data["saved"]),
     )
