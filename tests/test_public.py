@@ -33,6 +33,7 @@ PUBLIC = {
         "compose",
         "design",
         "diff",
+        "evaluate",
         "explain",
         "format",
         "invert",

@@ -1,8 +1,8 @@
 """Evaluating programs: from what somebody asks for to a batch in a folder, made and reported.
 
     evaluation = evaluate(["a.mas", "b.mas"], "questions.jsonl", grader="exact", out="runs/first")
-    for row in evaluation.rows:
-        print(row.system, row.lineup, row.score)
+    for one in evaluation.standings.standings:
+        print(one.contender.system, one.contender.lineup, one.interval)
 
 The same call again goes on where it stopped; nothing that was paid is paid twice.
 """
@@ -10,18 +10,20 @@ The same call again goes on where it stopped; nothing that was paid is paid twic
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from typing import Any, Final, Literal, NamedTuple
 
 from masdsl.batch.base import Batch, Job, Lineup, Outcome, Sample, System
-from masdsl.batch.budget import NO_MOST, BadBudget, Most, most_of
+from masdsl.batch.budget import MEASURES, NO_MOST, BadBudget, Most, most_of
 from masdsl.batch.coordinator import Coordinator, Ended, Progress
 from masdsl.batch.data import Frozen, Wanted, freeze, read_samples, wanted_by
 from masdsl.batch.engines import engine_named
 from masdsl.batch.graders import Grader, GraderFault, grader_of
+from masdsl.batch.report import outcomes_of, write_report
 from masdsl.batch.rows import DataFault
-from masdsl.batch.store import BATCH, JOURNAL, NEW_SAMPLES, Store, StoreFault, is_begun, outcomes_in
+from masdsl.batch.standings import Standings, contenders_of, standings_of, to_json
+from masdsl.batch.store import BATCH, JOURNAL, NEW_SAMPLES, OUTCOMES, Store, StoreFault, is_begun, outcomes_in
 from masdsl.batch.systems import BadSystem, config_of, describe
 from masdsl.config import NoModel, find_model
 from masdsl.diagnostics.base import Findings
@@ -39,26 +41,18 @@ class EvaluationFault(Exception):
     """An evaluation cannot be made as it was asked for; the text says why and what to do. Nothing was paid."""
 
 
-class Row(NamedTuple):
-    """How a system did under a lineup: the mean of its scores (None without any), counts, and what it took in all."""
-
-    system: str
-    lineup: str
-    runs: int
-    failed: int
-    score: float | None
-    calls: int
-    tokens: int
-    picodollars: int
-
-
 class Evaluation(NamedTuple):
-    """A batch that was made, or as much of it as could be: its `folder`, how making it `ended`, and how each did."""
+    """A batch that was made, or as much of it as could be: its `folder`, how making it `ended`, and how all stand.
+
+    `files` are those of the report in the folder; `missing` says what is not there, and why.
+    """
 
     folder: str
     batch: Batch
     ended: Ended
-    rows: tuple[Row, ...]
+    standings: Standings
+    files: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
 
     @property
     def is_whole(self) -> bool:
@@ -80,7 +74,8 @@ class Evaluation(NamedTuple):
             "stopped": ended.stopped,
             "spent": ended.spent._asdict(),
             "doubtful": ended.doubtful._asdict(),
-            "rows": [row._asdict() for row in self.rows],
+            "files": list(self.files),
+            **to_json(self.standings),
         }
 
 
@@ -88,7 +83,8 @@ class Work(NamedTuple):
     """How a batch is made, which changes nothing about what comes of it.
 
     `workers` are processes (None: one for each processor; 0: this process), `at_once` the runs that each has under way,
-    `chunk` how many runs are handed out together. `journal` is a place for steps other than the batch's own file.
+    `chunk` how many runs are handed out together. `report` says whether one is
+    written. `journal` is a place for steps other than the batch's own file.
     """
 
     engine: str = "local"
@@ -99,6 +95,7 @@ class Work(NamedTuple):
     journal: str | None = None
     tell: Callable[[Progress], None] = lambda progress: None
     should_stop: Callable[[], str] = lambda: ""
+    report: bool = True
 
     def how(self) -> dict[str, Any]:
         """Return it as options of `evaluate`."""
@@ -128,6 +125,7 @@ def evaluate(
     journal: str | None = None,
     tell: Callable[[Progress], None] | None = None,
     should_stop: Callable[[], str] | None = None,
+    report: bool = True,
 ) -> Evaluation:
     """Run programs on a data set, grade what they return, and keep all of it in a folder.
 
@@ -156,13 +154,14 @@ def evaluate(
         journal: where steps are kept; by default in the folder.
         tell: is told how far it is, after each chunk.
         should_stop: asked before each chunk; a reason ends it there, to be gone on with.
+        report: whether tables, manifest and plot are written to the folder at the end.
 
     Raises:
         EvaluationFault: it cannot be made as asked for.
         masdsl.ProgramError: a program has errors, or the data set has (then the findings are those of its rows).
         masdsl.batch.base.EngineFault: the engine cannot go on. What was made is kept.
     """
-    work = Work(engine, workers, at_once, chunk, budget, journal)
+    work = Work(engine, workers, at_once, chunk, budget, journal, report=report)
     if tell is not None:
         work = work._replace(tell=tell)
     if should_stop is not None:
@@ -222,31 +221,12 @@ def _made(store: Store, batch: Batch, work: Work, most: Most) -> Evaluation:
         should_stop=work.should_stop,
     )
     ended = coordinator.make()
-    return Evaluation(store.folder, batch, ended, rows_of(batch, outcomes_in(store.folder)))
-
-
-def rows_of(batch: Batch, outcomes: Iterable[Outcome]) -> tuple[Row, ...]:
-    """Return how each system did under each lineup, in the order of the batch."""
-    rows = {
-        (system.name, lineup.name): Row(system.name, lineup.name, 0, 0, None, 0, 0, 0)
-        for system in batch.systems
-        for lineup in batch.lineups
-    }
-    graded = dict.fromkeys(rows, 0)
-    for one in outcomes:
-        key = one.system, one.lineup
-        row = rows[key]
-        if one.score is not None:
-            graded[key] += 1
-            row = row._replace(score=(row.score or 0.0) + one.score)
-        rows[key] = row._replace(
-            runs=row.runs + 1,
-            failed=row.failed + (one.status != "ended"),
-            calls=row.calls + one.calls + one.judge_calls,
-            tokens=row.tokens + one.tokens_in + one.tokens_out + one.judge_tokens,
-            picodollars=row.picodollars + one.picodollars + one.judge_picodollars,
-        )
-    return tuple(row if row.score is None else row._replace(score=row.score / graded[key]) for key, row in rows.items())
+    if work.report:
+        limits = None if work.budget is None else {name: getattr(work.budget, name) for name in MEASURES}
+        report = write_report(store.folder, budget=limits)
+        return Evaluation(store.folder, batch, ended, report.standings, report.files, report.missing)
+    contenders = contenders_of(batch, outcomes_of(store.path(OUTCOMES), batch))
+    return Evaluation(store.folder, batch, ended, standings_of(contenders, seed=batch.seed))
 
 
 # ---------------------------------------------------------------- from what is asked for

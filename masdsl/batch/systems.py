@@ -42,10 +42,16 @@ def identity(program: Program) -> str:
     return sha256("\n".join(f"{name} {one}" for name, one in sorted(hashes.items())).encode()).hexdigest()
 
 
+def configured(path: str, tiers: Mapping[str, str], findings: Findings) -> Config:
+    """Return the configuration of a program's folder with these models behind its tiers."""
+    config = load_config(os.path.dirname(path), findings)
+    return config._replace(tiers={**config.tiers, **tiers})
+
+
 def config_of(path: str) -> Config:
     """Return the configuration of a program's folder. Raises ProgramError for one with mistakes."""
     findings = Findings()
-    config = load_config(os.path.dirname(path), findings)
+    config = configured(path, {}, findings)
     if not findings.ok:
         raise ProgramError(findings.sorted())
     return config
@@ -60,8 +66,7 @@ def load(path: str, tiers: Mapping[str, str]) -> LoadedProgram:
 
 def _checked(path: str, tiers: Mapping[str, str]) -> Checked:
     findings = Findings()
-    config = load_config(os.path.dirname(path), findings)
-    config = config._replace(tiers={**config.tiers, **tiers})
+    config = configured(path, tiers, findings)
     checked = check_file(path, findings, config)
     if checked.program is not None and checked.program.tools:
         from masdsl.check.grants import compare_with_host

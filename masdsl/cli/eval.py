@@ -109,6 +109,7 @@ def _work(options: Namespace, interruption: Interruption, shown: _Line) -> Work:
         journal=options.journal,
         tell=(lambda progress: None) if options.json else shown.show,
         should_stop=lambda: interruption.reason(None),
+        report=not options.no_report,
     )
 
 
@@ -209,37 +210,39 @@ def _tell(options: Namespace, evaluation: Evaluation, *, stopped: bool) -> int:
 
         write(f"workers died with calls under way, which may be paid besides: {shown(ended.doubtful)}\n", sys.stderr)
     if not options.json:
-        write(f"kept in {escape(evaluation.folder)}\n", sys.stderr)
+        report = " (report.md tells more)" if evaluation.files else ""
+        write(f"kept in {escape(evaluation.folder)}{report}\n", sys.stderr)
     return code
 
 
 def table(evaluation: Evaluation) -> str:
-    """Return how each system did, as a table."""
+    """Return how each system did under each lineup, as a table; a score has its 95 % interval."""
     from masdsl.money import PICODOLLARS
 
-    head = ["system", "lineup", "runs", "score", "failed", "calls", "tokens", "USD"]
-    rows = [
-        [
-            row.system,
-            row.lineup,
-            f"{row.runs:,}",
-            "" if row.score is None else f"{row.score:.4f}",
-            f"{row.failed:,}",
-            f"{row.calls:,}",
-            f"{row.tokens:,}",
-            f"{row.picodollars / PICODOLLARS:.6g}",
-        ]
-        for row in evaluation.rows
-    ]
-    widths = [max(len(line[at]) for line in (head, *rows)) for at in range(len(head))]
-    lines = []
-    for line in (head, *rows):
-        cells = [
-            cell.ljust(width) if at < 2 else cell.rjust(width)
-            for at, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ]
-        lines.append("  ".join(cells).rstrip() + "\n")
-    return "".join(lines)
+    lines = [["system", "lineup", "runs", "failed", "score", "95 %", "calls", "tokens", "USD"]]
+    for one in evaluation.standings.standings:
+        contender, interval = one.contender, one.interval
+        sums = contender.sums
+        lines.append(
+            [
+                contender.system,
+                contender.lineup,
+                f"{contender.runs:,}",
+                f"{contender.failed:,}",
+                "" if interval is None else f"{interval.mean:.3f}",
+                "" if interval is None else f"{interval.low:.3f}-{interval.high:.3f}",
+                f"{sums['calls'] + sums['judge_calls']:,}",
+                f"{sums['tokens_in'] + sums['tokens_out'] + sums['judge_tokens']:,}",
+                f"{(sums['picodollars'] + sums['judge_picodollars']) / PICODOLLARS:.6g}",
+            ]
+        )
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    shown = []
+    for line in lines:
+        names = [cell.ljust(width) for cell, width in zip(line[:2], widths, strict=False)]
+        figures = [cell.rjust(width) for cell, width in zip(line[2:], widths[2:], strict=True)]
+        shown.append("  ".join((*names, *figures)).rstrip() + "\n")
+    return "".join(shown)
 
 
 def _again(options: Namespace) -> str:
@@ -292,5 +295,6 @@ def _parser() -> ArgumentParser:
     how.add_argument("--chunk", type=int, metavar="N", help="runs that are handed out together (default: about 1 s)")
     how.add_argument("--engine", default="local", metavar="NAME", help="who makes the runs (default: local)")
     how.add_argument("--journal", metavar="PATH|URL", help="where steps are kept (default: in the folder)")
+    parser.add_argument("--no-report", action="store_true", help="write no tables, manifest and plot to the folder")
     parser.add_argument("--json", action="store_true", help="print how each did as JSON, and no progress")
     return parser
