@@ -22,8 +22,8 @@ from masdsl.batch.engines import engine_named
 from masdsl.batch.graders import Grader, GraderFault, grader_of
 from masdsl.batch.report import outcomes_of, write_report
 from masdsl.batch.rows import DataFault
-from masdsl.batch.standings import Standings, contenders_of, standings_of, to_json
-from masdsl.batch.store import BATCH, JOURNAL, NEW_SAMPLES, OUTCOMES, Store, StoreFault, is_begun, outcomes_in
+from masdsl.batch.standings import Standings, Tallies, standings_of, to_json
+from masdsl.batch.store import BATCH, JOURNAL, NEW_SAMPLES, Store, StoreFault, is_begun, outcomes_in
 from masdsl.batch.systems import BadSystem, config_of, describe
 from masdsl.config import NoModel, find_model
 from masdsl.diagnostics.base import Findings
@@ -225,8 +225,10 @@ def _made(store: Store, batch: Batch, work: Work, most: Most) -> Evaluation:
         limits = None if work.budget is None else {name: getattr(work.budget, name) for name in MEASURES}
         report = write_report(store.folder, budget=limits)
         return Evaluation(store.folder, batch, ended, report.standings, report.files, report.missing)
-    contenders = contenders_of(batch, outcomes_of(store.path(OUTCOMES), batch))
-    return Evaluation(store.folder, batch, ended, standings_of(contenders, seed=batch.seed))
+    tallies = Tallies(batch)
+    for _ in tallies.counted(outcomes_of(store.folder, batch)):
+        pass
+    return Evaluation(store.folder, batch, ended, standings_of(tallies.contenders(), seed=batch.seed))
 
 
 # ---------------------------------------------------------------- from what is asked for
