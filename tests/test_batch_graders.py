@@ -18,7 +18,7 @@ from masdsl.batch.base import Sample
 from masdsl.batch.graders import NAMES, GraderFault, Kept, Score, grader_of
 from masdsl.batch.likeness import option_in, options_of, right_option, set_f1, squad_tokens, token_f1
 from masdsl.batch.numbers import number_of
-from masdsl.journal import MemoryJournal
+from masdsl.journal import JournalBusy, MemoryJournal, OpenRun
 from masdsl.runtime.models.scripted import Fails, ScriptedModel
 from masdsl.sandbox import SandboxRefused, tier
 
@@ -451,6 +451,19 @@ def test_without_a_sandbox_nothing_is_run(monkeypatch: pytest.MonkeyPatch) -> No
         grader_of("code")
 
 
+@pytest.mark.skipif(tier() is None, reason="no tier of the sandbox works here")
+def test_a_sandbox_that_does_not_start_any_more_leaves_the_value_ungraded(monkeypatch: pytest.MonkeyPatch) -> None:
+    grader = grader_of("code")
+    assert grader is not None
+
+    async def refuse(code: str, **options: Any) -> None:
+        raise SandboxRefused("it did not start")
+
+    monkeypatch.setattr(code_tests, "run_python", refuse)
+    found = asyncio.run(grader.score(RIGHT_CODE, Sample(0, {}, None, HUMAN)))
+    assert found == Score(None, "it did not start")
+
+
 # ---------------------------------------------------------------- judges
 
 JUDGE = """mas 1
@@ -523,6 +536,22 @@ def test_the_run_of_a_judge_is_kept_and_paid_once(tmp_path: Path) -> None:
     kept = Kept(journal, "batch-7-judge")
     scores = [asyncio.run(grader.score("x", Sample(0, {"q": "?"}, "y"), kept=kept)) for _ in range(3)]
     assert len(made) == 1 and scores[0] == scores[1] == scores[2] and scores[0].calls == 1
+
+
+def test_the_run_of_a_judge_is_taken_over_when_its_owner_is_gone(tmp_path: Path) -> None:
+    grader = judge(tmp_path, "bool", True)
+    made: list[int] = []
+
+    class Owned(MemoryJournal):
+        def resume(self, run: str) -> OpenRun:
+            made.append(1)
+            if len(made) < 3:
+                raise JournalBusy(run, "is somebody else's")
+            return super().resume(run)
+
+    kept = Kept(Owned(), "b-1-judge")
+    first, again = (asyncio.run(grader.score("x", Sample(0, {"q": "?"}, "y"), kept=kept)) for _ in range(2))
+    assert first == again and first.score == 1.0 and len(made) == 3
 
 
 UNFIT_JUDGES = [

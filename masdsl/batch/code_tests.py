@@ -63,7 +63,10 @@ class _Code(NamedTuple):
         entry = sample.extra.get("entry_point")
         entry = entry if isinstance(entry, str) and entry.isidentifier() else None
         code = program_of(code_of(value), prompt_of(sample), entry)
-        result = await run_python(code, entry_point=entry, tests=tests, limits=self.limits)
+        try:
+            result = await run_python(code, entry_point=entry, tests=tests, limits=self.limits)
+        except SandboxRefused as refusal:  # it worked when the batch began: this machine is short of something now
+            return Score(None, str(refusal))
         if result.ok and result.passed:
             return Score(1.0)
         return Score(0.0, result.error.message if result.error is not None else "its tests assert nothing")

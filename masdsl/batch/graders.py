@@ -67,7 +67,7 @@ class Grader(Protocol):
     async def score(self, value: Any, sample: Sample, *, seed: int = 0, kept: Kept | None = None) -> Score:
         """Grade a value (JSON data) on a sample. `seed` and `kept` are for the run of a model judge.
 
-        Raises masdsl.journal.JournalError where a judge's run cannot be kept, SandboxRefused where the sandbox is gone.
+        Raises masdsl.journal.JournalError where a judge's run cannot be kept.
         """
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import os
+import time
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from masdsl.runtime.result import Result
 
 SIGNATURE: Final = "flow main(question, answer, reference) -> (score: float, why: text(60))"
+PATIENCE: Final = 30.0
+"""Seconds to wait for a judge's run whose former owner has not been found dead yet."""
+_PAUSE: Final = 0.1
 _GIVEN: Final = ("question", "answer", "reference")
 
 
@@ -108,16 +113,24 @@ class _Judge:
         return self._read(result)
 
     async def _run(self, inputs: dict[str, Any], seed: int, kept: Kept | None) -> Result:
-        from masdsl.journal import RunExists
+        from masdsl.journal import JournalBusy, RunExists
 
+        start, flow = self._loaded.start, self._flow
         if kept is None:
-            return await self._loaded.start(self._flow, inputs, seed=seed)
+            return await start(flow, inputs, seed=seed)
+        journal, key = kept
         try:
-            return await self._loaded.start(self._flow, inputs, seed=seed, journal=kept.journal, run_id=kept.run_id)
+            return await start(flow, inputs, seed=seed, journal=journal, run_id=key)
         except RunExists:
-            return await self._loaded.start(
-                self._flow, {}, journal=kept.journal, resume=kept.run_id, count_doubts=False
-            )
+            pass
+        until = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return await start(flow, {}, journal=journal, resume=key, count_doubts=False)
+            except JournalBusy:  # who had it has died, or is about to be found dead
+                if time.monotonic() > until:
+                    raise
+                await asyncio.sleep(_PAUSE)
 
     def _read(self, result: Result) -> Score:
         from masdsl.runtime.shapes import plain
