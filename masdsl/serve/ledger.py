@@ -197,6 +197,8 @@ class Ledger:
         period, rest = _period(key, time.time())
         worst = (bound.calls, bound.tokens, bound.picodollars)
         limits = (key.allowance.calls, key.allowance.tokens, key.allowance.picodollars)
+        if limits == (None, None, None):
+            return  # nothing is counted for whom nothing is limited
         for name, amount, limit in zip(_NAMES, worst, limits, strict=True):
             if limit is not None and amount > limit:
                 has = f"the key has {_shown(name, limit)} a {key.allowance.window}"
