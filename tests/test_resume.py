@@ -30,6 +30,7 @@ from masdsl.runtime import (
 from masdsl.runtime.hashes import agent_hash, args_hash, digest, tool_hash
 from masdsl.runtime.models.base import Price
 from masdsl.runtime.models.scripted import Fails, Says, ScriptedModel
+from masdsl.runtime.past import NOTHING, Past
 from tests.harness.journaled import CrashError, Crashing, as_version_1, cut, header
 from tests.harness.virtual_time import run
 
@@ -904,3 +905,11 @@ def test_many_runs_share_one_journal(tmp_path: Path) -> None:
         replies = [(row.path, row.part) for row in rows if row.kind == "reply"]
         assert len(replies) == len(set(replies)) == 2
     journal.close()
+
+
+def test_runs_that_begin_have_nothing_and_share_it() -> None:
+    pasts = [Past((), redo=["main.x"], aliases={"main.y": "main.x"}, sites=["main.x"]) for _ in range(2)]
+    for past in pasts:
+        assert past.standing("main.y", (), b"args", b"decl") == NOTHING
+        assert past.elapsed_in("main", ()) == 0.0
+        assert past.news is pasts[0].news == {}

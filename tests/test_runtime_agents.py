@@ -59,6 +59,23 @@ def last_user(request: Request) -> str:
 # ---------------------------------------------------------------- what is asked
 
 
+def test_samples_that_ask_the_same_share_one_text() -> None:
+    agent = Agent[str](name="a", returns=str, inputs={"q": str}, role="You are terse.", prompt="Say {{ q }}.")
+    model = ScriptedModel({"a": "done"})
+
+    async def main(run: Run) -> str:
+        async def one(run: Run, q: str) -> str:
+            return await run.call("x", agent, q=q)
+
+        return "".join([*await run.sample(3, one, "this"), *await run.sample(1, one, "that")])
+
+    run(Program(name="test", flows=(main,), agents=(agent,)).run(models=model))
+    asked = [request.messages for request in model.requests]
+    assert [last_user(request) for request in model.requests] == ["Say this."] * 3 + ["Say that."]
+    assert [messages[0].content for messages in asked] == ["You are terse."] * 4
+    assert asked[0] is asked[1] is asked[2]
+
+
 def test_inputs_that_the_prompt_does_not_mention_are_sections() -> None:
     agent = Agent[str](
         name="a",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,6 +32,7 @@ from masdsl.runtime import (
 from masdsl.runtime.command import main as command
 from masdsl.runtime.models.scripted import Fails, ScriptedModel
 from masdsl.runtime.run import flow_shape
+from tests.bench import step_work
 from tests.harness.virtual_time import run
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -276,3 +279,31 @@ def test_models_are_closed_at_the_end_of_a_run() -> None:
     assert model.closed == 1
     run(PROGRAM.run("print", {"x": "x"}, models=model))
     assert model.closed == 1  # it was not used
+
+
+# ---------------------------------------------------------------- room
+
+
+@pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="the sizes are those of objects of CPython 3.11")
+def test_a_run_in_flight_takes_less_than_25_kb(tmp_path: Path) -> None:
+    """Three calls of each under way, journaled in a file; what the models hold counts as well."""
+
+    async def held(runs: int) -> int:
+        pace = step_work.Pace(0.0)
+        one = step_work.masdsl(pace, str(tmp_path))
+        for warm in range(3):
+            await one(-warm)
+        pace.gate = gate = asyncio.Event()
+        gc.collect()
+        tracemalloc.start()
+        tasks = [asyncio.ensure_future(one(number)) for number in range(1, runs + 1)]
+        while len(gate._waiters) < 3 * runs:
+            await asyncio.sleep(0)
+        gc.collect()
+        taken, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        gate.set()
+        await asyncio.gather(*tasks)
+        return taken // runs
+
+    assert asyncio.run(held(200)) < 25_000

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from hashlib import blake2b
 from threading import Lock
 from typing import Final, NamedTuple
@@ -70,19 +70,21 @@ class Anchor:
 
     def write(self, marks: Mapping[int, Mark]) -> None:
         """Replace records, given by their slots; those that lie side by side are one write."""
+        if len(marks) == 1:  # as a run alone has it, at every step
+            [(slot, mark)] = marks.items()
+            self._write(slot, _record(slot, mark))
+            return
         records: list[bytes] = []
         first = min(marks, default=0)
-        for slot in sorted(marks) if len(marks) > 1 else marks:
+        for slot in sorted(marks):
             if slot != first + len(records):
-                self._write(first, records)
+                self._write(first, b"".join(records))
                 first, records = slot, []
-            fields = _FIELDS.pack(*marks[slot])
-            records.append(fields + _checksum(slot, fields))
-        self._write(first, records)
+            records.append(_record(slot, marks[slot]))
+        self._write(first, b"".join(records))
 
-    def _write(self, first: int, records: Sequence[bytes]) -> None:
-        data = b"".join(records)
-        if records and self._put(first * RECORD, data) != len(data):
+    def _write(self, first: int, data: bytes) -> None:
+        if data and self._put(first * RECORD, data) != len(data):
             raise OSError(28, "no space left on the device")
 
     def sync(self) -> None:
@@ -122,6 +124,11 @@ class Anchor:
             with self._lock:
                 os.lseek(self._file, at, os.SEEK_SET)
                 return os.write(self._file, data)
+
+
+def _record(slot: int, mark: Mark) -> bytes:
+    fields = _FIELDS.pack(*mark)
+    return fields + _checksum(slot, fields)
 
 
 def _checksum(slot: int, fields: bytes) -> bytes:

@@ -295,10 +295,11 @@ class GroupCommit(Database):
 
     def _take_slots(self, count: int) -> list[int]:
         """Return free records of the anchor for new runs, and say that there are new ones."""
-        slots = [slot for (slot,) in self._execute("SELECT slot FROM free ORDER BY slot LIMIT ?", (count,))]
-        if slots:
+        [(last, has_free)] = self._execute("SELECT slots, EXISTS (SELECT 1 FROM free) FROM journal")
+        slots: list[int] = []
+        if has_free:
+            slots = [slot for (slot,) in self._execute("SELECT slot FROM free ORDER BY slot LIMIT ?", (count,))]
             self._execute("DELETE FROM free WHERE slot <= ?", (slots[-1],))
-        [(last,)] = self._execute("SELECT slots FROM journal")
         more = count - len(slots)
         self._execute("UPDATE journal SET slots = slots + ?, generation = generation + 1", (more,))
         return [*slots, *range(last + 1, last + more + 1)]

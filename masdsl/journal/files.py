@@ -73,5 +73,8 @@ class Files:
         except OSError:
             return None
         changed = status.st_ctime_ns
+        moment = status.st_dev, status.st_ino, changed
+        if moment == self._unchanged_since:  # what was settled once is
+            return moment
         is_settled = 0 < changed < time.time_ns() - (SOON_SETTLED if changed % TICK else SETTLED)
-        return (status.st_dev, status.st_ino, changed) if is_settled else None
+        return moment if is_settled else None

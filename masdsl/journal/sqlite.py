@@ -100,7 +100,7 @@ class SqliteJournal(StoredJournal):
         self._accept = accept
         self._owner: Owner | None = None
         self._db: sqlite3.Connection | None = None
-        self._first: sqlite3.Cursor | None = None
+        self._cursor: sqlite3.Cursor | None = None
         try:
             self._connect()
         except BaseException as error:
@@ -123,7 +123,7 @@ class SqliteJournal(StoredJournal):
         self._db = db = sqlite3.connect(
             self.path, timeout=PATIENCE, isolation_level=None, check_same_thread=False, cached_statements=64
         )
-        self._first = db.cursor()
+        self._cursor = db.cursor()
         self._waits = PATIENCE
         [(version,)] = db.execute("PRAGMA user_version")
         [(application,)] = db.execute("PRAGMA application_id")
@@ -274,8 +274,7 @@ class SqliteJournal(StoredJournal):
             if waits != self._waits:
                 db.execute(f"PRAGMA busy_timeout = {int(waits * 1000)}")
                 self._waits = waits
-            assert self._first is not None
-            return self._first.execute(sql, values).rowcount
+            return self._connected().execute(sql, values).rowcount
         except _ERRORS as error:
             if _code(error) in _LOCKED:
                 raise Locked(str(error)) from None
@@ -283,7 +282,7 @@ class SqliteJournal(StoredJournal):
 
     def _commit(self) -> None:
         try:
-            self._connection().execute("COMMIT")
+            self._connected().execute("COMMIT")
         except _ERRORS as error:
             self._refuse(error)
 
@@ -306,13 +305,13 @@ class SqliteJournal(StoredJournal):
 
     def _execute(self, sql: str, values: Sequence[Any] = ()) -> Sequence[tuple[Any, ...]]:
         try:
-            return self._connection().execute(sql, values).fetchall()
+            return self._connected().execute(sql, values).fetchall()
         except _ERRORS as error:
             self._refuse(error)
 
     def _insert_run(self, record: Record) -> int:
         try:
-            cursor = self._connection().execute(INSERT_RUN, record[1:])
+            cursor = self._connected().execute(INSERT_RUN, record[1:])
         except _ERRORS as error:
             self._refuse(error)
         return cursor.lastrowid or 0 if cursor.rowcount == 1 else 0
@@ -322,7 +321,7 @@ class SqliteJournal(StoredJournal):
 
     def _insert(self, entries: Sequence[Stored]) -> None:
         try:
-            self._connection().executemany("INSERT INTO entry (run, seq, record, hash) VALUES (?, ?, ?, ?)", entries)
+            self._connected().executemany("INSERT INTO entry (run, seq, record, hash) VALUES (?, ?, ?, ?)", entries)
         except _ERRORS as error:
             self._refuse(error)
 
@@ -348,7 +347,7 @@ class SqliteJournal(StoredJournal):
     def _disconnect(self) -> None:
         if self._db is not None:
             self._db.close()
-            self._db = None
+            self._db = self._cursor = None
         if self._anchor is not None:
             self._anchor.close()
         if self._owner is not None:
@@ -358,6 +357,12 @@ class SqliteJournal(StoredJournal):
         if self._db is None:
             raise RuntimeError(f"the journal {self.path} is closed")
         return self._db
+
+    def _connected(self) -> sqlite3.Cursor:
+        """Return the cursor of what is done at once, under the lock; a connection makes one for each statement."""
+        if self._cursor is None:
+            raise RuntimeError(f"the journal {self.path} is closed")
+        return self._cursor
 
     def _refuse_anchor(self, error: OSError) -> NoReturn:
         raise JournalFull(f"{self.path}.anchor", error.strerror or str(error)) from None

@@ -25,7 +25,9 @@ class StoredJournal(GroupCommit):
 
     def create(self, header: RunHeader) -> StoredRun:
         """Begin a run; it is stored with its first row, or before. Raises RunExists, ValueError."""
-        run = self._new(header._replace(parent=None, parent_seq=None), b"")
+        if header.parent is not None or header.parent_seq is not None:
+            header = header._replace(parent=None, parent_seq=None)
+        run = self._new(header, b"")
         run.history = ()  # nothing is to be read: that would store the run by itself, in a transaction of its own
         return run
 
@@ -92,8 +94,9 @@ class StoredJournal(GroupCommit):
                     (below, _PAGE if limit is None or status else min(limit, _PAGE)),
                 )
             if not page:
-                if before is None and seen < expected and self._check_runs() == expected:
-                    raise JournalDamaged("", 0, f"it should hold {expected} runs, and {seen} are found")
+                with self._using:
+                    if before is None and seen < expected and self._check_runs() == expected:
+                        raise JournalDamaged("", 0, f"it should hold {expected} runs, and {seen} are found")
                 return
             seen += len(page)
             for *fields, last in page:
@@ -322,4 +325,5 @@ def _last(rows: Sequence[Row]) -> int:
 
 def _storable(text: str) -> str:
     """Return a text for people as a database can keep it."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\x00")
+    stored = text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\x00")
+    return text if stored == text else stored

@@ -28,6 +28,7 @@ from masdsl.formats import (
     uses_left,
 )
 from masdsl.runtime.agent import MISSING, Agent, form_of
+from masdsl.runtime.calling import Conversation
 from masdsl.runtime.failures import BudgetRefused, StepFailed, Stopped
 from masdsl.runtime.models.base import Message, calls_tools
 from masdsl.runtime.models.tool_calls import ToolCall, calls_in_text
@@ -35,7 +36,7 @@ from masdsl.runtime.replies import Fault, Parsed, as_json, loose_objects, parse_
 from masdsl.runtime.shapes import RecordShape, Shape, TextShape, plain, type_of
 from masdsl.runtime.text import brief, clean, show
 from masdsl.runtime.tool import Tool
-from masdsl.runtime.turns import NO_FUNCTIONS, Conversation, Functions, echo, messages_of, take_turn
+from masdsl.runtime.turns import NO_FUNCTIONS, Functions, echo, messages_of, take_turn
 from masdsl.runtime.using import use_tool
 
 

@@ -194,6 +194,7 @@ class Agent(Generic[T_co]):
         self.opening = (Message("system", clean(role)),) if role else ()
         """The messages in front of its prompt."""
         self.hashes: dict[str, bytes] = {}  # of this declaration, by the name of the model (`hashes.agent_hash`)
+        self.asked: tuple[Message, ...] = ()  # the last opening of a chat: samples ask the same, and share it
 
     def _longest_reply(self) -> int:
         """Return the size of the largest reply that the type, or the use of a tool, may need."""

@@ -100,7 +100,7 @@ class _Bounded(asyncio.Task[Any]):
     def add_done_callback(self, fn: Callable[..., object], /, *, context: Context | None = None) -> None:
         """Take the wish of who awaits this to be woken; other callbacks are those of any task."""
         if self._context is None:
-            self._wake, self._context, fn = fn, context, self._ended
+            self._wake, self._context, fn = fn, context, _Bounded._ended  # a bound one would be one more object
         super().add_done_callback(fn, context=context)
 
     def expire(self) -> None:
@@ -112,7 +112,7 @@ class _Bounded(asyncio.Task[Any]):
             self.cancel()
             self.get_loop().call_soon(self._fail, wake, TimeoutError(), context=self._context)
 
-    def _ended(self, _: object) -> None:
+    def _ended(self) -> None:
         wake, self._wake = self._wake, None
         error = self.exception() if not self.cancelled() else RuntimeError("it cancelled itself")
         if wake is None:

@@ -8,13 +8,14 @@ from typing import Any
 from masdsl.formats import constant_texts
 from masdsl.runtime.acting import act, native_contract
 from masdsl.runtime.agent import Agent
+from masdsl.runtime.calling import Conversation
 from masdsl.runtime.models.base import ChatModel, ModelError, calls_tools
 from masdsl.runtime.models.counted import CountedModel
 from masdsl.runtime.prompt import PromptFailed
 from masdsl.runtime.session import Step
 from masdsl.runtime.shapes import plain
 from masdsl.runtime.stand_in import StandInModel
-from masdsl.runtime.turns import Conversation, messages_of, take_turn
+from masdsl.runtime.turns import messages_of, take_turn
 
 
 def ask(step: Step, agent: Agent[Any], values: Mapping[str, object]) -> Awaitable[Any]:

@@ -159,6 +159,11 @@ def _since(ticket: _Ticket) -> int:
 class Meter:
     """Counts what is spent below it, and what is reserved. `name` says in messages whose limits these are."""
 
+    __slots__ = (
+        *("_above", "_asked", "_ends_above", "_is_limited", "_most_picodollars", "_queue", "_time", "began", "calls"),
+        *("deadline", "held_picodollars", "held_tokens", "limits", "name", "picodollars", "tokens_in", "tokens_out"),
+    )
+
     def __init__(self, limits: Limits, name: str, parent: Meter | None = None, *, elapsed: float = 0.0) -> None:
         """`elapsed` is how many of its seconds are gone already, in an earlier part of a run that goes on."""
         self.limits = limits

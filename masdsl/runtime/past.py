@@ -9,7 +9,7 @@ A failure is kept where the run went past it, and tried again where it ended the
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from masdsl.journal.base import Row
@@ -103,6 +103,12 @@ class Standing(NamedTuple):
 
 
 NOTHING: Final = Standing()
+_NO_PAST: Final[dict[Any, Any]] = {}
+
+
+def _nothing() -> dict[Any, Any]:
+    """Return what a run without rows has in every table: one for all such runs, to which nothing is ever added."""
+    return _NO_PAST
 
 
 class Past:
@@ -125,19 +131,20 @@ class Past:
         self.rows = rows
         self.last_seq = rows[-1].seq if rows else 0
         self.elapsed = 0.0
-        self._epochs: dict[_Identity, list[Epoch]] = {}
-        self._ending_at: dict[int, Epoch] = {}
-        self._used: dict[int, None] = {}  # an empty set takes four times the room
-        self._tried_again: dict[_Identity, int] = {}  # failures that ended the run: up to which row
-        self._redone: dict[str, int] = {}
-        self._moved: dict[str, tuple[str, int]] = {}
-        self._times: dict[tuple[str, int], dict[Indices, tuple[float, float]]] = {}
+        made: Callable[[], dict[Any, Any]] = dict if rows else _nothing
+        self._epochs: dict[_Identity, list[Epoch]] = made()
+        self._ending_at: dict[int, Epoch] = made()
+        self._used: dict[int, None] = made()  # an empty set takes four times the room
+        self._tried_again: dict[_Identity, int] = made()  # failures that ended the run: up to which row
+        self._redone: dict[str, int] = made()
+        self._moved: dict[str, tuple[str, int]] = made()
+        self._times: dict[tuple[str, int], dict[Indices, tuple[float, float]]] = made()
         for row in rows:
             self._add(row)
         self.news = self._take_up(redo, aliases or {})
         self.spent = spent_by(rows)
         self.paid = paid_by(rows)
-        self._orphans = self._find_orphans(sites) if sites is not None else {}
+        self._orphans = made() if sites is None or not rows else self._find_orphans(sites)
 
     # ------------------------------------------------------------ reading
 
@@ -173,7 +180,7 @@ class Past:
         new_redo = [path for path in redo if path not in self._redone]
         new_aliases = {new: old for new, old in aliases.items() if new != old and self._moved.get(new, ("",))[0] != old}
         if not (self.rows and (new_redo or new_aliases)):
-            return {}
+            return _nothing()
         self._take_up_patch(new_redo, new_aliases, self.last_seq)
         return {"redo": new_redo, "aliases": new_aliases, "policy": self.policy, "by": "run"}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Container, Coroutine, Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from masdsl.journal.base import OpenRun
 from masdsl.runtime.agent import Agent
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 Models: TypeAlias = "ModelResolver | Mapping[str, ChatModel] | ChatModel"
 """Where models come from: a resolver, models by the names of tiers (or of models), or one model for every agent."""
+
+_NO_STAND_INS: Final[Mapping[str, StandIn]] = {}
 
 
 class Program:
@@ -136,7 +138,7 @@ class Program:
             ceiling=tightest(ceiling, _configured_ceiling() if models is None else None),
             models=_resolver(models),
             tools={} if tools is None else tools,
-            stand_ins=stand_ins or {},
+            stand_ins=stand_ins or _NO_STAND_INS,
             observer=on_event,
             seed=seed,
             budget=budget,
@@ -297,11 +299,20 @@ def _resolver(models: Models | None) -> ModelResolver:
             raise ModelError("unavailable", f"no model is given for the {'tier' if tier else 'model'} `{name}`")
 
         return look_up
-    if hasattr(models, "complete"):
-        single: Any = models
-        return lambda name, *, tier: single
-    resolver: Any = models
-    return resolver  # type: ignore[no-any-return]
+    given: Any = models
+    return _OneModel(given) if hasattr(models, "complete") else given
+
+
+class _OneModel:
+    """One model for every agent."""
+
+    __slots__ = ("_model",)
+
+    def __init__(self, model: ChatModel) -> None:
+        self._model = model
+
+    def __call__(self, name: str, *, tier: bool) -> ChatModel:
+        return self._model
 
 
 class _ConfiguredModels:

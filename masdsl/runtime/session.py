@@ -38,7 +38,6 @@ StandIn: TypeAlias = Callable[[Mapping[str, Any]], Any]
 It returns the value, or `RawReply`, or raises `StepFailed`, which fails the step.
 """
 
-
 ShouldStop: TypeAlias = Callable[[State], str | None]
 """Is asked before a step of an agent or a tool begins, and after each call of a model; gives a reason to stop."""
 
@@ -90,7 +89,7 @@ class Session:
         self.just_started_by: dict[asyncio.Task[Any] | None, None] = {}
         """Tasks that have started another one, which has not begun yet."""
         self.unpriced_calls = 0
-        self._without_counts: dict[str, None] = {}
+        self._without_counts: tuple[str, ...] = ()
         self._resolve = models
         self._models: dict[tuple[str, bool], ChatModel] = {}
         self._key = ""
@@ -168,7 +167,8 @@ class Session:
     def first_without_counts(self, model: str) -> bool:
         """Whether this is the first time in this run that a model of that name does not count its tokens."""
         is_first = model not in self._without_counts
-        self._without_counts[model] = None
+        if is_first:
+            self._without_counts = (*self._without_counts, model)
         return is_first
 
     @property
@@ -191,16 +191,15 @@ class Session:
 
         `generation` is how often the step had ended before, in a run that goes on from its journal.
         """
-        text = f"{self.seed}\0{path}\0{indices}\0{attempt}"
-        if generation:
-            text = f"{text}\0{generation}"
+        again = f"\0{generation}" if generation else ""
+        text = f"{self.seed}\0{path}\0{indices}\0{attempt}{again}"
         return int.from_bytes(blake2b(text.encode(), digest_size=4).digest(), "big") >> 1
 
 
 class Scope:
     """Steps that end together; `failure` is set once something in it has failed for good."""
 
-    __slots__ = ("_all_ended", "_context", "_running", "failure", "parent", "tasks")
+    __slots__ = ("_all_ended", "_context", "_running", "_when_ended", "failure", "parent", "tasks")
 
     def __init__(self, parent: Scope | None = None) -> None:
         self.parent = parent
@@ -208,6 +207,7 @@ class Scope:
         self.tasks: list[asyncio.Task[Any]] = []
         self._running = 0
         self._context: Context | None = None
+        self._when_ended: Callable[[asyncio.Task[Any]], object] | None = None
         self._all_ended: asyncio.Future[None] | None = None
 
     @property
@@ -228,19 +228,21 @@ class Scope:
     def start(self, coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Run a coroutine as a task of this scope. A failure that leaves it stops the scope."""
         task = asyncio.get_running_loop().create_task(coroutine, name="step")
-        if self._context is None:  # one for all: each callback would get its own
-            self._context = copy_context()
+        if self._when_ended is None:  # one for all: each callback would get its own
+            self._context, self._when_ended = copy_context(), self._ended
         self.tasks.append(task)
         self._running += 1
-        task.add_done_callback(self._ended, context=self._context)
+        task.add_done_callback(self._when_ended, context=self._context)
         return task
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
             self.stop(error)
         self._running -= 1
-        if not self._running and self._all_ended is not None and not self._all_ended.done():
-            self._all_ended.set_result(None)
+        if not self._running:
+            self._when_ended = None  # or the scope would refer to itself
+            if self._all_ended is not None and not self._all_ended.done():
+                self._all_ended.set_result(None)
 
     async def drain(self) -> None:
         """Wait until every task of the scope has ended. Cancelled while waiting, it cancels them and waits again."""

@@ -23,33 +23,25 @@ async def take_step(step: Step, callee: Callee, values: Mapping[str, Any], work:
     `values` are its inputs. `work` does what the step is about, with fitted inputs, where the journal does not have its
     value.
     """
-    session = step.session
-    if session.just_started_by:
-        await session.let_started_begin()
-    step.began = session.now()
+    if step.session.just_started_by:
+        await step.session.let_started_begin()
+    step.began = step.session.now()
     values, clips, unfit = _fitted(callee.parameters.shapes, values)
-    recording = session.recording
-    entry: Entry | None = None
-    if recording is not None and not unfit:
-        step.check_not_stopped()
-        model = session.model_name(callee) if isinstance(callee, Agent) else ""
-        entry = recording.entry(step.path, step.indices, callee, model, values)
+    entry = None if unfit else _entry(step, callee, values)
+    if entry is not None:
         lost = entry.standing.lost
         if entry.standing.value is not None:
             try:
                 return await _reuse(step, callee, entry, entry.standing.value)
             except ShapeError as error:
-                recording.past.refuse(entry.standing.value)
+                entry.recording.past.refuse(entry.standing.value)
                 lost = f"its value in the journal does not fit its type: {error}"
         elif entry.standing.failure is not None:
             await _fail_again(step, entry)
         step.entry = entry
         if lost:
             step.emit("rerun", detail=lost)
-    session.consider_stop()
-    step.begin()
-    for clip in clips:
-        step.emit("clipped", detail=clip)
+    _begin(step, clips)
     try:
         if unfit:
             raise step.failed(unfit)
@@ -60,20 +52,44 @@ async def take_step(step: Step, callee: Callee, values: Mapping[str, Any], work:
             entry.value("done" if isinstance(callee, Agent) else "tool", value)
             await _before_it_is_shown(step, entry)
     except StepFailed as failure:
-        takes_default = callee.has_default and not isinstance(failure, Stopped)
-        if entry is not None and not isinstance(failure, Stopped):
-            if takes_default:
-                entry.value("done", callee.default, is_default=True)
-            else:
-                entry.failed(failure, step.address)
-            await _before_it_is_shown(step, entry)
-        step.emit_failure(failure)
-        if not takes_default:
-            raise
-        step.emit("finished", detail="default", seconds=step.seconds, value=plain(callee.default))
-        return callee.default
+        return await _default(step, callee, failure)
     step.emit("finished", seconds=step.seconds, value=plain(value))
     return value
+
+
+def _entry(step: Step, callee: Agent[Any] | Tool[Any], values: Mapping[str, Any]) -> Entry | None:
+    """Return the step's place in the journal, None where the run has none. Raises Stopped."""
+    recording = step.session.recording
+    if recording is None:
+        return None
+    step.check_not_stopped()
+    model = step.session.model_name(callee) if isinstance(callee, Agent) else ""
+    return recording.entry(step.path, step.indices, callee, model, values)
+
+
+def _begin(step: Step, clips: tuple[str, ...]) -> None:
+    """Say that a step begins, and what was clipped of its inputs. Raises Stopped."""
+    step.session.consider_stop()
+    step.begin()
+    for clip in clips:
+        step.emit("clipped", detail=clip)
+
+
+async def _default(step: Step, callee: Agent[Any] | Tool[Any], failure: StepFailed) -> Any:
+    """Return the declared default of a step that gave no value of its own. Raises the failure where there is none."""
+    entry = step.entry
+    takes_default = callee.has_default and not isinstance(failure, Stopped)
+    if entry is not None and not isinstance(failure, Stopped):
+        if takes_default:
+            entry.value("done", callee.default, is_default=True)
+        else:
+            entry.failed(failure, step.address)
+        await _before_it_is_shown(step, entry)
+    step.emit_failure(failure)
+    if not takes_default:
+        raise failure
+    step.emit("finished", detail="default", seconds=step.seconds, value=plain(callee.default))
+    return callee.default
 
 
 async def _before_it_is_shown(step: Step, entry: Entry) -> None:

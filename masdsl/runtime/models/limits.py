@@ -5,7 +5,7 @@ What a provider allows stands in the model's entry of the configuration (`at_onc
 many after each such answer, one more for every round without one (additive increase, multiplicative decrease).
 
 Waiting for a place comes before a call's time, and counts neither as an attempt nor as time of the step: the runtime
-asks for the place (`masdsl.runtime.turns`) and then makes the call.
+asks for the place (`masdsl.runtime.calling`) and then makes the call.
 """
 
 from __future__ import annotations
