@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from masdsl.batch.base import Batch, Engine, Job, Lineup, Sample
 from masdsl.batch.coordinator import Coordinator, Ended
+from masdsl.batch.engines import engine_named
 from masdsl.batch.store import JOURNAL, Store, write_samples
 from masdsl.batch.systems import describe
 
@@ -36,7 +41,7 @@ TOOLS = """import os, time
 
 def seen(text: str) -> int:
     with open(os.environ.get("SEEN", "/dev/null"), "a") as file:
-        file.write(f"{text}\\n")
+        file.write(f"{text} {os.getpid()}\\n")
     time.sleep(float(os.environ.get("SEEN_SECONDS", "0")))
     return 1
 """
@@ -82,3 +87,74 @@ def made(
 def calls_seen(path: Path) -> list[str]:
     """Return what the program's tool was called with."""
     return path.read_text().splitlines() if os.path.exists(path) else []
+
+
+class Unfinished(Exception):
+    """A batch did not come to its end."""
+
+
+def started(folder: Path, program: Path, count: int, engine: str, **options: str) -> subprocess.Popen[str]:
+    """Start the making of a batch as a process of its own: `python -m tests.harness.batches`."""
+    asked = [str(folder), str(program), str(count), engine, *(f"{name}={value}" for name, value in options.items())]
+    root = str(Path(__file__).parents[2])
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.harness.batches", *asked],
+        cwd=root,
+        env=os.environ | {"PYTHONPATH": root, "SEEN": str(folder.parent / "seen"), "SEEN_SECONDS": "0.02"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def wait_for_calls(folder: Path, least: int, process: subprocess.Popen[str], seconds: float = 90) -> None:
+    """Wait until the program's tool was called so often."""
+    until = time.monotonic() + seconds
+    while len(calls_seen(folder.parent / "seen")) < least:
+        if process.poll() is not None or time.monotonic() > until:
+            process.kill()
+            out, err = process.communicate()
+            raise Unfinished(f"exit code {process.returncode}: {out}{err}")
+        time.sleep(0.05)
+
+
+def ended_well(process: subprocess.Popen[str], seconds: float = 120) -> None:
+    """Wait for the end of a batch. Raises Unfinished."""
+    try:
+        out, err = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        out, err = process.communicate()
+    if process.returncode != 0:
+        raise Unfinished(f"exit code {process.returncode}: {out}{err}")
+
+
+def workers_of(process: subprocess.Popen[str], word: str) -> list[int]:
+    """Return the processes below another one whose command line has a word."""
+    found, below = [], [process.pid]
+    while below:
+        pid = below.pop()
+        listed = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        below += map(int, listed)
+        found += [int(one) for one in listed if word in Path(f"/proc/{one}/cmdline").read_text()]
+    return found
+
+
+def main() -> None:
+    folder, program, count, engine, *rest = sys.argv[1:]
+    options = dict(one.split("=", 1) for one in rest)
+    workers, chunk = int(options.get("workers", 2)), options.get("chunk")
+    ended, _ = made(
+        Path(folder),
+        Path(program),
+        int(count),
+        engine_named(engine),
+        workers=workers,
+        journal=options.get("journal", ""),
+        chunk=int(chunk) if chunk else None,
+    )
+    print(json.dumps(ended._asdict()))
+
+
+if __name__ == "__main__":
+    main()

@@ -97,11 +97,12 @@ class _Worker:
         threading.Thread(target=self._read, args=(self.process.stdout, said), daemon=True).start()
 
     def _read(self, lines: IO[bytes], said: SimpleQueue[_Message]) -> None:
-        for line in lines:
-            try:
-                said.put(_Message(self, json.loads(line)))
-            except ValueError:  # it died while it wrote
-                break
+        with lines:
+            for line in lines:
+                try:
+                    said.put(_Message(self, json.loads(line)))
+                except ValueError:  # it died while it wrote
+                    break
         said.put(_Message(self, None))
 
     def _send(self, data: Any) -> None:
