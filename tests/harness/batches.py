@@ -40,19 +40,23 @@ checker = [true]
 TOOLS = """import os, time
 
 def seen(text: str) -> int:
-    with open(os.environ.get("SEEN", "/dev/null"), "a") as file:
-        file.write(f"{text} {os.getpid()}\\n")
-    time.sleep(float(os.environ.get("SEEN_SECONDS", "0")))
+    if SECONDS:
+        with open(SEEN, "a") as file:
+            file.write(f"{text} {os.getpid()}\\n")
+        time.sleep(SECONDS)
     return 1
 """
 
 
-def project(folder: Path, program: str = PROGRAM) -> Path:
-    """Write a program with its configuration to a folder; return the program's path."""
+def project(folder: Path, program: str = PROGRAM, *, seconds: float = 0.02) -> Path:
+    """Write a program with its configuration to a folder; return the program's path.
+
+    Its tool takes so many seconds, and writes who called it to the file `seen` beside the folder; with 0 neither.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "p.mas").write_text(program)
     (folder / "replies.toml").write_text(SCRIPT)
-    (folder / "seen_tool.py").write_text(TOOLS)
+    (folder / "seen_tool.py").write_text(f"{TOOLS}\nSEEN, SECONDS = {str(folder.parent / 'seen')!r}, {seconds}\n")
     (folder / "mas.toml").write_text(
         '[tiers]\ndefault = "scripted"\n[models.scripted]\nkind = "scripted"\npath = "replies.toml"\n'
         '[tools]\n"test.seen" = "seen_tool:seen"\n'
@@ -100,14 +104,14 @@ def started(folder: Path, program: Path, count: int, engine: str, **options: str
     return subprocess.Popen(
         [sys.executable, "-m", "tests.harness.batches", *asked],
         cwd=root,
-        env=os.environ | {"PYTHONPATH": root, "SEEN": str(folder.parent / "seen"), "SEEN_SECONDS": "0.02"},
+        env=os.environ | {"PYTHONPATH": root},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
 
 
-def wait_for_calls(folder: Path, least: int, process: subprocess.Popen[str], seconds: float = 90) -> None:
+def wait_for_calls(folder: Path, least: int, process: subprocess.Popen[str], seconds: float = 200) -> None:
     """Wait until the program's tool was called so often."""
     until = time.monotonic() + seconds
     while len(calls_seen(folder.parent / "seen")) < least:
@@ -118,7 +122,7 @@ def wait_for_calls(folder: Path, least: int, process: subprocess.Popen[str], sec
         time.sleep(0.05)
 
 
-def ended_well(process: subprocess.Popen[str], seconds: float = 120) -> None:
+def ended_well(process: subprocess.Popen[str], seconds: float = 300) -> None:
     """Wait for the end of a batch. Raises Unfinished."""
     try:
         out, err = process.communicate(timeout=seconds)
