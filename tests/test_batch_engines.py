@@ -17,7 +17,7 @@ from masdsl.batch.base import Chunk, EngineFault
 from masdsl.batch.engines import ENGINES, engine_named
 from masdsl.batch.engines.deaths import DEATHS, Deaths
 from masdsl.journal import open_journal
-from tests.harness.batches import calls_seen, ended_well, made, project, started, wait_for_calls, workers_of
+from tests.harness.engines import calls_seen, ended_well, made, project, started, wait_for_calls, workers_of
 
 if TYPE_CHECKING:
     from tests.harness.postgres import Server

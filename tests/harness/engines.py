@@ -1,4 +1,4 @@
-"""Batches for tests and benchmarks: a small program over made-up samples, with a scripted model and a counting tool."""
+"""Batches on engines: a small program over made-up samples, with a scripted model and a counting tool."""
 
 from __future__ import annotations
 
@@ -98,11 +98,11 @@ class Unfinished(Exception):
 
 
 def started(folder: Path, program: Path, count: int, engine: str, **options: str) -> subprocess.Popen[str]:
-    """Start the making of a batch as a process of its own: `python -m tests.harness.batches`."""
+    """Start the making of a batch as a process of its own: `python -m tests.harness.engines`."""
     asked = [str(folder), str(program), str(count), engine, *(f"{name}={value}" for name, value in options.items())]
     root = str(Path(__file__).parents[2])
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.harness.batches", *asked],
+        [sys.executable, "-m", "tests.harness.engines", *asked],
         cwd=root,
         env=os.environ | {"PYTHONPATH": root},
         stdout=subprocess.PIPE,
