@@ -18,6 +18,7 @@ from masdsl.batch.standings import contenders_of, cost_text, standings_of
 from masdsl.batch.statistics import Mixture
 from masdsl.batch.systems import describe
 from masdsl.batch.tables import OUTCOME_COLUMNS
+from masdsl.cli import main as mas
 
 PROGRAM = """mas 1
 
@@ -249,6 +250,25 @@ def test_reasons_of_failures_stay_in_their_cell(tmp_path: Path) -> None:
     assert "| s0 | 4 | a \\| \\<img\\> |" in report.text()
 
 
+def test_the_command_makes_the_report_anew(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = str(folder_of(tmp_path, batch_of(2), list(outcomes_by(batch_of(2), cheap_and_dear))[:5]))
+    assert mas(["eval", "--report", folder]) == 0
+    assert "5 of 8 runs made" in capsys.readouterr().out
+    (tmp_path / "report.md").unlink()
+    assert mas(["eval", "--report", folder, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["made"], len(told["standings"])) == (5, 2) and (tmp_path / "report.md").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [(["--report", "nowhere"], "cannot be read"), (["a.mas", "--report", "."], "it takes no programs")],
+)
+def test_no_report_of_nothing(arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert mas(["eval", *arguments]) == 2
+    assert told in capsys.readouterr().err
+
+
 def test_no_batch_and_no_room_for_a_report(tmp_path: Path) -> None:
     with pytest.raises(EngineFault, match="cannot be read"):
         write_report(str(tmp_path))
@@ -262,7 +282,7 @@ def test_the_manifest_says_what_the_programs_are(tmp_path: Path) -> None:
     (tmp_path / "mas.toml").write_text(CONFIG)
     (tmp_path / "p.mas").write_text(PROGRAM)
     lineups = (Lineup("own", {}),)
-    system = describe("p", str(tmp_path / "p.mas"), None, lineups)
+    system, _ = describe("p", str(tmp_path / "p.mas"), None, lineups)
     batch = batch_of(1)._replace(systems=(system,), lineups=lineups)
     write_report(str(folder_of(tmp_path, batch, [])))
     [program] = json.loads((tmp_path / "manifest.json").read_text())["programs"]

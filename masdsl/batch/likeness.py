@@ -245,7 +245,7 @@ def token_f1(value: Any, answer: Any) -> float:
 
 
 def _f1(found: Counter[str], wanted: Counter[str]) -> float:
-    if not found or not wanted:
-        return float(not found and not wanted)
+    if not found and not wanted:
+        return 1.0
     common = sum(min(count, wanted[item]) for item, count in found.items())
     return 2 * common / (found.total() + wanted.total())

@@ -20,7 +20,7 @@ SMALLEST: Final = Fraction(1, 10**6)
 _DIGITS = r"(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?|\.[0-9]+"
 _POWER = r"\s?(?:x|\u00d7|\*|\\times|\\cdot)\s?10\s?(?:\^|\*\*)\s?\{?(?P<power>[+-]?[0-9]{1,4})\}?"
 _NUMBER: Final = re.compile(
-    r"(?<![\w.])(?P<sign>(?<![\w)\]])[+-])?\s?[$\u20ac\u00a3\u00a5]?(?<![\w.])(?P<minus>-)?"
+    r"(?P<sign>(?<![\w)\]])[+-])?\s?[$\u20ac\u00a3\u00a5]?(?<![\w.])(?P<minus>-)?"
     rf"(?:(?P<whole>[0-9]{{1,9}})\s(?P<above>[0-9]{{1,9}})/(?P<below>[0-9]{{1,9}})(?![0-9/])"
     rf"|(?P<digits>{_DIGITS})(?:[eE](?P<exponent>[+-]?[0-9]{{1,9}})(?![0-9])|{_POWER})?"
     rf"(?:\s?/\s?(?P<divisor>{_DIGITS})(?![0-9/]))?)"

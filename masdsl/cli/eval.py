@@ -37,6 +37,8 @@ def run(arguments: Sequence[str]) -> int:
     from masdsl.batch.base import EngineFault
     from masdsl.batch.evaluation import EvaluationFault
 
+    if options.report is not None:
+        return _report(options)
     interruption = Interruption(_INTERRUPTED)
     shown = _Line()
     try:
@@ -59,6 +61,31 @@ def run(arguments: Sequence[str]) -> int:
         raise
     shown.end()
     return _tell(options, evaluation, stopped=bool(interruption.asked))
+
+
+def _report(options: Namespace) -> int:
+    """Write the report on a batch anew, as far as it is made, and print it; nothing is run."""
+    from masdsl.batch.base import EngineFault
+    from masdsl.batch.report import write_report
+    from masdsl.batch.standings import to_json
+
+    given = [name for name in ("programs", *DESCRIBING, "out", "resume", "budget") if getattr(options, name)]
+    if given:
+        raise UsageError(
+            f"--report runs nothing, so it takes no {given[0].replace('_', ' ')}", "write: mas eval --report DIR"
+        )
+    try:
+        report = write_report(options.report)
+    except EngineFault as fault:
+        raise UsageError(str(fault)) from fault
+    if options.json:
+        from json import dumps
+
+        told = {"batch": report.batch.id, "runs": report.batch.runs, "made": report.made, "files": list(report.files)}
+        write(dumps(told | {"missing": list(report.missing)} | to_json(report.standings), indent=2) + "\n")
+    else:
+        write(escape(report.text(), keep="\n"))
+    return FINE
 
 
 _INTERRUPTED = b"interrupted: the runs under way end first; Ctrl-C again stops at once\n"
@@ -265,7 +292,7 @@ def _parser() -> ArgumentParser:
         "--grade",
         default="",
         metavar="GRADER",
-        help="how values are graded: exact, numeric, choice, set, tokens, code, or judge:PROGRAM (default: not at all)",
+        help="exact, numeric, choice, set_f1, token_f1, code or judge:PROGRAM (default: values are not graded)",
     )
     what.add_argument(
         "--models",
@@ -287,6 +314,7 @@ def _parser() -> ArgumentParser:
     how = parser.add_argument_group("how it is run")
     how.add_argument("--out", default="", metavar="DIR", help="the folder that keeps everything")
     how.add_argument("--resume", metavar="DIR", help="go on with the batch in a folder")
+    how.add_argument("--report", metavar="DIR", help="run nothing: write the report on the batch in a folder anew")
     how.add_argument("--budget", default="", metavar="BUDGET", help="what all of it may take: 'usd 5', 'calls 2k'")
     how.add_argument(
         "--workers", type=int, metavar="N", help="processes (default: one for each processor; 0: this one)"
