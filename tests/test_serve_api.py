@@ -22,7 +22,7 @@ from masdsl.serve.endpoints import Bound
 from masdsl.serve.keys import Allowance, Key
 from masdsl.serve.ledger import Ledger, LedgerError, OverBudget, Usage
 from masdsl.serve.service import Service
-from tests.harness.serving import ANSWER, CONFIGURED, REPLIES, TICKET, Gate, bearer, key_file, service, serving
+from tests.harness.serving import ANSWER, CONFIGURED, REPLIES, SHOP, TICKET, Gate, bearer, key_file, service, serving
 
 PROBLEM = "application/problem+json"
 
@@ -148,6 +148,38 @@ def test_a_fault_of_the_service_shows_nothing_of_itself(tmp_path: Path) -> None:
         assert "secret-detail" not in answer.text
 
     serving(tmp_path, test, ScriptedModel(broken))
+
+
+def test_a_run_over_its_own_budget_says_so(tmp_path: Path) -> None:
+    (tmp_path / "mas.toml").write_text("[budget]\ncalls = 1\n")
+
+    async def test(client: httpx.AsyncClient, own: Service) -> None:
+        assert own.served.endpoints["shop/answer"].bound.calls == 1
+        told = problem(await client.post("/v1/shop/answer", json={"ticket": TICKET}), 500, "run-out-of-budget")
+        assert told["step"] == "answer.found" and told["usage"]["calls"] == 1
+
+    text = SHOP.partition("## Say a word")[0]
+    serving(tmp_path, test, ScriptedModel({"triage": ["nonsense", ANSWER]}), text=text)
+
+
+def test_a_ledger_that_is_lost_or_cannot_be_used_costs_no_wrong_answer(tmp_path: Path) -> None:
+    headers = {"Idempotency-Key": "k"}
+
+    async def first(client: httpx.AsyncClient, own: Service) -> None:
+        assert (await client.post("/v1/shop/slow", headers=headers)).status_code == 200
+
+    async def second(client: httpx.AsyncClient, own: Service) -> None:
+        for _ in range(2):
+            problem(await client.post("/v1/shop/slow", headers=headers, json={"word": "other"}), 409, "conflict")
+        own._ledger.close()
+        answer = await client.post("/v1/shop/slow")
+        problem(answer, 503, "journal-unavailable")
+        assert str(tmp_path) not in answer.text
+
+    serving(tmp_path, first)
+    for path in tmp_path.glob("runs.db.serve*"):
+        path.unlink()
+    serving(tmp_path, second)
 
 
 # ---------------------------------------------------------------- the same request again

@@ -140,13 +140,15 @@ def test_slow_readers_and_callers_that_go_away_hold_nobody_up(tmp_path: Path) ->
             assert one.client.post("/v1/shop/slow", headers={"Idempotency-Key": "k"}).status_code == 200
             assert one.client.post("/v1/shop/nothing").status_code == 200
         assert calls(tmp_path) == 4
-        with socket.create_connection(address) as caller:
-            caller.sendall(request % b"")
-            one.until_calls(5)
-        while "mas_runs_in_flight 0.0" not in one.client.get("/metrics").text:
-            pass
-        assert calls(tmp_path) < 8
-        assert 'status="stopped"' in one.client.get("/metrics").text  # nobody could have asked for it again
+        for kind in (b"", b"Accept: text/event-stream\r\n"):
+            before = calls(tmp_path)
+            with socket.create_connection(address) as caller:
+                caller.sendall(request % kind)
+                one.until_calls(before + 1)
+            while "mas_runs_in_flight 0.0" not in one.client.get("/metrics").text:
+                pass
+            assert calls(tmp_path) < before + 4  # nobody could have asked for it again
+        assert 'mas_runs_total{flow="slow",program="shop",status="stopped"} 2.0' in one.client.get("/metrics").text
 
 
 # ---------------------------------------------------------------- the command

@@ -17,6 +17,7 @@ from masdsl.serve import metrics as figures
 from masdsl.serve.endpoints import Endpoint
 from masdsl.serve.guard import Guard
 from masdsl.serve.inputs import read_body
+from masdsl.serve.ledger import LedgerError
 from masdsl.serve.live import Live, Outcome
 from masdsl.serve.openapi import document
 from masdsl.serve.problems import Problem, json_bytes
@@ -70,6 +71,11 @@ def application(service: Service, wire: Wire, version: str) -> FastAPI:
     @app.exception_handler(Problem)
     async def told(request: Request, problem: Problem) -> Response:
         return problem.response()
+
+    @app.exception_handler(LedgerError)
+    async def unkept(request: Request, error: LedgerError) -> Response:
+        _log.error("%s", error)
+        return Problem("journal-unavailable", "what runs need is not there at the moment", retry_after=5).response()
 
     @app.exception_handler(HTTPException)
     async def unrouted(request: Request, error: HTTPException) -> Response:

@@ -132,8 +132,11 @@ class Ledger:
     # ---------------------------------------------------------------- runs
 
     def find(self, run: str) -> Entry | None:
-        """Return a run; None where there is none of that id."""
-        rows = self._db.execute("SELECT * FROM run WHERE id = ?", (run,)).fetchall()
+        """Return a run; None where there is none of that id. Raises LedgerError."""
+        try:
+            rows = self._db.execute("SELECT * FROM run WHERE id = ?", (run,)).fetchall()
+        except sqlite3.Error as error:
+            raise LedgerError(f"{self.path} cannot be read: {error}") from error
         return _entry(rows[0]) if rows else None
 
     def unsettled(self) -> list[Entry]:

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from json import dumps
 from typing import Any, Final, NamedTuple
 
-from masdsl.journal import Journal, JournalBusy, JournalError, Row, UnknownRun
+from masdsl.journal import Journal, JournalBusy, JournalError, Row, RunExists, UnknownRun
 from masdsl.loaded import ProgramError
 from masdsl.redaction import one_line
 from masdsl.runtime import BudgetExceeded, InputError, Result, RunFailed, StepFailed
@@ -235,6 +235,9 @@ class Service:
             outcome = Outcome(entry, "failed", _taken(failed.result), None, failed.step, reason, kind)
         except asyncio.CancelledError:
             outcome = outcome._replace(usage=self._paid(entry, endpoint))
+        except RunExists:  # the ledger was lost: whose run it is, and of which inputs, nobody knows
+            reason = "the journal has a run of this Idempotency-Key that the ledger does not know; use a new key"
+            outcome = Outcome(entry, "failed", entry.usage, reason=reason, problem="conflict")
         except JournalError as error:
             _log.error("run %s: %s", entry.id, error)
             kind = "conflict" if isinstance(error, JournalBusy) else "journal-unavailable"
@@ -255,6 +258,8 @@ class Service:
         entry = live.entry
         try:
             self._ledger.settle(entry.id, outcome.state, outcome.usage)
+            if outcome.state == "failed" and outcome.problem == "conflict":
+                self._ledger.forget(entry.id)
         except LedgerError as error:  # the reservation stays, which is the safe side
             _log.error("run %s: %s", entry.id, error)
         before, now = entry.usage, outcome.usage
