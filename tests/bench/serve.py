@@ -177,27 +177,33 @@ def main() -> None:
         folder = Path(name)
         script = folder / "post.lua"
         script.write_text(LUA)
-        servers = {"masdsl": ours(folder, options.pause, 8871, options.at_once), "bare": bare(options.pause, 8872)}
-        print("| connections | | req/s | p50 ms | p99 ms | not 200 | broken | CPU ms/request | peak MiB |")
-        print("| ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
-        for connections in options.connections:
-            rates = {}
-            for who, server in servers.items():
-                one = server.load(connections, options.seconds, script)
-                rates[who] = one
-                print(
-                    f"| {connections} | {who} | {one.rate:,.0f} | {one.p50:,.0f} | {one.p99:,.0f} | {one.refused:,} "
-                    f"| {one.broken:,} | {one.cpu_ms:.2f} | {one.memory:,.0f} |",
-                    flush=True,
-                )
-            mine, theirs = rates["masdsl"], rates["bare"]
+        servers: dict[str, Server] = {}
+        try:
+            servers["masdsl"] = ours(folder, options.pause, 8871, options.at_once)
+            servers["bare"] = bare(options.pause, 8872)
+            _compare(servers, options.connections, options.seconds, script)
+            journal = sum(path.stat().st_size for path in folder.glob("runs.db*") if path.is_file())
+            print(f"\njournal and ledger: {journal / 2**20:,.0f} MiB")
+        finally:
+            for server in servers.values():
+                server.end()
+
+
+def _compare(servers: dict[str, Server], connections: list[int], seconds: int, script: Path) -> None:
+    print("| connections | | req/s | p50 ms | p99 ms | not 200 | broken | CPU ms/request | peak MiB |")
+    print("| ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+    for count in connections:
+        loads = {}
+        for who, server in servers.items():
+            one = loads[who] = server.load(count, seconds, script)
             print(
-                f"| | ratio | {mine.rate / theirs.rate:.2f} | | | | | {mine.cpu_ms / theirs.cpu_ms:.1f} | |", flush=True
+                f"| {count} | {who} | {one.rate:,.0f} | {one.p50:,.0f} | {one.p99:,.0f} | {one.refused:,} "
+                f"| {one.broken:,} | {one.cpu_ms:.2f} | {one.memory:,.0f} |",
+                flush=True,
             )
-        journal = sum(path.stat().st_size for path in folder.glob("runs.db*") if path.is_file())
-        print(
-            f"\njournal and ledger: {journal / 2**20:,.0f} MiB; exit codes: {[one.end() for one in servers.values()]}"
-        )
+        mine, theirs = loads["masdsl"], loads["bare"]
+        ratio = f"{mine.rate / theirs.rate:.2f}" if theirs.rate else "-"
+        print(f"| | ratio | {ratio} | | | | | {mine.cpu_ms / theirs.cpu_ms:.1f} | |", flush=True)
 
 
 if __name__ == "__main__":
