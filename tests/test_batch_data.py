@@ -209,9 +209,15 @@ def test_no_utf_8_is_told_at_its_byte(tmp_path: Path) -> None:
 
 
 def test_only_so_many_damaged_rows_are_told(tmp_path: Path) -> None:
-    (tmp_path / "d.jsonl").write_text("{\n" * 1_000 + FINE + "\n", encoding="utf-8")
+    (tmp_path / "d.jsonl").write_text(FINE + "\n" + "{\n" * 1_000 + FINE + "\n", encoding="utf-8")
     samples, told = read(tmp_path / "d.jsonl", wanted())
-    assert samples == [] and 20 <= len(told.splitlines()) <= 52
+    assert len(samples) == 1 and 20 <= len(told.splitlines()) <= 52
+
+
+def test_a_fault_of_every_row_is_told_a_few_times(tmp_path: Path) -> None:
+    lines(tmp_path / "d.jsonl", [{"question": number} for number in range(1_000)])
+    samples, told = read(tmp_path / "d.jsonl", wanted())
+    assert samples == [] and told.count("MAS967") == 3
 
 
 TABLES = [

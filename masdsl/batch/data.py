@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 MOST_SAMPLES: Final = 10_000_000
 """Rows of a data set that are read at most."""
+SAME: Final = 3
+"""Rows at the beginning with one and the same fault, after which no further one is looked at."""
 INPUTS: Final = "inputs"
 QUERY: Final = "query"
 ANSWER: Final = "answer"
@@ -69,7 +71,8 @@ def read_samples(
 ) -> Iterator[Sample]:
     """Yield the samples of a data set (`masdsl.batch.rows`) for a flow, one by one; what is wrong is a finding.
 
-    A damaged row is no sample: see whether `findings` are fine in the end. After as many as are shown it stops.
+    A damaged row is no sample: see whether `findings` are fine in the end. After as many as are shown it stops, and
+    after a few where the first rows all lack the same.
 
     Args:
         place: a path, or `hf:...`.
@@ -82,6 +85,7 @@ def read_samples(
     Raises DataFault for a data set that cannot be read.
     """
     made, damaged = 0, 0
+    reasons: set[str] = set()
     if limit is not None and limit <= 0:
         return
     for row in rows_of(place):
@@ -96,7 +100,8 @@ def read_samples(
         else:
             _report(place, row, sample, findings)
             damaged += 1
-            if damaged == DIAGNOSTICS:
+            reasons.add(sample.reason)
+            if damaged == DIAGNOSTICS or (damaged == SAME and not made and len(reasons) == 1):
                 return
 
 
