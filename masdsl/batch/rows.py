@@ -241,7 +241,7 @@ def _datasets(place: str) -> ModuleType:
 
 def _hub(place: str) -> Iterator[Mapping[str, Any]]:
     """Yield the rows of `hf:NAME:SPLIT`, `hf:OWNER/NAME:SPLIT` or `hf:OWNER/NAME/CONFIG:SPLIT`, as they come."""
-    name, _, split = place.removeprefix(HUB).rpartition(":")
+    name, _, split = place.removeprefix(HUB).partition(":")
     parts = name.split("/")
     if not split or not 1 <= len(parts) <= 3 or not all(parts):
         raise DataFault(

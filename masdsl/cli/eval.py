@@ -286,7 +286,7 @@ def _parser() -> ArgumentParser:
         "--data",
         default="",
         metavar="FILE",
-        help="the data set: JSON lines, CSV, Parquet, or hf:NAME of Hugging Face's",
+        help="the data set: JSON lines, CSV, Parquet, or hf:NAME:SPLIT of Hugging Face's",
     )
     what.add_argument(
         "--grade",
