@@ -157,8 +157,10 @@ async def make_call(talk: Conversation, request: Request, part: int, for_schema:
         counts = usage(reply, cost.tokens_in, request.max_tokens)
         cost = cost_of(counts.tokens_in, counts.tokens_out, price)
         answered_by = reply.model or answered_by
-        outcome = _outcome(talk, request, reply, parse)
+        outcome = given_value(reply, talk.agent) if isinstance(reply, GivenReply) else parse(reply.text)
         if isinstance(outcome, Fault):
+            if reply.finish == "length":
+                outcome = outcome._replace(text=f"{outcome.text}{_cut_off(request)}")
             detail = outcome.text
         if entry is not None:
             entry.reply(part, reply, cost, _since(talk, began), _kept(talk.agent, reply, outcome))
@@ -200,14 +202,6 @@ def _begun(talk: Conversation, request: Request, claim: Claim, place: Place | No
 
 def _since(talk: Conversation, began: float) -> float:
     return rounded(talk.step.session.time() - talk.step.waited - began)
-
-
-def _outcome(talk: Conversation, request: Request, reply: Reply, parse: Parser) -> Parsed | Fault:
-    """Return what a reply says."""
-    outcome = given_value(reply, talk.agent) if isinstance(reply, GivenReply) else parse(reply.text)
-    if isinstance(outcome, Fault) and reply.finish == "length":
-        outcome = outcome._replace(text=f"{outcome.text}{_cut_off(request)}")
-    return outcome
 
 
 def _account(

@@ -91,7 +91,7 @@ class Session:
         self.unpriced_calls = 0
         self._without_counts: tuple[str, ...] = ()
         self._resolve = models
-        self._models: dict[tuple[str, bool], ChatModel] = {}
+        self._models: tuple[tuple[str, bool, ChatModel], ...] = ()
         self._key = ""
         self._observer = observer
         self.recording: Recording | None = None
@@ -119,10 +119,11 @@ class Session:
 
     def model(self, name: str, *, tier: bool) -> ChatModel:
         """Return the model of a tier, or of its own name; raise ModelError where there is none."""
-        key = (name, tier)
-        model = self._models.get(key)
-        if model is None:
-            model = self._models[key] = self._resolve(name, tier=tier)
+        for known, is_tier, model in self._models:
+            if known == name and is_tier == tier:
+                return model
+        model = self._resolve(name, tier=tier)
+        self._models = (*self._models, (name, tier, model))
         return model
 
     def model_name(self, agent: Agent[Any]) -> str:
@@ -162,7 +163,7 @@ class Session:
 
     def opened_models(self) -> list[ChatModel]:
         """Return the models that this run has used, each once."""
-        return list({id(model): model for model in self._models.values()}.values())
+        return list({id(model): model for _, _, model in self._models}.values())
 
     def first_without_counts(self, model: str) -> bool:
         """Whether this is the first time in this run that a model of that name does not count its tokens."""

@@ -41,7 +41,10 @@ async def take_step(step: Step, callee: Callee, values: Mapping[str, Any], work:
         step.entry = entry
         if lost:
             step.emit("rerun", detail=lost)
-    _begin(step, clips)
+    step.session.consider_stop()
+    step.begin()
+    for clip in clips:
+        step.emit("clipped", detail=clip)
     try:
         if unfit:
             raise step.failed(unfit)
@@ -65,14 +68,6 @@ def _entry(step: Step, callee: Agent[Any] | Tool[Any], values: Mapping[str, Any]
     step.check_not_stopped()
     model = step.session.model_name(callee) if isinstance(callee, Agent) else ""
     return recording.entry(step.path, step.indices, callee, model, values)
-
-
-def _begin(step: Step, clips: tuple[str, ...]) -> None:
-    """Say that a step begins, and what was clipped of its inputs. Raises Stopped."""
-    step.session.consider_stop()
-    step.begin()
-    for clip in clips:
-        step.emit("clipped", detail=clip)
 
 
 async def _default(step: Step, callee: Agent[Any] | Tool[Any], failure: StepFailed) -> Any:
