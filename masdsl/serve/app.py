@@ -113,7 +113,8 @@ class Routes:
             except Problem:
                 service.metrics.refused("inputs")
                 raise
-            found = service.begin(key, endpoint, inputs, idempotency)
+            is_watched = wanted.is_async or wanted.is_stream
+            found = service.begin(key, endpoint, inputs, idempotency, is_watched=is_watched)
             if isinstance(found, Live) and (idempotency or wanted.is_async):
                 found.is_kept = True
             return await self._answer(request, found, wanted)

@@ -77,8 +77,13 @@ class Service:
                 "too-many-requests", f"the key has {key.requests_per_minute} requests per minute", retry_after=wait
             )
 
-    def begin(self, key: Key, endpoint: Endpoint, inputs: dict[str, Any], idempotency: str) -> Live | Outcome:
-        """Begin a run, or return the one that this idempotency key stands for. Raises Problem."""
+    def begin(
+        self, key: Key, endpoint: Endpoint, inputs: dict[str, Any], idempotency: str, *, is_watched: bool = True
+    ) -> Live | Outcome:
+        """Begin a run, or return the one that this idempotency key stands for. Raises Problem.
+
+        One that is not watched tells no events, which takes less time: for those whose id nobody knows before its end.
+        """
         digest = hashlib.sha256(dumps(inputs, sort_keys=True).encode()).hexdigest()
         run = run_of(key, endpoint, idempotency) if idempotency else fresh_id()
         entry = self._ledger.find(run) if idempotency else None
@@ -93,7 +98,7 @@ class Service:
             entry = self._ledger.begin(run, key, endpoint.name, digest, inputs, endpoint.bound)
         except OverBudget as over:
             raise self._over(over) from None
-        return self._launch(entry, endpoint, inputs)
+        return self._launch(entry, endpoint, inputs, is_watched=is_watched or bool(idempotency))
 
     def _same(self, key: Key, entry: Entry) -> Live | Outcome:
         """Return a run that is asked for again: it never runs twice, and goes on if the service had broken it off."""
@@ -199,13 +204,16 @@ class Service:
             raise Problem("journal-unavailable", str(error), retry_after=5, more={"run": entry.id}) from None
         return True
 
-    def _launch(self, entry: Entry, endpoint: Endpoint, inputs: Mapping[str, Any] | None) -> Live:
+    def _launch(
+        self, entry: Entry, endpoint: Endpoint, inputs: Mapping[str, Any] | None, *, is_watched: bool = True
+    ) -> Live:
         live = self._live[entry.id] = Live(entry, endpoint)
         self.metrics.began()
-        live.task = asyncio.get_running_loop().create_task(self._run(live, inputs), name=f"run {entry.id}")
+        running = self._run(live, inputs, is_watched)
+        live.task = asyncio.get_running_loop().create_task(running, name=f"run {entry.id}")
         return live
 
-    async def _run(self, live: Live, inputs: Mapping[str, Any] | None) -> None:
+    async def _run(self, live: Live, inputs: Mapping[str, Any] | None, is_watched: bool) -> None:
         """Run to an end, whatever it is, settle what it took, and tell those who wait."""
         entry, endpoint, began = live.entry, live.endpoint, time.monotonic()
         outcome = Outcome(entry, "interrupted", entry.usage, reason=BY_SHUTDOWN, problem="run-interrupted")
@@ -216,7 +224,7 @@ class Service:
                 journal=self._journal,
                 resume=entry.id if inputs is None else None,
                 run_id=None if inputs is None else entry.id,
-                on_event=live.tell,
+                on_event=live.tell if is_watched else None,
                 should_stop=live.should_stop,
                 models=self._models.of(endpoint.loaded),
                 # a patched program may cost more than the one whose bound is reserved
