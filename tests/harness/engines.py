@@ -13,8 +13,9 @@ from typing import Any
 
 from masdsl.batch.base import Batch, Engine, Job, Lineup, Sample
 from masdsl.batch.coordinator import Coordinator, Ended
+from masdsl.batch.data import freeze
 from masdsl.batch.engines import engine_named
-from masdsl.batch.store import JOURNAL, Store, write_samples
+from masdsl.batch.store import JOURNAL, NEW_SAMPLES, Store
 from masdsl.batch.systems import describe
 
 PROGRAM = """mas 1
@@ -68,9 +69,10 @@ def begun(folder: Path, program: Path, count: int, **changes: Any) -> tuple[Stor
     """Begin a batch of a program over so many samples in a folder."""
     lineup = Lineup("configured", {})
     samples: Iterable[Sample] = (Sample(n, {"question": f"question {n}"}, "four") for n in range(count))
-    path, digest, found = write_samples(str(folder), samples)
-    system = describe("p", str(program), None, [lineup])
-    batch = Batch("b", (system,), (lineup,), path, digest, found, **changes)
+    path = str(folder / NEW_SAMPLES)
+    frozen = freeze(samples, path)
+    system = describe("p", str(program), None, [lineup])[0]
+    batch = Batch("b", (system,), (lineup,), path, frozen.sha256, frozen.samples, **changes)
     store = Store(str(folder))
     return store, store.begin(batch)
 
