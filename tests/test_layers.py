@@ -102,7 +102,12 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "torch": ("masdsl.runtime.models.transformers_model",),
     "transformers": ("masdsl.runtime.models.transformers_model",),
     "numpy": ("masdsl.meta.embedding",),
-    "psycopg": ("masdsl.batch.engines.dbos", "masdsl.batch.engines.heartbeat", "masdsl.journal.postgres"),
+    "psycopg": (
+        "masdsl.batch.engines.dbos",
+        "masdsl.batch.engines.dbos_worker",
+        "masdsl.batch.engines.heartbeat",
+        "masdsl.journal.postgres",
+    ),
     "dbos": ("masdsl.batch.engines.dbos", "masdsl.batch.engines.dbos_worker"),
     "ray": ("masdsl.batch.engines.ray",),
     "pyarrow": ("masdsl.batch.rows", "masdsl.batch.tables"),

@@ -257,6 +257,10 @@ class Engine(Protocol):
     def name(self) -> str:
         """What `--engine` calls it."""
 
+    @property
+    def aim(self) -> float:
+        """Seconds that a chunk should take: so long that little of it is overhead, so short that little is lost."""
+
     def work(self, job: Job, chunks: Iterator[Chunk | None]) -> Iterator[ChunkDone]:
         """Yield every chunk when it is done."""
 

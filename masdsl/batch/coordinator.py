@@ -20,8 +20,6 @@ from masdsl.journal import JournalError, UnknownRun, open_journal
 
 LARGEST: Final = 500
 """Runs of the largest chunk."""
-AIM: Final = 1.0
-"""Seconds that a chunk should take: so long is what a dead worker leaves to another, and little of it is overhead."""
 
 
 class Progress(NamedTuple):
@@ -86,7 +84,7 @@ class Coordinator:
             job: what workers have to know.
             most: the budget of the batch as a whole.
             judge: the program of a model judge, whose calls count.
-            chunk: how many runs a chunk has; by default as many as take about a second.
+            chunk: how many runs a chunk has; by default as many as take as long as the engine likes.
             tell: told of every chunk that comes back.
             should_stop: asked before each chunk; with a reason no further one is handed out.
 
@@ -202,9 +200,9 @@ class Coordinator:
         return chunk
 
     def _good_size(self) -> int:
-        """Return how many runs take about a second, and leave something for every worker."""
+        """Return how many runs take as long as the engine likes, and leave something for every worker."""
         least = self._job.at_once
-        size = least if not self._mean else int(AIM / self._mean * least)
+        size = least if not self._mean else int(self._engine.aim / self._mean * least)
         left = self._batch.runs - self._store.made - len(self._under_way)
         share = ceil(left / (2 * max(self._job.workers, 1)))
         return max(min(max(size, least), share, LARGEST), 1)

@@ -22,6 +22,7 @@ COMMANDS = {
     "serve": "offer programs as an HTTP service",
     "replay": "show a kept run again without calling a model",
     "eval": "run programs on a data set, and grade them",
+    "worker": "make runs of batches that others have begun",
     "test": "run the tests that stand in programs",
     "diff": "show the patch that makes one program of another",
     "patch": "change a program by a patch",

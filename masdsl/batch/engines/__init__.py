@@ -15,6 +15,9 @@ ENGINES: Final[Mapping[str, str]] = {
 }
 """What `--engine` calls an engine -> the class, which is made without arguments; its module is imported when asked."""
 
+DATABASE: Final = "MASDSL_DATABASE"
+"""The environment variable with the URL of the database that a worker of `dbos` works for."""
+
 
 def engine_named(name: str) -> Engine:
     """Return an engine. Raises EngineFault for a name that is none, and for one whose libraries are not installed."""

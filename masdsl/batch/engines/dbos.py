@@ -1,7 +1,7 @@
 """The engine `dbos`: workers on any machines, which take chunks from a queue in a Postgres database (`masdsl[scale]`).
 
 The queue is DBOS's, the journal ours, both in the database of `--journal`. Workers are started here (`--workers`), or
-by `mas worker URL` anywhere that the database, and the paths of the batch, can be reached.
+by `mas worker` anywhere that the database, and the paths of the batch, can be reached.
 
 DBOS leaves the chunks of a dead worker alone until that very worker comes back. So this engine supervises: a worker
 that has not been seen for some seconds is dead, its chunk is cancelled, and goes to the queue again under another name.
@@ -23,9 +23,10 @@ import psycopg
 from dbos import DBOSClient, WorkflowSerializationFormat
 
 from masdsl.batch.base import Chunk, ChunkDone, EngineFault, Job
-from masdsl.batch.engines.dbos_worker import APPLICATION, AT_ONCE, DATABASE, QUEUE, VERSION, WORKFLOW
+from masdsl.batch.engines import DATABASE
+from masdsl.batch.engines.dbos_worker import APPLICATION, AT_ONCE, QUEUE, VERSION, WORKFLOW
 from masdsl.batch.engines.deaths import Deaths
-from masdsl.batch.engines.heartbeat import Alive, alive, connect, patient
+from masdsl.batch.engines.heartbeat import Alive, alive, connect, one_line, patient, shown
 from masdsl.batch.engines.paths import python_path
 from masdsl.batch.engines.wire import from_wire
 from masdsl.batch.reading import read_batch
@@ -48,6 +49,7 @@ class DbosEngine:
     """Workers that share a Postgres database."""
 
     name = "dbos"
+    aim = 4.0
 
     def work(self, job: Job, chunks: Iterator[Chunk | None]) -> Iterator[ChunkDone]:
         """Yield every chunk when it is done; see `Engine`."""
@@ -117,7 +119,7 @@ class _Supervisor:
         try:
             self._db = connect(self._url)
         except psycopg.Error as error:
-            raise EngineFault(f"the server of {_shown(self._job.journal)} cannot be used: {_line(error)}") from None
+            raise EngineFault(f"the server of {shown(self._job.journal)} cannot be used: {one_line(error)}") from None
         until = time.monotonic() + _BEGIN
         while True:
             self._keep_own()
@@ -176,8 +178,8 @@ class _Supervisor:
 
     def _nobody(self) -> str:
         return (
-            f"no worker has been seen for {_BEGIN:g} s on {_shown(self._job.journal)}; start one there with"
-            " `mas worker URL`, or here with --workers"
+            f"no worker has been seen for {_BEGIN:g} s on {shown(self._job.journal)}; start one there with"
+            " `mas worker --journal URL`, or here with --workers"
         )
 
     # ------------------------------------------------------------ chunks
@@ -267,17 +269,7 @@ class _Supervisor:
                 return ask()
             except psycopg.Error as error:
                 if time.monotonic() > until:
-                    raise EngineFault(f"{_shown(self._job.journal)} is not to be reached: {_line(error)}") from None
+                    raise EngineFault(f"{shown(self._job.journal)} is not to be reached: {one_line(error)}") from None
                 if self._db is not None:
                     self._db.close()
                 time.sleep(10 * _POLL)
-
-
-def _shown(url: str) -> str:
-    """Return the place of a database without a password."""
-    found = psycopg.conninfo.conninfo_to_dict(url)
-    return f"{found.get('host') or 'this machine'}:{found.get('port') or 5432}/{found.get('dbname') or ''}"
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())

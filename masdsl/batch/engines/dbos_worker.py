@@ -17,16 +17,16 @@ import sys
 import threading
 from typing import Any, Final
 
+import psycopg
 from dbos import DBOS, DBOSConfig, WorkflowSerializationFormat
 
 from masdsl.batch.base import Chunk, EngineFault, Job
-from masdsl.batch.engines.heartbeat import Heartbeat, patient
+from masdsl.batch.engines import DATABASE
+from masdsl.batch.engines.heartbeat import Heartbeat, connect, one_line, patient, shown
 from masdsl.batch.engines.wire import to_wire
 from masdsl.batch.runner import run_chunk
 from masdsl.journal import Journal, JournalError, open_journal
 
-DATABASE: Final = "MASDSL_DATABASE"
-"""The environment variable with the URL of the database."""
 APPLICATION: Final = "masdsl"
 VERSION: Final = "chunks-1"
 """Workers and batches of another version do not see each other's chunks."""
@@ -71,8 +71,12 @@ class _Host:
 
 
 def serve(url: str) -> None:
-    """Take chunks until told to leave."""
+    """Take chunks until told to leave. Raises EngineFault where the database cannot be used."""
     url = patient(url)
+    try:
+        connect(url).close()
+    except psycopg.Error as error:
+        raise EngineFault(f"the server of {shown(url)} cannot be used: {one_line(error)}") from None
     worker = f"{os.getpid()}-{os.urandom(4).hex()}"
     config: DBOSConfig = {
         "name": APPLICATION,
@@ -99,6 +103,7 @@ def serve(url: str) -> None:
     DBOS.launch()
     DBOS.register_queue(QUEUE, worker_concurrency=AT_ONCE, polling_interval_sec=_POLL, on_conflict="always_update")
     heartbeat = Heartbeat(url, worker)
+    sys.stderr.write(f"masdsl: worker {worker} is there for {shown(url)}\n")
     leave.wait()
     heartbeat.stop()
     os._exit(0)  # runs under way are in the journal: whoever has the chunk next goes on with them
@@ -117,7 +122,11 @@ def main() -> int:
             f"masdsl: set {DATABASE} to the URL of a Postgres database, as in postgresql://user@host/name\n"
         )
         return 2
-    serve(url)
+    try:
+        serve(url)
+    except EngineFault as fault:
+        sys.stderr.write(f"masdsl: {fault}\n")
+        return 2
     return 0
 
 

@@ -50,6 +50,17 @@ def connect(url: str) -> psycopg.Connection[tuple[object, ...]]:
     return connection
 
 
+def shown(url: str) -> str:
+    """Return the place of a database, without a password."""
+    found = psycopg.conninfo.conninfo_to_dict(url)
+    return f"{found.get('host') or 'this machine'}:{found.get('port') or 5432}/{found.get('dbname') or ''}"
+
+
+def one_line(error: Exception) -> str:
+    """Return what a server says, on one line."""
+    return " ".join(str(error).split())
+
+
 def alive(connection: psycopg.Connection[tuple[object, ...]]) -> dict[str, Alive]:
     """Return the workers that are alive, by their ids. Raises psycopg.Error."""
     rows = connection.execute(

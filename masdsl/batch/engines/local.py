@@ -39,6 +39,7 @@ class LocalEngine:
     """Worker processes on this machine; with no workers, the runs are made in this process."""
 
     name = "local"
+    aim = 1.0
 
     def work(self, job: Job, chunks: Iterator[Chunk | None]) -> Iterator[ChunkDone]:
         """Yield every chunk when it is done; see `Engine`."""
