@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -20,7 +22,7 @@ from masdsl.journal import open_journal
 from tests.harness.engines import calls_seen, ended_well, made, project, started, wait_for_calls, workers_of
 
 if TYPE_CHECKING:
-    from tests.harness.postgres import Server
+    from tests.harness.postgres import Network, Server
 
 pytest_plugins = ("tests.harness.postgres",)
 
@@ -111,6 +113,41 @@ def test_dbos_outlives_its_server(tmp_path: Path, program: Path, expected: bytes
     ended_well(process)
     assert (folder / "outcomes.jsonl").read_bytes() == expected
     _check_calls(folder, url, workers)
+
+
+@needs("dbos", "psycopg")
+def test_dbos_outlives_a_cut_between_two_hosts(
+    tmp_path: Path, program: Path, expected: bytes, other_host: Network
+) -> None:
+    folder, url = tmp_path / "b", f"{other_host.server.url}/postgres"
+    root = str(Path(__file__).parents[1])
+    command = ["ip", "netns", "exec", other_host.name, sys.executable, "-m", "masdsl", "worker", "--journal", url]
+    with subprocess.Popen(command, env=os.environ | {"PYTHONPATH": root}, stderr=subprocess.PIPE) as far:
+        try:
+            assert far.stderr is not None
+            assert b"is there for" in far.stderr.readline()
+            process = started(folder, program, RUNS, "dbos", journal=url, chunk="4", workers="1")
+            wait_for_calls(folder, 2, process)
+            until = time.monotonic() + 100
+            while not (there := {pid for pid in _callers(folder) if pid in _tree(far.pid)}):
+                assert time.monotonic() < until and process.poll() is None, "the other host got no chunk"
+                time.sleep(0.02)
+            other_host.cut()
+            ended_well(process)
+            assert (folder / "outcomes.jsonl").read_bytes() == expected
+            other_host.mend()
+            _check_calls(folder, url, list(there))
+        finally:
+            far.kill()
+
+
+def _callers(folder: Path) -> set[int]:
+    return {int(line.rpartition(" ")[2]) for line in calls_seen(folder.parent / "seen")}
+
+
+def _tree(pid: int) -> set[int]:
+    below = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return {pid, *(one for child in below for one in _tree(int(child)))}
 
 
 @needs("dbos", "psycopg")

@@ -43,6 +43,13 @@ CREATE TABLE entry (run BIGINT NOT NULL, seq BIGINT NOT NULL, record BYTEA NOT N
     PRIMARY KEY (run, seq));
 """
 
+_NOTICES_LOSS: Final = {
+    "tcp_keepalives_idle": 5,
+    "tcp_keepalives_interval": 2,
+    "tcp_keepalives_count": 3,
+    "tcp_user_timeout": 11_000,
+}
+"""What makes the server end a session within seconds, and so free its runs, whose machine is not to be reached."""
 _SPACE: Final = 0x6D617364  # the first key of our advisory locks, as far as they are not owners
 _WRITING: Final = 1
 
@@ -70,6 +77,8 @@ class PostgresJournal(StoredJournal):
             self._name = f"{info.host}:{info.port}/{info.dbname}"
             self._db.execute(f"SET lock_timeout = {int(PATIENCE * 1000)}")
             self._db.execute(f"SET synchronous_commit = {'on' if self._durable else 'off'}")
+            for name, value in _NOTICES_LOSS.items():
+                self._db.execute(f"SET {name} = {value}".encode())
             self._db.execute("SELECT pg_advisory_lock(%s)", (_number(self._token),))
             self._make()
         except psycopg.Error as error:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -29,14 +30,16 @@ def _programs() -> Path | None:
 class Server:
     """A server that was started for tests; it can be killed and started again. `url` is without a database's name."""
 
-    def __init__(self, programs: Path, folder: str, as_user: list[str]) -> None:
-        self._programs, self._folder, self._as_user = programs, folder, as_user
+    def __init__(self, programs: Path, folder: str, as_user: list[str], address: str = "127.0.0.1") -> None:
+        self._programs, self._folder, self._as_user, self._address = programs, folder, as_user, address
         with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
+            probe.bind((address, 0))
             self._port = probe.getsockname()[1]
         self._data = os.path.join(folder, "data")
-        self.url = f"postgresql://tester@127.0.0.1:{self._port}"
+        self.url = f"postgresql://tester@{address}:{self._port}"
         self._run("initdb", "-D", self._data, "-U", "tester", "-A", "trust", "-E", "UTF8", "--no-sync")
+        with Path(self._data, "pg_hba.conf").open("a") as file:
+            file.write("host all all samenet trust\n")
 
     def _run(self, program: str, *arguments: str) -> None:
         command = [*self._as_user, str(self._programs / program), *arguments]
@@ -47,7 +50,9 @@ class Server:
 
     def start(self) -> None:
         """Start it, also after it was killed."""
-        options = f"-c listen_addresses=127.0.0.1 -p {self._port} -k {self._folder} -c fsync=off -c max_connections=60"
+        options = (
+            f"-c listen_addresses={self._address} -p {self._port} -k {self._folder} -c fsync=off -c max_connections=60"
+        )
         log = os.path.join(self._folder, "log")
         self._run("pg_ctl", "-D", self._data, "-o", options, "-l", log, "-w", "start")
 
@@ -66,8 +71,8 @@ class Server:
 
 
 @contextmanager
-def server() -> Iterator[Server]:
-    """Start a server; skip the test where there can be none."""
+def server(address: str = "127.0.0.1") -> Iterator[Server]:
+    """Start a server at an address of this machine; skip the test where there can be none."""
     if importlib.util.find_spec("psycopg") is None:
         pytest.skip("psycopg is not here: pip install 'masdsl[scale]'")
     programs = _programs()
@@ -83,7 +88,7 @@ def server() -> Iterator[Server]:
                 pytest.skip("Postgres does not run as root, and there is no user `postgres`")
             as_user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
             shutil.chown(folder, "postgres", "postgres")
-        made = Server(programs, folder, as_user)
+        made = Server(programs, folder, as_user, address)
         made.start()
         try:
             yield made
@@ -99,6 +104,51 @@ def postgres_server() -> Iterator[str]:
     """The URL of a server's databases, without the name of one."""
     with server() as made:
         yield made.url
+
+
+class Network(NamedTuple):
+    """Another host, as a network namespace, and a server at our end of the cable between."""
+
+    server: Server
+    name: str
+    cable: str
+
+    def cut(self) -> None:
+        """Unplug the other host: what is sent is lost, and nobody is told."""
+        _ip("link", "set", self.cable, "down")
+
+    def mend(self) -> None:
+        """Plug it in again."""
+        _ip("link", "set", self.cable, "up")
+
+
+@pytest.fixture
+def other_host() -> Iterator[Network]:
+    """Another host, on which commands run by `ip netns exec NAME`; skips where none can be had."""
+    if os.geteuid() != 0 or shutil.which("ip") is None:
+        pytest.skip("a network namespace needs root and `ip` (Debian: apt-get install iproute2)")
+    number = os.getpid() % 250
+    name, cable, far = f"mas{number}", f"masa{number}", f"masb{number}"
+    try:
+        _ip("netns", "add", name)
+        _ip("link", "add", cable, "type", "veth", "peer", "name", far, "netns", name)
+    except AssertionError as error:
+        pytest.skip(f"no network namespace is to be had here: {error}")
+    try:
+        _ip("addr", "add", f"10.77.{number}.1/24", "dev", cable)
+        _ip("link", "set", cable, "up")
+        _ip("-n", name, "addr", "add", f"10.77.{number}.2/24", "dev", far)
+        _ip("-n", name, "link", "set", far, "up")
+        _ip("-n", name, "link", "set", "lo", "up")
+        with server(f"10.77.{number}.1") as made:
+            yield Network(made, name, cable)
+    finally:
+        _ip("netns", "del", name)
+
+
+def _ip(*arguments: str) -> None:
+    done = subprocess.run(["ip", *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"ip {' '.join(arguments)}: {done.stderr}"
 
 
 @pytest.fixture
