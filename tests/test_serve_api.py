@@ -455,9 +455,10 @@ def test_metrics_count_what_happened_and_have_no_label_of_a_caller(tmp_path: Pat
 # ---------------------------------------------------------------- the ledger
 
 
-def test_one_service_at_a_time_has_a_ledger(tmp_path: Path) -> None:
-    path = str(tmp_path / "ledger")
+def test_one_service_at_a_time_has_a_ledger_and_nobody_else_reads_it(tmp_path: Path) -> None:
+    path = str(tmp_path / "new" / "ledger")
     first = Ledger(path)
+    assert {one.stat().st_mode & 0o777 for one in (tmp_path / "new").iterdir()} == {0o600}
     with pytest.raises(LedgerError, match="in use by another service"):
         Ledger(path)
     first.close()
@@ -465,6 +466,8 @@ def test_one_service_at_a_time_has_a_ledger(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("no database " * 100)
     with pytest.raises(LedgerError, match="cannot be used"):
         Ledger(str(tmp_path / "text"))
+    with pytest.raises(LedgerError, match="choose another --journal"):
+        Ledger(str(tmp_path))
 
 
 AMOUNTS = st.tuples(*[st.integers(0, 10**20)] * 3)

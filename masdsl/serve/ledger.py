@@ -8,6 +8,7 @@ really took replaces the reservation when it ends. A service that is killed in b
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -87,8 +88,15 @@ class Ledger:
     def __init__(self, path: str) -> None:
         self.path = path
         try:
+            if (
+                path != ":memory:"
+            ):  # it holds inputs: for its owner alone, and so are the files that SQLite puts beside it
+                os.makedirs(os.path.dirname(os.path.abspath(path)), mode=0o700, exist_ok=True)
+                os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
             self._db = sqlite3.connect(path, timeout=1.0, isolation_level=None, check_same_thread=False)
             self._open()
+        except OSError as error:
+            raise LedgerError(f"{path} cannot be used: {error.strerror or error}; choose another --journal") from None
         except sqlite3.Error as error:
             if "locked" in str(error):
                 raise LedgerError(
