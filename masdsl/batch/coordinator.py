@@ -5,6 +5,7 @@ Outcomes go to the folder as they come, and none is held: what the coordinator r
 
 from __future__ import annotations
 
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Generator
@@ -15,7 +16,7 @@ from masdsl.batch.base import NOTHING, Amount, Batch, Chunk, ChunkDone, Doubt, E
 from masdsl.batch.budget import NO_MOST, Ledger, Most, shown, worst_cases
 from masdsl.batch.reading import Samples
 from masdsl.batch.runner import amounts_of
-from masdsl.batch.store import Store
+from masdsl.batch.store import JOURNAL, Store
 from masdsl.journal import JournalError, UnknownRun, open_journal
 
 LARGEST: Final = 500
@@ -115,6 +116,7 @@ class Coordinator:
         for outcome in self._store.open(self._batch):
             self._count(outcome)
         Samples(self._batch.samples_path, self._batch.samples_hash, self._batch.samples).close()
+        self._check_journal()
         if self._is_limited:
             self._recall()
         chunks = self._chunks()
@@ -247,6 +249,15 @@ class Coordinator:
         if outcome.score is not None:
             self._graded += 1
             self._right += outcome.score
+
+    def _check_journal(self) -> None:
+        """Raise EngineFault where runs were begun and the folder's journal, which has what they paid, is gone."""
+        place = self._store.path(JOURNAL)
+        if self._job.journal == place and not os.path.exists(place) and next(self._store.open_runs(), None) is not None:
+            raise EngineFault(
+                f"{place} is missing, in which is what broken-off runs have paid; put it back, or begin the batch anew "
+                "in another folder"
+            )
 
     def _recall(self) -> None:
         """Count what broken-off runs have taken: those that were handed out before, and have no outcome."""

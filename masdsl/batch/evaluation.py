@@ -23,7 +23,7 @@ from masdsl.batch.graders import Grader, GraderFault, grader_of
 from masdsl.batch.report import outcomes_of, write_report
 from masdsl.batch.rows import DataFault
 from masdsl.batch.standings import Standings, Tallies, standings_of, to_json
-from masdsl.batch.store import BATCH, JOURNAL, NEW_SAMPLES, Store, StoreFault, is_begun, outcomes_in
+from masdsl.batch.store import BATCH, JOURNAL, NEW_SAMPLES, OUTCOMES, Store, StoreFault, is_begun, outcomes_in
 from masdsl.batch.systems import BadSystem, config_of, describe
 from masdsl.config import NoModel, find_model
 from masdsl.diagnostics.base import Findings
@@ -226,7 +226,7 @@ def _made(store: Store, batch: Batch, work: Work, most: Most) -> Evaluation:
         report = write_report(store.folder, budget=limits)
         return Evaluation(store.folder, batch, ended, report.standings, report.files, report.missing)
     tallies = Tallies(batch)
-    for _ in tallies.counted(outcomes_of(store.folder, batch)):
+    for _ in tallies.counted(outcomes_of(store.path(OUTCOMES), batch)):
         pass
     return Evaluation(store.folder, batch, ended, standings_of(tallies.contenders(), seed=batch.seed))
 
