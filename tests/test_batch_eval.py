@@ -29,7 +29,7 @@ from masdsl.runtime.past import spent_by
 from tests.harness.batches import asked, command, environment, folder_of_programs, sums
 
 Mas = Callable[..., tuple[int, str, str]]
-RUNS = 24
+RUNS = 12
 
 
 @pytest.fixture
@@ -74,19 +74,19 @@ def journal_spent(here: Path, out: str = "out") -> Amount:
 
 def test_outcomes_are_the_same_bytes_whoever_makes_them(here: Path) -> None:
     programs = ("solve.mas", "guess.mas")
-    whole = made(here, programs=programs, models=["script", "other"], repetitions=2)
+    whole = made(here, programs=programs, models=["script", "other"])
     assert whole.is_whole
     assert [(one.contender.name, one.contender.runs) for one in whole.standings.standings] == [
-        ("solve / script", 2 * RUNS),
-        ("solve / other", 2 * RUNS),
-        ("guess / script", 2 * RUNS),
-        ("guess / other", 2 * RUNS),
+        ("solve / script", RUNS),
+        ("solve / other", RUNS),
+        ("guess / script", RUNS),
+        ("guess / other", RUNS),
     ]
     assert whole.standings.standings[0].interval is not None
     assert whole.standings.standings[0].interval.mean == 1.0
-    for number, (workers, chunk, at_once) in enumerate([(0, 5, 3), (1, 7, 1), (2, None, 16), (2, 1, 2)]):
+    for number, (workers, chunk, at_once) in enumerate([(0, 5, 3), (1, 7, 1), (2, 1, 2)]):
         options: dict[str, Any] = {"workers": workers, "chunk": chunk, "at_once": at_once}
-        made(here, f"out{number}", programs=programs, models=["script", "other"], repetitions=2, **options)
+        made(here, f"out{number}", programs=programs, models=["script", "other"], **options)
         assert bytes_of(here, f"out{number}") == bytes_of(here)
 
 
@@ -124,7 +124,7 @@ def test_repetitions_have_seeds_of_their_own_and_systems_share_them(here: Path) 
 def test_a_worker_that_is_killed_costs_nothing_but_time(here: Path) -> None:
     made(here, "calm")
     calm = len(asked(here))
-    folder_of_programs(here, sums(RUNS, more={5: "worker once", 6: "", 20: ""}))
+    folder_of_programs(here, sums(RUNS, more={5: "worker once"}))
     (here / "asked.txt").unlink()
     done = made(here, workers=2, chunk=4, at_once=2)
     assert (here / "died").exists()
@@ -199,14 +199,14 @@ def test_a_batch_that_is_stopped_goes_on(here: Path) -> None:
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_budget_is_never_exceeded_and_says_when_it_is_used_up(here: Path, workers: int) -> None:
     made(here, "calm")
-    limits = Limits(calls=21)
+    limits = Limits(calls=11)
     over = made(here, workers=workers, at_once=4, chunk=3, budget=limits)
-    assert over.ended.made == 10
-    assert over.ended.spent.calls == journal_spent(here).calls == 20
-    assert "10 of 24 runs made" in over.ended.stopped
+    assert over.ended.made == 5
+    assert over.ended.spent.calls == journal_spent(here).calls == 10
+    assert "5 of 12 runs made" in over.ended.stopped
     assert "raise --budget and run again" in over.ended.stopped
-    assert made(here, budget=limits).ended.made == 10
-    assert made(here, budget=Limits(calls=48)).is_whole
+    assert made(here, budget=limits).ended.made == 5
+    assert made(here, budget=Limits(calls=24)).is_whole
     assert bytes_of(here) == bytes_of(here, "calm")
 
 
@@ -409,7 +409,7 @@ def test_two_at_once_are_refused(here: Path) -> None:
 DAMAGES = [
     ("batch.json", lambda data: b"{", "describes no batch"),
     ("batch.json", lambda data: data.replace(b'"format": 1', b'"format": 9'), "its format is 9"),
-    ("batch.json", lambda data: data.replace(b'"samples": 24', b'"samples": "x"'), "`samples` is 'x'"),
+    ("batch.json", lambda data: data.replace(b'"samples": 12', b'"samples": "x"'), "`samples` is 'x'"),
     ("samples.jsonl", lambda data: data.replace(b'"question"', b'"quest"', 1), "is not what the batch began with"),
     ("journal.db", None, "journal.db is missing"),
     ("journal.db", lambda data: b"no database" * 500, "database"),
@@ -476,8 +476,8 @@ def test_the_command_prints_how_each_did(here: Path, mas: Mas, monkeypatch: pyte
     lines = [line.split() for line in out.splitlines()]
     assert lines[0] == ["system", "lineup", "runs", "failed", "score", "95", "%", "calls", "tokens", "USD"]
     assert [line[:5] for line in lines[1:]] == [
-        ["solve", "configured", "24", "0", "1.000"],
-        ["guess", "configured", "24", "0", "0.083"],
+        ["solve", "configured", "12", "0", "1.000"],
+        ["guess", "configured", "12", "0", "0.083"],
     ]
     code, out, err = mas("eval", "--resume", "out", "--json", "--no-report")
     assert code == 0
@@ -486,4 +486,4 @@ def test_the_command_prints_how_each_did(here: Path, mas: Mas, monkeypatch: pyte
     assert code == 0  # all is made: nothing more is needed
     code, out, err = mas(*words[:-1], "less", "--workers", "0", "--no-report", "--budget", "calls 3")
     assert code == 1
-    assert "1 of 48 runs made" in err and "go on with: mas eval --resume less" in err
+    assert "1 of 24 runs made" in err and "go on with: mas eval --resume less" in err

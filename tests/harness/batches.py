@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from zlib import crc32
 
 SOLVE = """mas 1
 
@@ -55,7 +56,7 @@ input_price = 1.0
 output_price = 2.0
 
 [tools]
-work_out = "batch_tools:work_out"
+work_out = "MODULE:work_out"
 """
 
 SCRIPT = """[replies]
@@ -97,13 +98,14 @@ def work_out(question: str) -> str:
 def folder_of_programs(folder: Path, questions: Sequence[str]) -> Path:
     """Make a folder with two programs and a data set of these questions, each `A + B ...`; return it."""
     folder.mkdir(parents=True, exist_ok=True)
+    module = f"batch_tools_{crc32(str(folder).encode())}"  # a process that makes several batches imports each once
     files = {
         "solve.mas": SOLVE,
         "guess.mas": GUESS,
-        "mas.toml": CONFIG,
+        "mas.toml": CONFIG.replace("MODULE", module),
         "script.toml": SCRIPT,
         "other.toml": SCRIPT.replace('"4"', '"5"'),
-        "batch_tools.py": TOOLS,
+        f"{module}.py": TOOLS,
         "data.jsonl": "".join(
             json.dumps({"question": one, "answer": int(one.split()[0]) + int(one.split()[2])}) + "\n"
             for one in questions
