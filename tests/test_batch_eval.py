@@ -122,21 +122,19 @@ def test_repetitions_have_seeds_of_their_own_and_systems_share_them(here: Path) 
 
 
 def test_a_worker_that_is_killed_costs_nothing_but_time(here: Path) -> None:
+    folder_of_programs(here, sums(RUNS, more={5: "worker once"}))
+    (here / "died").touch()
     made(here, "calm")
     calm = len(asked(here))
-    folder_of_programs(here, sums(RUNS, more={5: "worker once"}))
+    (here / "died").unlink()
     (here / "asked.txt").unlink()
     done = made(here, workers=2, chunk=4, at_once=2)
     assert (here / "died").exists()
     assert done.is_whole
-    assert [one.value for one in done.outcomes()] == [str(n + n % 3) for n in range(RUNS)]
-    numbers = [one.number for one in done.outcomes()]
-    assert numbers == list(range(RUNS))
+    assert bytes_of(here) == bytes_of(here, "calm")
     # what had been under way in the one that died may be asked again, nothing else
     assert calm <= len(asked(here)) <= calm + 2
     assert all(count <= 2 for count in Counter(question for question, _ in asked(here)).values())
-    counts = [one.calls for one in done.outcomes()]
-    assert counts == [2] * RUNS
     with open_journal(str(here / "out" / "journal.db")) as journal:
         for run in journal.list():
             replies = Counter(row.path for row in journal.read(run.id)[1] if row.kind == "reply")
@@ -154,9 +152,11 @@ def test_a_run_that_kills_its_workers_is_failed_and_all_others_are_made(here: Pa
 
 
 def test_a_command_that_is_killed_leaves_no_worker_and_goes_on(here: Path) -> None:
-    made(here, "calm")
-    (here / "asked.txt").unlink()
     folder_of_programs(here, sums(RUNS, more={9: "once"}))
+    (here / "died").touch()
+    made(here, "calm")
+    (here / "died").unlink()
+    (here / "asked.txt").unlink()
     words = ["eval", here / "solve.mas", "--data", here / "data.jsonl", "--grade", "exact", "--no-report"]
     words += ["--out", here / "out", "--workers", 2, "--chunk", 3, "--at-once", 3]
     killed = subprocess.run(command(*words), env=environment(), capture_output=True, timeout=120, check=False)
@@ -211,8 +211,8 @@ def test_a_budget_is_never_exceeded_and_says_when_it_is_used_up(here: Path, work
 
 
 def test_a_budget_holds_when_workers_die(here: Path) -> None:
-    folder_of_programs(here, sums(8, more={1: "worker once", 3: "die"}))
-    most = 14
+    folder_of_programs(here, sums(8, more={1: "worker once"}))
+    most = 9
     done = made(here, workers=2, chunk=2, at_once=4, budget=Limits(calls=most))
     assert done.ended.spent.calls == journal_spent(here).calls <= most
     assert 0 < done.ended.made < 8
@@ -221,10 +221,6 @@ def test_a_budget_holds_when_workers_die(here: Path) -> None:
 
 
 def test_a_budget_needs_a_proof_in_its_measure(here: Path, mas: Mas) -> None:
-    config = (here / "mas.toml").read_text(encoding="utf-8").replace("input_price = 1.0\noutput_price = 2.0\n", "")
-    (here / "mas.toml").write_text(config, encoding="utf-8")
-    with pytest.raises(EvaluationFault, match="nothing bounds the usd of one run of solve"):
-        made(here, budget=Limits(usd=5))
     text = (here / "solve.mas").read_text(encoding="utf-8").replace("mas 1\n", "mas 1\n\nrectify tries 1\n", 1)
     (here / "solve.mas").write_text(text, encoding="utf-8")
     assert mas("check", str(here / "solve.mas"))[0] == 0
@@ -293,7 +289,8 @@ class _Pretended:
             paid = self.paid.get(number, NOTHING)
             if self.data.draw(st.integers(0, 5), label="dies") == 0 and self.doubtful.get(number, NOTHING).calls < 3:
                 self.paid[number] = paid.plus(self.part(self.worst.minus(paid)))
-                lost = Amount(1, self.worst.minus(self.paid[number]).tokens, 0)
+                left = self.worst.minus(self.paid[number])  # what a call may take is reserved within the worst case
+                lost = Amount(min(left.calls, 1), left.tokens, 0) if left.calls else NOTHING
                 self.doubtful[number] = self.doubtful.get(number, NOTHING).plus(lost)
             if self.doubtful.get(number, NOTHING).calls > chunk.doubts:
                 doubts.append(Doubt(number, self.paid.get(number, NOTHING), self.doubtful[number]))
@@ -308,7 +305,7 @@ class _Pretended:
         return ChunkDone(chunk, tuple(outcomes), (0.01,) * len(outcomes), doubts=tuple(doubts))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.data())
 def test_law_no_budget_is_ever_exceeded(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     """Whatever runs take below their worst case, whoever dies: what is spent and what may be is within the budget."""
@@ -373,7 +370,7 @@ def test_another_description_is_refused_with_what_differs(here: Path) -> None:
         ({"seed": 3}, "its seed is 0, not 3"),
         ({"models": ["other"]}, "its lineups are configured, not other"),
         ({"limit": 3}, "its samples are others"),
-        ({"programs": ("guess.mas",)}, "its systems are solve, not guess"),
+        ({"programs": ("guess.mas",), "columns": {"problem": "question"}}, "its systems are solve, not guess"),
     ]:
         with pytest.raises(EvaluationFault, match=difference):
             made(here, **options)
@@ -418,10 +415,8 @@ DAMAGES = [
 
 @pytest.mark.parametrize(("name", "damage", "message"), DAMAGES, ids=range(len(DAMAGES)))
 def test_damage_is_told(here: Path, mas: Mas, name: str, damage: Any, message: str) -> None:
-    calls = iter(["", ""])
-    with pytest.raises(StopIteration):  # as if it were killed, with runs under way
-        made(here, chunk=5, should_stop=calls.__next__)
-    (here / "out" / "outcomes.jsonl").write_bytes(b"")
+    made(here, chunk=5, should_stop=iter(["", "enough"]).__next__)
+    (here / "out" / "outcomes.jsonl").write_bytes(b"")  # as if it was killed with runs under way
     file = here / "out" / name
     if damage is None:
         file.unlink()

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from typing import Any, Final, Literal, NamedTuple
 
-from masdsl.batch.base import Batch, Job, Lineup, Outcome, Sample, System
-from masdsl.batch.budget import MEASURES, NO_MOST, BadBudget, Most, most_of
+from masdsl.batch.base import Batch, EngineFault, Job, Lineup, Outcome, Sample, System
+from masdsl.batch.budget import MEASURES, NO_MOST, BadBudget, Most, most_of, worst_cases
 from masdsl.batch.coordinator import Coordinator, Ended, Progress
 from masdsl.batch.data import Frozen, Wanted, freeze, read_samples, wanted_by
 from masdsl.batch.engines import engine_named
@@ -190,6 +190,8 @@ def evaluate(
                 cache=os.path.abspath(cache) if cache else "",
                 sampled_calls=sampled_calls,
             )
+            if most != NO_MOST:
+                worst_cases(batch, most, _judge_of(batch))  # before anything is kept: it says what is not bounded
             return _made(store, store.begin(batch), work, most)
 
 
@@ -250,7 +252,10 @@ def _checked(work: Work, repetitions: int, limit: int | None) -> Most:
     for name, (value, smallest) in least.items():
         if value is not None and value < smallest:
             raise EvaluationFault(f"{name} is {value}: it is at least {smallest}")
-    engine_named(work.engine)
+    try:
+        engine_named(work.engine)
+    except EngineFault as fault:
+        raise EvaluationFault(str(fault)) from None
     return NO_MOST if work.budget is None else most_of(work.budget)
 
 
