@@ -166,6 +166,6 @@ for name in sys.argv[1:]:
     os.wait()
 """
     done = subprocess.run(
-        [sys.executable, "-c", code, *modules], capture_output=True, text=True, cwd=ROOT, check=False, timeout=120
+        [sys.executable, "-c", code, *modules], capture_output=True, text=True, cwd=ROOT, check=False, timeout=280
     )
     assert done.stdout + done.stderr == ""
