@@ -128,9 +128,7 @@ def main() -> None:
         return
     asyncio_alone = bare(20_000)
     print(f"bare asyncio: {asyncio_alone:,.0f} runs/s of {CALLS} awaits\n")
-    print(
-        "| engine | workers | runs | seconds | runs/s | bare asyncio is faster | CPU ms a run | coordinator MB | outcomes |"
-    )
+    print("| engine | workers | runs | seconds | runs/s | bare asyncio | ms of CPU a run | coordinator MB | outcomes |")
     print("|---|---:|---:|---:|---:|---:|---:|---:|---|")
     sizes = (1_000, 10_000, 100_000) if options.scale else (options.runs,)
     for engine in ["local"] if options.scale else options.engines:
