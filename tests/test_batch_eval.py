@@ -210,6 +210,20 @@ def test_a_budget_is_never_exceeded_and_says_when_it_is_used_up(here: Path, work
     assert bytes_of(here) == bytes_of(here, "calm")
 
 
+def test_a_budget_in_usd_goes_by_the_prices_of_each_lineup(here: Path) -> None:
+    """What a run may cost under a dear lineup keeps no run of a cheap one from being made."""
+    config = (here / "mas.toml").read_text(encoding="utf-8")
+    before, dear = config.split("[models.other]")
+    dear = dear.replace("input_price = 1.0", "input_price = 1000.0").replace(
+        "output_price = 2.0", "output_price = 2000.0"
+    )
+    (here / "mas.toml").write_text(f"{before}[models.other]{dear}", encoding="utf-8")
+    done = made(here, models=["script", "other"], budget=Limits(usd=0.1))
+    made_by = Counter(one.lineup for one in done.outcomes())
+    assert made_by == {"script": RUNS}
+    assert done.ended.spent.picodollars == journal_spent(here).picodollars <= 10**11
+
+
 def test_a_budget_holds_when_workers_die(here: Path) -> None:
     folder_of_programs(here, sums(8, more={1: "worker once"}))
     most = 9

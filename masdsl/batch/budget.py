@@ -7,7 +7,7 @@ alike: a call whose worker died may have been paid.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from masdsl.batch.base import NOTHING, Amount, Batch, ChunkDone, Outcome, System
@@ -195,7 +195,24 @@ def shown(amount: Amount, measures: Sequence[str] = MEASURES) -> str:
     return ", ".join(told[measure] for measure in measures)
 
 
-def worst_cases(batch: Batch, most: Most, judge: System | None) -> Callable[[int], Amount]:
-    """Return what says what a run of a batch takes at most. Raises BadBudget for a system that nothing bounds."""
-    worst = {system.name: worst_of(system, batch.limits, most, judge) for system in batch.systems}
-    return lambda number: worst[batch.run(number).system.name]
+def worst_cases(
+    batch: Batch, most: Most, judge: System | None, priced: Mapping[tuple[str, str], System] | None = None
+) -> Callable[[int], Amount]:
+    """Return what says what a run of a batch takes at most. Raises BadBudget for a system that nothing bounds.
+
+    `priced` are the systems as they are under each lineup, by both names; without it each is as dear as under the
+    dearest lineup.
+    """
+    worst = {
+        (system.name, lineup.name): worst_of(
+            system if priced is None else priced[system.name, lineup.name], batch.limits, most, judge
+        )
+        for system in batch.systems
+        for lineup in batch.lineups
+    }
+
+    def of(number: int) -> Amount:
+        run = batch.run(number)
+        return worst[run.system.name, run.lineup.name]
+
+    return of

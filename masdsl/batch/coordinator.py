@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from math import ceil
 from typing import Final, NamedTuple
 
@@ -72,6 +72,7 @@ class Coordinator:
         *,
         most: Most = NO_MOST,
         judge: System | None = None,
+        priced: Mapping[tuple[str, str], System] | None = None,
         chunk: int | None = None,
         tell: Callable[[Progress], None] = lambda progress: None,
         should_stop: Callable[[], str] = lambda: "",
@@ -85,6 +86,7 @@ class Coordinator:
             job: what workers have to know.
             most: the budget of the batch as a whole.
             judge: the program of a model judge, whose calls count.
+            priced: the systems as they are under each lineup (`worst_cases`).
             chunk: how many runs a chunk has; by default as many as take as long as the engine likes.
             tell: told of every chunk that comes back.
             should_stop: asked before each chunk; with a reason no further one is handed out.
@@ -96,7 +98,7 @@ class Coordinator:
         self._engine = engine
         self._is_limited = most != NO_MOST
         self._job = job._replace(budgeted=self._is_limited)
-        self._ledger = Ledger(most, worst_cases(batch, most, judge))
+        self._ledger = Ledger(most, worst_cases(batch, most, judge, priced))
         self._size = chunk
         self._tell = tell
         self._should_stop = should_stop

@@ -218,6 +218,7 @@ def _made(store: Store, batch: Batch, work: Work, most: Most) -> Evaluation:
         job,
         most=most,
         judge=_judge_of(batch) if most != NO_MOST else None,
+        priced=_priced(batch) if most.picodollars is not None else None,
         chunk=work.chunk,
         tell=work.tell,
         should_stop=work.should_stop,
@@ -356,6 +357,15 @@ def _frozen(
             raise ProgramError(findings.sorted())
         raise EvaluationFault(faults[0] if faults else f"{data} has no samples")
     return frozen
+
+
+def _priced(batch: Batch) -> dict[tuple[str, str], System]:
+    """Return the systems of a batch as they are under each of its lineups: what a run may cost depends on it."""
+    return {
+        (system.name, lineup.name): describe(system.name, system.path, system.flow, (lineup,))[0]
+        for system in batch.systems
+        for lineup in batch.lineups
+    }
 
 
 def _judge_of(batch: Batch) -> System | None:
