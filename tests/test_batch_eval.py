@@ -21,6 +21,7 @@ from masdsl.batch.budget import BadBudget, Most, most_of, parse_budget
 from masdsl.batch.coordinator import Coordinator, Progress
 from masdsl.batch.data import freeze
 from masdsl.batch.evaluation import Evaluation, EvaluationFault, Work, resume
+from masdsl.batch.reading import batch_from
 from masdsl.batch.store import NEW_SAMPLES, Store
 from masdsl.cli import main
 from masdsl.journal import open_journal
@@ -111,7 +112,7 @@ def test_an_outcome_is_the_same_from_the_journal(here: Path) -> None:
 
 def test_repetitions_have_seeds_of_their_own_and_systems_share_them(here: Path) -> None:
     made(here, programs=("solve.mas", "guess.mas"), repetitions=3)
-    batch = Batch.from_json(json.loads((here / "out" / "batch.json").read_text(encoding="utf-8")))
+    batch = batch_from(json.loads((here / "out" / "batch.json").read_text(encoding="utf-8")))
     seeds = [batch.run(number).seed for number in range(batch.runs)]
     half = batch.runs // 2
     assert seeds[:half] == seeds[half:]

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from masdsl.batch import code_tests
 from masdsl.batch.base import Sample
-from masdsl.batch.graders import NAMES, GraderFault, Kept, Score, grader_of
+from masdsl.batch.graders import NAMES, grader_of
+from masdsl.batch.grading import GraderFault, Kept, Score
 from masdsl.batch.likeness import option_in, options_of, right_option, set_f1, squad_tokens, token_f1
 from masdsl.batch.numbers import number_of
 from masdsl.journal import JournalBusy, MemoryJournal, OpenRun

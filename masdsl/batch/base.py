@@ -112,13 +112,6 @@ class Batch(NamedTuple):
             "limits": {name: getattr(self.limits, name) for name in ("calls", "tokens", "usd", "seconds")},
         }
 
-    @classmethod
-    def from_json(cls, data: Any) -> Batch:
-        """Return what `to_json` gave. Raises ValueError, which says what is wrong where."""
-        from masdsl.batch.reading import batch_from
-
-        return batch_from(data)
-
 
 class Run(NamedTuple):
     """One run of a batch; `sample` is the number of its sample."""

@@ -14,7 +14,7 @@ import warnings
 from typing import Any, Final, NamedTuple
 
 from masdsl.batch.base import Sample
-from masdsl.batch.graders import Grader, GraderFault, Kept, Score, arguments_of
+from masdsl.batch.grading import Grader, GraderFault, Kept, Score, arguments_of
 from masdsl.batch.likeness import answer_of
 from masdsl.runtime.answers import code_in
 from masdsl.sandbox import Limits, SandboxRefused, run_python

@@ -19,7 +19,8 @@ from masdsl.batch.budget import MEASURES, NO_MOST, BadBudget, Most, most_of, wor
 from masdsl.batch.coordinator import Coordinator, Ended, Progress
 from masdsl.batch.data import Frozen, Wanted, freeze, read_samples, wanted_by
 from masdsl.batch.engines import engine_named
-from masdsl.batch.graders import Grader, GraderFault, grader_of
+from masdsl.batch.graders import grader_of
+from masdsl.batch.grading import Grader, GraderFault
 from masdsl.batch.report import outcomes_of, write_report
 from masdsl.batch.rows import DataFault
 from masdsl.batch.standings import Standings, Tallies, standings_of, to_json

@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final
 
 from masdsl.batch.base import Sample
-from masdsl.batch.graders import Grader, GraderFault, Kept, Score, arguments_of, path_in
+from masdsl.batch.grading import Grader, GraderFault, Kept, Score, arguments_of, path_in
 from masdsl.diagnostics.base import Findings
 from masdsl.types import Bool, Float, Int, Optional, Record, Text, Type
 

@@ -16,8 +16,8 @@ from weakref import WeakKeyDictionary
 
 from masdsl.batch.base import NOTHING, Amount, Batch, Chunk, ChunkDone, Doubt, EngineFault, Job, Outcome, Run, Sample
 from masdsl.batch.data import Wanted, wanted_by
-from masdsl.batch.graders import Grader, GraderFault, Kept
 from masdsl.batch.graders import grader_of as grader_named
+from masdsl.batch.grading import Grader, GraderFault, Kept
 from masdsl.batch.models import BatchModels, models_of
 from masdsl.batch.reading import Samples, read_batch
 from masdsl.batch.systems import BadSystem, identity, key_of, load
