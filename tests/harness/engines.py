@@ -77,16 +77,21 @@ def begun(folder: Path, program: Path, count: int, **changes: Any) -> tuple[Stor
     return store, store.begin(batch)
 
 
-def made(
+def make(
     folder: Path, program: Path, count: int, engine: Engine, *, workers: int = 1, journal: str = "", **options: Any
-) -> tuple[Ended, bytes]:
-    """Make a batch, or go on with it; return how it ended, and its outcomes as they are stored."""
+) -> Ended:
+    """Make a batch, or go on with it; return how it ended."""
     store, batch = begun(folder, program, count)
     try:
         job = Job(store.path("batch.json"), journal or store.path(JOURNAL), workers=workers)
-        ended = Coordinator(store, batch, engine, job, **options).make()
+        return Coordinator(store, batch, engine, job, **options).make()
     finally:
         store.close()
+
+
+def made(folder: Path, program: Path, count: int, engine: Engine, **options: Any) -> tuple[Ended, bytes]:
+    """Do what `make` does; return its outcomes as they are stored, too."""
+    ended = make(folder, program, count, engine, **options)
     return ended, (folder / "outcomes.jsonl").read_bytes()
 
 
@@ -150,7 +155,7 @@ def main() -> None:
     folder, program, count, engine, *rest = sys.argv[1:]
     options = dict(one.split("=", 1) for one in rest)
     workers, chunk = int(options.get("workers", 2)), options.get("chunk")
-    ended, _ = made(
+    ended = make(
         Path(folder),
         Path(program),
         int(count),

@@ -69,6 +69,16 @@ class Server:
                 os.kill(pid, signal.SIGKILL)
         time.sleep(0.5)
 
+    def cpu_seconds(self) -> float:
+        """Return the processor time that its processes have taken so far, those that have ended included."""
+        first = int(Path(self._data, "postmaster.pid").read_text().split()[0])
+        below = Path(f"/proc/{first}/task/{first}/children").read_text().split()
+        ticks = 0
+        for pid in (first, *map(int, below)):
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            ticks += sum(map(int, fields[11:15] if pid == first else fields[11:13]))  # with children that have ended
+        return ticks / os.sysconf("SC_CLK_TCK")
+
 
 @contextmanager
 def server(address: str = "127.0.0.1") -> Iterator[Server]:
