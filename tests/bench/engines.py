@@ -4,8 +4,8 @@ The program asks a scripted model five times in each run (three samples, then tw
 minute, bare asyncio makes as many awaits of a model that answers at once. `--scale` makes 1,000, 10,000 and 100,000
 runs on `local`, in a process of their own each, and shows whether a run costs the same and the coordinator stays flat.
 
-`--journal postgresql://..` is the database that `dbos` and `ray` use; without it a server is started for `dbos` (Debian's
-`postgresql`), and `ray` keeps a file on this machine.
+`--journal postgresql://..` is the database that `dbos` and `ray` use; without it a server is started for `dbos`
+(Debian's `postgresql`), and `ray` keeps a file on this machine.
 """
 
 from __future__ import annotations
