@@ -18,6 +18,7 @@ import pytest
 from masdsl.batch.base import Chunk, EngineFault
 from masdsl.batch.engines import ENGINES, engine_named
 from masdsl.batch.engines.deaths import DEATHS, Deaths
+from masdsl.batch.engines.supply import FAILURES, Supply
 from masdsl.journal import open_journal
 from tests.harness.engines import calls_seen, ended_well, made, project, started, wait_for_calls, workers_of
 
@@ -209,6 +210,24 @@ def test_a_chunk_that_ends_its_workers_is_taken_apart_and_its_runs_fail_one_by_o
     assert [deaths.died(parts[0]) for _ in range(DEATHS)] == [(parts[0],)] * (DEATHS - 1) + [()]
     deaths.done(parts[1])
     assert parts[1] not in deaths and parts[2] in deaths
+
+
+def test_what_has_to_be_made_again_comes_first_and_not_for_ever() -> None:
+    supply = Supply(iter([Chunk(0, 2), None, Chunk(2, 4)]))
+    assert supply.next() == Chunk(0, 2)
+    supply.put_back(Chunk(0, 1), Chunk(1, 2))
+    assert [supply.next(again=False), supply.next(), supply.next(), supply.next()] == [
+        None,
+        Chunk(0, 1),
+        Chunk(1, 2),
+        Chunk(2, 4),
+    ]
+    assert supply.next() is None and supply.is_empty
+    for _ in range(FAILURES - 1):
+        supply.failed(Chunk(2, 4), "connection lost")
+        assert not supply.is_empty and supply.next() == Chunk(2, 4)
+    with pytest.raises(EngineFault, match=f"runs 2 to 3 ended {FAILURES} times with: connection lost"):
+        supply.failed(Chunk(2, 4), "connection lost")
 
 
 def test_an_unknown_engine_is_told_from_a_misspelt_one() -> None:

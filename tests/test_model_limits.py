@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from masdsl.config import ModelConfig
+from masdsl.meta.purse import Purse
 from masdsl.runtime import Agent, Limits, Program, Run, RunFailed, Tokens
 from masdsl.runtime.models.base import ChatModel, Message, ModelError, Price, Reply, Request, places_of
 from masdsl.runtime.models.counted import CountedModel
@@ -138,6 +139,17 @@ def test_a_stopped_run_gives_its_places_back() -> None:
         ask(LimitedModel(provider, limiter), 9, should_stop=lambda _: "enough" if next(asked) > 12 else "")
     assert limiter.under_way == 0
     assert ask(LimitedModel(provider, limiter), 2).calls == 2
+
+
+def test_meta_agents_keep_to_the_limits_as_well() -> None:
+    provider, limiter = Provider(1.0), limits(at_once=1)
+    purse = Purse(LimitedModel(provider, limiter), timeout=1.5)
+
+    async def together() -> None:
+        await asyncio.gather(*(purse.complete(Request((Message("user", "x"),), max_tokens=9)) for _ in range(3)))
+
+    run(together())
+    assert (provider.most, len(provider.began), limiter.under_way) == (1, 3, 0)
 
 
 def test_the_limits_of_an_entry_are_kept_under_its_tokenizer() -> None:

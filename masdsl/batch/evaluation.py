@@ -18,7 +18,7 @@ from masdsl.batch.base import Batch, EngineFault, Job, Lineup, Outcome, Sample, 
 from masdsl.batch.budget import MEASURES, NO_MOST, BadBudget, Most, most_of, worst_cases
 from masdsl.batch.coordinator import Coordinator, Ended, Progress
 from masdsl.batch.data import Frozen, Wanted, freeze, read_samples, wanted_by
-from masdsl.batch.engines import engine_named
+from masdsl.batch.engines import DATABASE, engine_named
 from masdsl.batch.graders import grader_of
 from masdsl.batch.grading import Grader, GraderFault
 from masdsl.batch.report import outcomes_of, write_report
@@ -152,7 +152,7 @@ def evaluate(
         at_once: runs that each worker has under way.
         chunk: runs that are handed out together; by default as many as take about a second.
         budget: what the batch may take in all: calls, tokens, usd. It is never exceeded.
-        journal: where steps are kept; by default in the folder.
+        journal: where steps are kept; by default in the folder, for `dbos` in the database of $MASDSL_DATABASE.
         tell: is told how far it is, after each chunk.
         should_stop: asked before each chunk; a reason ends it there, to be gone on with.
         report: whether tables, manifest and plot are written to the folder at the end.
@@ -207,11 +207,18 @@ def resume(out: str | os.PathLike[str], work: Work) -> Evaluation:
             return _made(store, store.kept(), work, most)
 
 
+def _shared_journal(engine: str) -> str:
+    """Return the database that workers of an engine share where nobody names one; empty for none."""
+    return os.environ.get(DATABASE, "") if engine == "dbos" else ""
+
+
 def _made(store: Store, batch: Batch, work: Work, most: Most) -> Evaluation:
     """Make what is missing of a batch, and return what there is."""
     engine = engine_named(work.engine)
     workers = (os.cpu_count() or 1) if work.workers is None else work.workers
-    job = Job(store.path(BATCH), work.journal or store.path(JOURNAL), work.at_once, workers)
+    job = Job(
+        store.path(BATCH), work.journal or _shared_journal(work.engine) or store.path(JOURNAL), work.at_once, workers
+    )
     coordinator = Coordinator(
         store,
         batch,

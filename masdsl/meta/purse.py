@@ -16,6 +16,7 @@ from masdsl.runtime.accounts import request_tokens, token_price, usage
 from masdsl.runtime.alarm import Alarm
 from masdsl.runtime.models.around import ModelAround
 from masdsl.runtime.models.base import ChatModel, ModelError, Reply, Request
+from masdsl.runtime.models.limits import in_a_place
 from masdsl.runtime.threads import has_text
 from masdsl.sizes import FIRST_PAUSE, LONGEST_PAUSE, MODEL_SECONDS
 
@@ -62,7 +63,8 @@ class Purse(ModelAround):
         alarm = Alarm()
         try:
             asked = request._replace(max_tokens=writes, timeout=seconds)
-            reply = await alarm.bounded(self._model.complete(asked), seconds)
+            async with in_a_place(self._model, asked):
+                reply = await alarm.bounded(self._model.complete(asked), seconds)
             counts = usage(reply, reads, writes)
             tokens_in, tokens_out = counts.tokens_in, counts.tokens_out
         except TimeoutError:

@@ -15,9 +15,8 @@ import os
 import subprocess
 import sys
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, TypeVar
 
 import psycopg
 from dbos import DBOSClient, WorkflowSerializationFormat
@@ -28,6 +27,7 @@ from masdsl.batch.engines.dbos_worker import APPLICATION, AT_ONCE, QUEUE, VERSIO
 from masdsl.batch.engines.deaths import Deaths
 from masdsl.batch.engines.heartbeat import Alive, alive, connect, one_line, patient, shown
 from masdsl.batch.engines.paths import python_path
+from masdsl.batch.engines.supply import Supply
 from masdsl.batch.engines.wire import from_wire
 from masdsl.batch.reading import read_batch
 from masdsl.batch.runner import failed_run
@@ -40,8 +40,6 @@ _BEGIN: Final = 60.0
 """Seconds for the first worker to be there, and for the last one to be back."""
 _AWAY: Final = 300.0
 """Seconds for which the server may be away."""
-_FAILURES: Final = 8
-"""How often a chunk may end with an error, such as a lost connection, before the batch does."""
 _OVER: Final = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
 
 
@@ -61,23 +59,14 @@ class DbosEngine:
         return _Supervisor(job, chunks).work()
 
 
-class _Sent(NamedTuple):
-    """A chunk in the queue, or with a worker; `failures` is how often it has ended with an error."""
-
-    chunk: Chunk
-    failures: int
-
-
 class _Supervisor:
     """Who fills the queue, and looks after the workers."""
 
     def __init__(self, job: Job, chunks: Iterator[Chunk | None]) -> None:
         self._job = job
         self._url = patient(job.journal)
-        self._chunks = chunks
-        self._is_out = False
-        self._again: deque[_Sent] = deque()
-        self._sent: dict[str, _Sent] = {}
+        self._supply = Supply(chunks)
+        self._sent: dict[str, Chunk] = {}
         self._deaths = Deaths()
         self._own: list[subprocess.Popen[bytes]] = []
         self._fresh_ends = 0
@@ -95,7 +84,7 @@ class _Supervisor:
                 workers = self._patiently(lambda: alive(self._connection()))
                 self._hand_out(len(workers))
                 if not self._sent:
-                    if self._is_out and not self._again:
+                    if self._supply.is_empty:
                         return
                     if workers:
                         raise EngineFault("no chunk is to be had, and none is under way: a fault of masdsl")
@@ -187,21 +176,15 @@ class _Supervisor:
     def _hand_out(self, workers: int) -> None:
         """Fill the queue, as far as there are workers for it."""
         while len(self._sent) < workers * AT_ONCE:
-            if self._again:
-                self._send(self._again.popleft())
-                continue
-            chunk = None if self._is_out else next(self._chunks, self)
-            if isinstance(chunk, _Supervisor):
-                self._is_out = True
-            elif chunk is not None:
-                self._send(_Sent(chunk, 0))
-                continue
-            return
+            chunk = self._supply.next()
+            if chunk is None:
+                return
+            self._send(chunk)
 
-    def _send(self, one: _Sent) -> None:
+    def _send(self, chunk: Chunk) -> None:
         assert self._client is not None
         self._count += 1
-        name = f"{self._prefix}/{one.chunk.first}-{one.chunk.last}.{self._count}"
+        name = f"{self._prefix}/{chunk.first}-{chunk.last}.{self._count}"
         self._client.enqueue(
             {
                 "workflow_name": WORKFLOW,
@@ -211,48 +194,43 @@ class _Supervisor:
                 "serialization_type": WorkflowSerializationFormat.PORTABLE,
             },
             self._job._asdict(),
-            list(one.chunk),
+            list(chunk),
         )
-        self._sent[name] = one
+        self._sent[name] = chunk
 
     def _looked_after(self, workers: dict[str, Alive]) -> Iterator[ChunkDone]:
         """Yield what is done; send again what was lost with its worker."""
         assert self._client is not None
         over: list[str] = []
         for status in self._client.list_workflows(workflow_ids=list(self._sent), load_input=False):
-            name, one = status.workflow_id, self._sent[status.workflow_id]
+            name, chunk = status.workflow_id, self._sent[status.workflow_id]
             if status.status == "PENDING" and status.executor_id not in workers:
                 self._client.cancel_workflow(name)
                 del self._sent[name]
                 over.append(name)
-                yield from self._died(one)
+                yield from self._died(chunk)
             elif status.status in _OVER:
                 del self._sent[name]
                 over.append(name)
                 if status.status == "SUCCESS":
-                    yield self._done(one, json.loads(str(status.output)))
+                    yield self._done(chunk, json.loads(str(status.output)))
                 else:
-                    self._failed(one, str(status.error or status.status))
+                    self._supply.failed(chunk, str(status.error or status.status))
         if over:
             self._client.delete_workflows(over)
 
-    def _done(self, one: _Sent, told: dict[str, Any]) -> ChunkDone:
+    def _done(self, chunk: Chunk, told: dict[str, Any]) -> ChunkDone:
         if "fault" in told:
             raise EngineFault(told["fault"])
-        self._deaths.done(one.chunk)
+        self._deaths.done(chunk)
         return from_wire(told["done"])
 
-    def _failed(self, one: _Sent, error: str) -> None:
-        if one.failures + 1 >= _FAILURES:
-            raise EngineFault(f"runs {one.chunk.first} to {one.chunk.last - 1} ended {_FAILURES} times with: {error}")
-        self._again.append(one._replace(failures=one.failures + 1))
-
-    def _died(self, one: _Sent) -> Iterator[ChunkDone]:
-        parts = self._deaths.died(one.chunk)
-        self._again.extend(_Sent(part, one.failures) for part in parts)
+    def _died(self, chunk: Chunk) -> Iterator[ChunkDone]:
+        parts = self._deaths.died(chunk)
+        self._supply.put_back(*parts)
         if not parts:
             with open_journal(self._job.journal, "full") as journal:
-                yield failed_run(read_batch(self._job.batch), one.chunk, journal, "its run ended worker after worker")
+                yield failed_run(read_batch(self._job.batch), chunk, journal, "its run ended worker after worker")
 
     # ------------------------------------------------------------ the server
 

@@ -17,7 +17,6 @@ import signal
 import subprocess
 import sys
 import threading
-from collections import deque
 from collections.abc import Iterator
 from queue import SimpleQueue
 from typing import IO, Any, Final, NamedTuple
@@ -25,6 +24,7 @@ from typing import IO, Any, Final, NamedTuple
 from masdsl.batch.base import Chunk, ChunkDone, EngineFault, Job
 from masdsl.batch.engines.deaths import DEATHS, Deaths
 from masdsl.batch.engines.paths import python_path
+from masdsl.batch.engines.supply import Supply
 from masdsl.batch.engines.wire import from_wire
 from masdsl.batch.reading import read_batch
 from masdsl.batch.runner import close_all, failed_run, run_chunk
@@ -142,12 +142,9 @@ class _Parent:
 
     def __init__(self, job: Job, chunks: Iterator[Chunk | None]) -> None:
         self._job = job
-        self._chunks = chunks
-        self._is_out = False
-        """Whether there are no more new chunks."""
+        self._supply = Supply(chunks)
         self._said: SimpleQueue[_Message] = SimpleQueue()
         self._workers: list[_Worker] = []
-        self._again: deque[Chunk] = deque()
         self._deaths = Deaths()
         self._unborn = 0
 
@@ -156,7 +153,7 @@ class _Parent:
             while True:
                 self._hand_out()
                 if not any(worker.chunks for worker in self._workers):
-                    if self._is_out and not self._again:
+                    if self._supply.is_empty:
                         return
                     if not self._workers:
                         raise EngineFault("no chunk is to be had, and none is under way: a fault of masdsl")
@@ -186,28 +183,16 @@ class _Parent:
                 if len(worker.chunks) < at_once and not (worker.is_alone and worker.chunks):
                     self._give(worker)
             while at_once == 1 and len(self._workers) < self._job.workers:
-                chunk = self._next(idle=True)
+                chunk = self._supply.next()
                 if chunk is None:
                     break
                 self._workers.append(_Worker(self._job, self._said))
                 self._workers[-1].give(chunk, alone=chunk in self._deaths)
 
     def _give(self, worker: _Worker) -> None:
-        chunk = self._next(idle=not worker.chunks)
+        chunk = self._supply.next(again=not worker.chunks)  # one to be made alone only where it is idle
         if chunk is not None:
             worker.give(chunk, alone=chunk in self._deaths)
-
-    def _next(self, *, idle: bool) -> Chunk | None:
-        """Return a chunk for a worker; one to be made alone only where it is `idle`."""
-        if self._again and idle:
-            return self._again.popleft()
-        if self._is_out:
-            return None
-        try:
-            return next(self._chunks)
-        except StopIteration:
-            self._is_out = True
-            return None
 
     def _bury(self, worker: _Worker) -> Iterator[ChunkDone]:
         """Take over the chunks of a worker that has died."""
@@ -218,13 +203,13 @@ class _Parent:
             self._unborn += 1
             if self._unborn >= DEATHS:
                 raise EngineFault(f"workers end before they begin ({_ended(code)}); what they said is above")
-            self._again.extend(worker.chunks)
+            self._supply.put_back(*worker.chunks)
             for chunk in worker.chunks:
                 self._deaths.suspect(chunk)
             return
         for chunk in worker.chunks:
             parts = self._deaths.died(chunk)
-            self._again.extend(parts)
+            self._supply.put_back(*parts)
             if not parts:
                 yield self._failed(chunk, f"its run ended {DEATHS} workers, one after the other ({_ended(code)})")
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import os
-from collections import deque
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -19,6 +18,7 @@ from ray.exceptions import RayActorError, RayError, RayTaskError
 from masdsl.batch.base import Chunk, ChunkDone, EngineFault, Job
 from masdsl.batch.engines.deaths import Deaths
 from masdsl.batch.engines.paths import python_path
+from masdsl.batch.engines.supply import Supply
 from masdsl.batch.engines.wire import from_wire, to_wire
 from masdsl.batch.reading import read_batch
 from masdsl.batch.runner import failed_run, run_chunk
@@ -26,8 +26,6 @@ from masdsl.journal import Journal, JournalError, open_journal
 
 AT_ONCE: Final = 2
 """Chunks of a worker at a time: when the last runs of one are under way, those of the next begin."""
-_FAILURES: Final = 8
-"""How often a chunk may end with an error, such as a lost connection, before the batch does."""
 _WAIT: Final = 5.0
 
 
@@ -53,11 +51,10 @@ class RayEngine:
                 raise EngineFault(f"the Ray cluster cannot be used: {_line(error)}") from None
         try:
             nodes = sum(bool(node["Alive"]) for node in ray.nodes())  # type: ignore[no-untyped-call]
-            if nodes > 1 and "://" not in job.journal and os.environ.get("MASDSL_SHARED_JOURNAL") != "1":
+            if nodes > 1 and "://" not in job.journal:
                 raise EngineFault(
                     f"the Ray cluster has {nodes} nodes, and a journal in a file is for one machine: give a database as"
-                    " --journal postgresql://user@host/database (or set MASDSL_SHARED_JOURNAL=1 where all nodes are on"
-                    " this machine)"
+                    " --journal postgresql://user@host/database"
                 )
             yield from _Driver(job, chunks).work()
         finally:
@@ -95,10 +92,7 @@ class _Driver:
 
     def __init__(self, job: Job, chunks: Iterator[Chunk | None]) -> None:
         self._job = job
-        self._chunks = chunks
-        self._is_out = False
-        self._again: deque[Chunk] = deque()
-        self._failures: dict[Chunk, int] = {}
+        self._supply = Supply(chunks)
         self._deaths = Deaths()
         self._make = ray.remote(_Worker).options(
             num_cpus=1, max_concurrency=AT_ONCE, runtime_env={"env_vars": {"PYTHONPATH": python_path()}}
@@ -111,7 +105,7 @@ class _Driver:
             while True:
                 self._hand_out()
                 if not self._under_way:
-                    if self._is_out and not self._again:
+                    if self._supply.is_empty:
                         return
                     raise EngineFault("no chunk is to be had, and none is under way: a fault of masdsl")
                 ready, _ = ray.wait(list(self._under_way), num_returns=1, timeout=_WAIT)
@@ -125,28 +119,17 @@ class _Driver:
         """Give chunks to actors that have room, and start as many actors as there are chunks for."""
         for at_once in range(1, AT_ONCE + 1):
             while at_once == 1 and len(self._actors) < max(self._job.workers, 1):
-                chunk = self._next()
+                chunk = self._supply.next()
                 if chunk is None:
                     break
                 self._actors.append(self._make.remote(self._job.journal))
                 self._give(self._actors[-1], chunk)
             for actor in self._actors:
                 if sum(one is actor for one, _ in self._under_way.values()) < at_once:
-                    chunk = self._next()
+                    chunk = self._supply.next()
                     if chunk is None:
                         return
                     self._give(actor, chunk)
-
-    def _next(self) -> Chunk | None:
-        if self._again:
-            return self._again.popleft()
-        if self._is_out:
-            return None
-        try:
-            return next(self._chunks)
-        except StopIteration:
-            self._is_out = True
-            return None
 
     def _give(self, actor: Any, chunk: Chunk) -> None:
         self._under_way[actor.make.remote(self._job._asdict(), tuple(chunk))] = actor, chunk
@@ -166,17 +149,14 @@ class _Driver:
         if "fault" in told:
             raise EngineFault(told["fault"])
         if "error" in told:
-            self._failures[chunk] = self._failures.get(chunk, 0) + 1
-            if self._failures[chunk] >= _FAILURES:
-                raise EngineFault(f"runs {chunk.first} to {chunk.last - 1}, {_FAILURES} times: {told['error']}")
-            self._again.append(chunk)
+            self._supply.failed(chunk, told["error"])
             return
         self._deaths.done(chunk)
         yield from_wire(told["done"])
 
     def _died(self, chunk: Chunk) -> Iterator[ChunkDone]:
         parts = self._deaths.died(chunk)
-        self._again.extend(parts)
+        self._supply.put_back(*parts)
         if not parts:
             with open_journal(self._job.journal) as journal:
                 yield failed_run(read_batch(self._job.batch), chunk, journal, "its run ended worker after worker")

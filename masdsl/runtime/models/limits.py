@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Final, NamedTuple
 
 from masdsl.runtime.models.around import ModelAround
-from masdsl.runtime.models.base import ChatModel, ModelError, Place, Places, Request
+from masdsl.runtime.models.base import ChatModel, ModelError, Place, Places, Request, places_of
 from masdsl.sizes import counted_tokens
 
 PATIENCE: Final = 900.0
@@ -179,6 +180,24 @@ class _Taken(NamedTuple):
 
     def leave(self, answered: bool, error: ModelError | None) -> bool:
         return self.limiter.leave(self.began, answered, error)
+
+
+@asynccontextmanager
+async def in_a_place(model: ChatModel, request: Request) -> AsyncIterator[None]:
+    """Have a place for one call of a model, where its calls need any."""
+    places = places_of(model)
+    if places is None:
+        yield
+        return
+    place, answered, error = await places.enter(request), False, None
+    try:
+        yield
+        answered = True
+    except ModelError as fault:
+        error = fault
+        raise
+    finally:
+        place.leave(answered, error)
 
 
 class LimitedModel(ModelAround):
