@@ -35,9 +35,13 @@ flow main(question: text(60)) -> text {
 }
 """
 SCRIPT = """[replies]
-solver = ["one", "two", "three", "four"]
-checker = [true]
+"main.drafts[0]" = "one"
+"main.drafts[1]" = "two"
+"main.drafts[2]" = "three"
+"main.final" = "four"
+checker = true
 """
+"""By step: a queue begins anew when a run is gone on with."""
 TOOLS = """import os, time
 
 def seen(text: str) -> int:
