@@ -119,17 +119,23 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "prometheus_client": ("masdsl.serve",),
 }
 
+# The same for `training/`, which is a part of the checkout alone.
+TRAINING_THIRD_PARTY: dict[str, tuple[str, ...]] = {}
+TRAINING_ROOMS = {"batch", "meta"}
+"""What `training` may use of masdsl besides its public names."""
+
 HEAVY = ("litellm", "mcp", "httpx", "sqlite3")
 HEAVY += ("openai", "torch", "transformers", "trl", "pydantic", "tokenizers", "xllamacpp")
 
 
-def _modules() -> Iterator[tuple[str, Path]]:
-    for path in sorted(PACKAGE.rglob("*.py")):
+def _modules(package: Path) -> Iterator[tuple[str, Path]]:
+    for path in sorted(package.rglob("*.py")):
         parts = path.relative_to(ROOT).with_suffix("").parts
         yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts), path
 
 
-MODULES = dict(_modules())
+MODULES = dict(_modules(PACKAGE))
+TRAINING = dict(_modules(ROOT / "training"))
 
 
 def _room(module: str) -> str:
@@ -174,6 +180,22 @@ def test_a_room_uses_only_the_rooms_below_it(module: str) -> None:
             allowed = THIRD_PARTY.get(top, ())
             if not any(module == prefix or module.startswith(f"{prefix}.") for prefix in allowed):
                 faults.append(f"{MODULES[module]}:{line}: {module} may not import {top}")
+    assert not faults, "\n".join(faults)
+
+
+@pytest.mark.parametrize("module", TRAINING)
+def test_training_uses_public_names_the_meta_agents_and_batches(module: str) -> None:
+    faults = []
+    for imported, line in _imports(module, TRAINING[module]):
+        top = imported.split(".")[0]
+        where = f"{TRAINING[module]}:{line}"
+        if top == "masdsl":
+            if imported != "masdsl" and _room(imported) not in TRAINING_ROOMS:
+                faults.append(f"{where}: training may not import {imported}")
+        elif top != "training" and top not in sys.stdlib_module_names:
+            allowed = TRAINING_THIRD_PARTY.get(top, ())
+            if not any(module == prefix or module.startswith(f"{prefix}.") for prefix in allowed):
+                faults.append(f"{where}: {module} may not import {top}")
     assert not faults, "\n".join(faults)
 
 
@@ -236,6 +258,11 @@ flow main(review) -> Mood {
 
 def test_importing_masdsl_loads_no_model_library() -> None:
     assert not _loaded("import masdsl", ROOT) & {*HEAVY, "asyncio", "jinja2", "lark", "masdsl.tools"}
+
+
+def test_the_arithmetic_of_training_loads_no_model_library() -> None:
+    loaded = _loaded("import training.pairs, training.preference_loss", ROOT)
+    assert not loaded & {"torch", "transformers", "trl", "litellm", "xllamacpp", "numpy"}
 
 
 def test_a_compiled_program_loads_no_compiler() -> None:
