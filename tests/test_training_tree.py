@@ -85,6 +85,7 @@ FAULTS: list[tuple[Tree, str]] = [
     (rooted(decided("generator", option("a")._replace(spent=Amount(0, -1)))), "root.options[0].spent: it is negative"),
     (rooted(decided("generator", option("a", Trajectory(True, executed=False)))), "it was not executed, so"),
     (rooted(decided("generator", option("a", Trajectory(False, Amount(1), False)))), "it was not executed, so"),
+    (rooted(decided("generator", option("a", end(True, 10**31)))), "cost: it is negative, or above 10^30"),
     (worked()._replace(name=""), "`tree` is empty"),
 ]
 
@@ -177,6 +178,7 @@ DAMAGE: list[tuple[tuple[str | int, ...], str, Any, str]] = [
     (("root", "options", 1), "then", "x" * 99, 'root.options[1].then: it is "xxx'),
     (("root", "options", 1, "spent"), "tokens", 1.5, "root.options[1].spent: `tokens` is 1.5; it is a whole number"),
     (("root", "options", 1, "spent"), "tokens", True, "`tokens` is true; it is a whole number"),
+    (("root", "options", 1, "spent"), "calls", 10**31, "`calls` is 1000"),
     ((*REPAIRED, "options", 0, "then"), "success", 1, "`success` is 1; it is true or false"),
     ((*REPAIRED, "options", 0, "then", "cost"), "picodollars", -1, "`picodollars` is -1; it is a whole number from 0"),
 ]

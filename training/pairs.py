@@ -14,6 +14,8 @@ Source: MAS² (arXiv:2509.24323), section 3.3. What the paper leaves open is dec
 - Clipping and normalisation of Delta V are off, as in the paper. Where they are on, a gap is clipped first, then
   divided by the largest gap of its tree and role (`tree`) or, in the end, by the mean of its role (`mean`: the mean
   weight is 1, so a learning rate means the same as in plain DPO).
+
+`python -m training.pairs TREES -o PAIRS` makes such a file (`training.pairs_command`).
 """
 
 from __future__ import annotations
@@ -250,3 +252,11 @@ def _with_mean_one(rows: Sequence[Preference]) -> list[Preference]:
         by_role[row.role].append(row.weight)
     mean: Mapping[Role, Fraction] = {role: sum(all_, Fraction(0)) / len(all_) for role, all_ in by_role.items()}
     return [row._replace(weight=row.weight / mean[row.role]) for row in rows]
+
+
+if __name__ == "__main__":
+    import sys
+
+    from training.pairs_command import main
+
+    sys.exit(main(sys.argv[1:]))

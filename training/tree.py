@@ -35,6 +35,8 @@ Trigger = Literal["", "cost", "failure"]
 FORMAT: Final = 1
 MOST_DECISIONS: Final = 16
 """Decisions on one path that are read; the paper's paths have two and a few repairs."""
+MOST: Final = 10**30
+"""The highest count of a measure: more than all money there is, in picodollars."""
 _SHOWN: Final = 60
 
 
@@ -178,14 +180,14 @@ def _faults(decision: Decision, where: str, before: tuple[Role, ...]) -> Iterato
         at = f"{where}.options[{number}]"
         if not option.node:
             yield f"{at}: `node` is empty; a node has a name"
-        if any(measure < 0 for measure in option.spent):
-            yield f"{at}.spent: it is negative"
+        if not all(0 <= measure <= MOST for measure in option.spent):
+            yield f"{at}.spent: it is negative, or above 10^30"
         if isinstance(option.then, Decision):
             yield from _faults(option.then, f"{at}.then", (*before, decision.role))
         elif option.then is not None:
             end = option.then
-            if any(measure < 0 for measure in end.cost):
-                yield f"{at}.then.cost: it is negative"
+            if not all(0 <= measure <= MOST for measure in end.cost):
+                yield f"{at}.then.cost: it is negative, or above 10^30"
             if not end.executed and (end.success or end.cost != NOTHING):
                 yield f"{at}.then: it was not executed, so it has no success and no cost"
 
@@ -335,8 +337,8 @@ def _option(data: Any, where: str, depth: int) -> Option:
 def _amount(data: Any, where: str) -> Amount:
     fields = _object(data, where, Amount._fields)
     for name, value in fields.items():
-        if type(value) is not int or value < 0:
-            raise BadTree(f"{where}: `{name}` is {_show(value)}; it is a whole number from 0 on")
+        if type(value) is not int or not 0 <= value <= MOST:
+            raise BadTree(f"{where}: `{name}` is {_show(value)}; it is a whole number from 0 to 10^30")
     return Amount(**fields)
 
 
