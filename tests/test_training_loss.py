@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from training.preference_loss import LogProbabilities, cto_gradient, cto_loss, dpo_loss, margin
+from training.preference_loss import LogProbabilities, cto_gradient, cto_loss, dpo_loss, margin, score_dpo_loss
 
 LOGS = st.floats(-60, 0)
 PAIRS = st.builds(LogProbabilities, LOGS, LOGS, LOGS, LOGS)
@@ -87,6 +87,24 @@ def test_a_pair_without_weight_pulls_nothing_but_counts_in_the_mean(
     more = cto_loss([*alone, alone[0]], [*weights, 0.0])
     assert more == pytest.approx(cto_loss(alone, weights) * len(alone) / (len(alone) + 1))
     assert cto_gradient([*alone, alone[0]], [*weights, 0.0])[-1] == (0, 0)
+
+
+def test_score_dpo_by_hand() -> None:
+    """beta = 1/2, s_w = 3/4, s_l = 1/2; ratios -2 - -6 = 4 and -4 - -2 = -2: 1/2 * (3/4 * 4 - 1/2 * -2) = 2.
+
+    -log sigma(2) = log(1 + e^-2) = 0.1269280; plain DPO has the margin 1/2 * (4 + 2) = 3.
+    """
+    pair = LogProbabilities(-2, -4, -6, -2)
+    assert score_dpo_loss([pair], [(0.75, 0.5)], 0.5) == pytest.approx(0.1269280, abs=1e-7)
+    assert margin(pair, 0.5) == 3
+    with pytest.raises(ValueError, match="the scores of pair 0 are 1.5 and 0"):
+        score_dpo_loss([pair], [(1.5, 0)], 0.5)
+
+
+@given(WEIGHTED, BETAS)
+def test_score_dpo_with_sure_scores_is_dpo(pairs: list[tuple[LogProbabilities, float]], beta: float) -> None:
+    alone = [one for one, _ in pairs]
+    assert score_dpo_loss(alone, [(1, 0)] * len(alone), beta) == pytest.approx(dpo_loss(alone, beta))
 
 
 def test_far_margins_neither_overflow_nor_lose_the_loss() -> None:

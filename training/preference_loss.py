@@ -4,9 +4,9 @@
                                               - beta * log(pi(a_lose|c) / pi_ref(a_lose|c)) ) ]
 
 Source: MAS² (arXiv:2509.24323), section 3.3; with weight 1 it is DPO (arXiv:2305.18290, equation 7). The weight stands
-outside the log-sigmoid: it scales the gradient of a pair, and does not move the margin at which the pair is learned
-(ScoreFlow's Score-DPO, arXiv:2502.04306, has its scores inside). E_D is the mean over pairs, not divided by the sum of
-the weights. beta is not in the paper; 0.1 is TRL's default and ours.
+outside the log-sigmoid: it scales the gradient of a pair, and does not move the margin at which the pair is learned.
+ScoreFlow's Score-DPO (arXiv:2502.04306) has scores inside; it is here as well, to be compared with. E_D is the mean
+over pairs, not divided by the sum of the weights. beta is not in the paper; 0.1 is TRL's default and ours.
 """
 
 from __future__ import annotations
@@ -52,6 +52,24 @@ def cto_loss(pairs: Sequence[LogProbabilities], weights: Sequence[float], beta: 
     """
     _check(pairs, weights, beta)
     terms = [weight * _softplus(-margin(pair, beta)) for pair, weight in zip(pairs, weights, strict=True)]
+    return fsum(terms) / len(pairs)
+
+
+def score_dpo_loss(
+    pairs: Sequence[LogProbabilities], scores: Sequence[tuple[float, float]], beta: float = BETA
+) -> float:
+    """Return the loss of Score-DPO, the mean of -log sigma(beta * (s_w * ratio_w - (1 - s_l) * ratio_l)).
+
+    A ratio is log(pi(a|c) / pi_ref(a|c)); `scores` are s_w and s_l of each pair, from 0 to 1. With 1 and 0 it is DPO.
+    Raises ValueError like `cto_loss`, and for other scores.
+    """
+    _check(pairs, [1.0] * len(scores), beta)
+    terms = []
+    for number, (pair, (won, lost)) in enumerate(zip(pairs, scores, strict=True)):
+        if not (0 <= won <= 1 and 0 <= lost <= 1):
+            raise ValueError(f"the scores of pair {number} are {won} and {lost}; they are numbers from 0 to 1")
+        chosen, rejected = pair.chosen - pair.reference_chosen, pair.rejected - pair.reference_rejected
+        terms.append(_softplus(-beta * (won * chosen - (1 - lost) * rejected)))
     return fsum(terms) / len(pairs)
 
 

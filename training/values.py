@@ -13,6 +13,7 @@ tie, and no difference comes from rounding. What the paper leaves open is decide
 - Where nothing in a tree costs anything, all trajectories cost the same: C_norm = 1, and R is success alone.
 - A success that costs nothing in a tree where others do (a system of tools alone) would be worth infinity. It counts as
   the cheapest trajectory of the tree that costs anything: never less than any other success, and finite.
+- A run that was repaired in two ways is two trajectories, so it weighs twice in the nodes above, as (9) has it.
 - R has no upper bound in the paper. `Rewarding.cap` is one by choice.
 - An emission that never ran is a trajectory of reward 0, and no part of the mean of costs.
 - A node below which no trajectory has ended has no value (None). It is no zero: nobody knows what it is worth.
