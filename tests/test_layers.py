@@ -120,9 +120,13 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
 }
 
 # The same for `training/`, which is a part of the checkout alone.
-TRAINING_THIRD_PARTY: dict[str, tuple[str, ...]] = {}
-TRAINING_ROOMS = {"batch", "meta"}
-"""What `training` may use of masdsl besides its public names."""
+TRAINING_THIRD_PARTY: dict[str, tuple[str, ...]] = {
+    "numpy": ("training.data",),
+    "sklearn": ("training.data.grouping",),
+    "tokenizers": ("training.data.export",),
+}
+TRAINING_ROOMS = {"batch", "meta", "runtime"}
+"""What `training` may use of masdsl besides its public names; of the runtime, what hosts use: limits and models."""
 
 HEAVY = ("litellm", "mcp", "httpx", "sqlite3")
 HEAVY += ("openai", "torch", "transformers", "trl", "pydantic", "tokenizers", "xllamacpp")

@@ -200,3 +200,18 @@ def test_without_the_package_the_model_of_sentences_says_what_to_install(monkeyp
     embedding._model.cache_clear()
     with pytest.raises(embedding.Unavailable, match=r"masdsl\[meta\]"):
         embedding.embed(["a sentence that nobody has embedded before: 8b1f"])
+
+
+def test_vectors_are_there_also_of_texts_that_are_the_oldest_in_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Lengths:
+        def vector(self, text: str) -> list[float]:
+            return [float(len(text))]
+
+    kept: dict[bytes, list[float]] = {}
+    monkeypatch.setattr(embedding, "CACHED", 2)
+    monkeypatch.setattr(embedding, "_kept", lambda: kept)
+    monkeypatch.setattr(embedding, "_model", Lengths)
+    monkeypatch.setattr(embedding, "_file", lambda: None)
+    assert embedding.embed(["a", "bb"]) == [[1.0], [2.0]]
+    assert embedding.embed(["a", "ccc", "dddd"]) == [[1.0], [3.0], [4.0]]
+    assert len(kept) == 2

@@ -47,12 +47,14 @@ def embed(texts: Sequence[str]) -> list[list[float]]:
         model = _model()
         for text in missing:
             kept[_key(text)] = model.vector(text)
+    found = [kept[_key(text)] for text in texts]  # before the oldest go, which may be among them
+    if missing:
         while len(kept) > CACHED:
             del kept[next(iter(kept))]
         file = _file()
         if file is not None:
             write_sealed(file, MAGIC, marshal.dumps(kept))
-    return [kept[_key(text)] for text in texts]
+    return found
 
 
 def _key(text: str) -> bytes:

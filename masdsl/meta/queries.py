@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from masdsl.limits import MAX_TEXT_TOKENS
@@ -66,6 +66,11 @@ def task_for(
         signature = SIGNATURE_SIZED.format(size=size)
     lowest = tightest(budget, ceiling_of(host.config))
     return Task(query, signature, budget if lowest is None else lowest, tools, effort)
+
+
+def task_for_longest(queries: Iterable[str], host: Host) -> Task:
+    """Return the task of several queries: its signature takes the longest. Raises BadTask as `task_for` does."""
+    return task_for(max(queries, key=text_tokens, default=""), host)
 
 
 async def solve(
