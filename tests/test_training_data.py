@@ -23,7 +23,7 @@ from training.data.export import Example, card_text, data_card, token_counter, u
 from training.data.grouping import Group, by_clusters, by_metadata, k_means
 from training.data.plan import read_plan
 from training.data.pools import Query, read_queries, read_systems, task_of
-from training.data.refinement import Asked, faults_of, is_telling
+from training.data.refinement import Asked, faults_of, is_usable
 from training.data.scores import Cell, Table, read_table
 from training.data.selection import select
 
@@ -256,6 +256,9 @@ def test_clusters_of_words(here: Path) -> None:
         ('set solver.prompt = "Add: {{ task }}"', ""),
         ('set thinker.prompt = "Think harder."', ""),
         ('set thinker.prompt = "Think harder."\nset thinker.temp = 0.5\ndrop thinker.temp', ""),
+        ('set thinker.role = "You doubt."', ""),
+        ('set thinker.role = "It is Tomorrow, remember."', "states the answer"),
+        ('set thinker.role = "You doubt."\nset thinker.on = fast', "more than prompts"),
         ('set thinker.prompt = "Say tomorrow."', "states the answer"),
         ('set thinker.prompt = "Think about {{ question }}"', "changes nothing"),
         ('set thinker.prompt = "{{ nobody }}"', "MAS602"),
@@ -291,9 +294,18 @@ def test_only_prompts_may_change(here: Path, patch: str, told: str) -> None:
         assert not faults
 
 
-@pytest.mark.parametrize("said", ["", " ", "It refines the original system.", "The patch helps."])
-def test_reasons_do_not_tell_how_the_system_was_made(said: str) -> None:
-    assert is_telling(said) and not is_telling(WHY)
+@pytest.mark.parametrize(
+    "said",
+    [
+        "",
+        " ",
+        "One agent is enough.",
+        "It refines the original system as far as it can.",
+        "Say tomorrow to each of these riddles.",
+    ],
+)
+def test_reasons_that_cannot_be_used(here: Path, said: str) -> None:
+    assert is_usable(WHY, queries_of(here)) and not is_usable(said, queries_of(here))
 
 
 # ---------------------------------------------------------------- end to end
@@ -347,6 +359,15 @@ def test_a_teacher_refines_prompts_and_is_not_asked_twice(here: Path) -> None:
     assert len(teacher.requests) == asked
     assert (here / "out" / "data.jsonl").read_bytes() == bytes_before
     assert again.card == first.card
+    file = here / "out" / "refinements.jsonl"
+    whole = file.read_text(encoding="utf-8").rstrip()
+    file.write_text(whole[:-40], encoding="utf-8")  # a process that was killed while it wrote the last line
+    made(here, teacher)
+    cost_of_one = len(teacher.requests) - asked
+    assert 0 < cost_of_one <= asked // 2
+    made(here, teacher)
+    assert len(teacher.requests) == asked + cost_of_one
+    assert (here / "out" / "data.jsonl").read_bytes() == bytes_before
 
 
 def test_a_refinement_that_scores_less_is_not_taken(here: Path) -> None:
@@ -362,7 +383,7 @@ def test_a_refinement_that_scores_less_is_not_taken(here: Path) -> None:
     assert len(done.examples) == 3
     for one in done.examples:
         assert one.provenance["patch"] == "" and one.hash == one.provenance["base"]
-    [line] = (here / "out" / "refinements.jsonl").read_text(encoding="utf-8").splitlines()
+    [line] = (here / "out" / "refinements.jsonl").read_text(encoding="utf-8").strip().splitlines()
     refined = json.loads(line)["refined"]
     assert (refined["base"], [(one["score"], one["accepted"]) for one in refined["attempts"]]) == (3, [(0, False)])
 

@@ -205,7 +205,8 @@ class _Work:
                 base.text, base.about, queries, self._teacher, self._task, self._host, self._scoring, tries=tries
             )
             with open(self._file, "a", encoding="utf-8") as file:
-                file.write(json.dumps({"key": key, "refined": made.to_json()}, sort_keys=True) + "\n")
+                # The line feed in front ends a line that was cut off when a process ended.
+                file.write("\n" + json.dumps({"key": key, "refined": made.to_json()}, sort_keys=True) + "\n")
         return self._known[key]
 
     def examples(self, choice: Choice, members: Sequence[int], refined: Refined) -> list[Example]:

@@ -2,8 +2,8 @@
 
     MAS_i = MAS_i^refine  if s_refine >= s_base  else  MAS_i^base      (arXiv:2503.03686, section 3)
 
-The teacher writes a patch, and what the patch makes of the program is judged, not what it says: without their prompts
-the programs before and after have to be one and the same tree. So flows, steps, agents, types, tools, budgets and
+The teacher writes a patch, and what the patch makes of the program is judged, not what it says: without prompts and
+roles the programs before and after have to be one and the same tree. So flows, steps, agents, types, tools, budgets and
 attributes cannot change, and the number of calls at worst, which is compared besides, does not either. A prompt may not
 hold the answer to one of the queries where the program did not hold it before.
 
@@ -39,8 +39,15 @@ Why: TypeAlias = Literal["refined", "teacher", "description"]
 sentence about the system."""
 SHOWN_QUERIES: Final = 8
 QUERY_CHARACTERS: Final = 1_500
-SHORTEST_ANSWER: Final = 3
+ROLE: Final = "role"
+SHORTEST_ANSWER: Final = 2
 """Characters of an answer from which on a prompt may not hold it: shorter ones stand in any text."""
+IN_THIS_PROCESS: Final = 16
+"""So few queries are scored in this process: beginning another one would take longer."""
+_COMMON: Final = frozenset({"yes", "no", "true", "false"})
+"""Answers that any prompt may mention."""
+FEWEST_WORDS: Final = 5
+"""Words of a statement of reasons."""
 _TELLING: Final = re.compile(
     r"\b(original(ly)?|refine[ds]?|refinement|patch(es|ed)?|previous(ly)?|modif(y|ied|ication)s?|the base system)\b",
     re.I,
@@ -51,11 +58,12 @@ the agents are told, and nothing else: not the flow, not the agents there are, n
 
 First say, in two to four sentences, why a system of this architecture suits the queries. Say it of the system as it \
 will be; do not mention another system, or that anything was changed.
-Then write a patch in a block ```patch. Each edit gives one agent another prompt:
+Then write a patch in a block ```patch. Each edit gives one agent another prompt or role:
 
 ```patch
 patch 1
 set solver.prompt = "Work out what is asked, step by step: {{ query }}"
+set solver.role = "You know arithmetic."
 ```
 
 A prompt may use the agent's own parameters in {{ }}. It must not state the answer to any query."""
@@ -150,18 +158,41 @@ def refined_from(data: dict[str, Any]) -> Refined:
 
 
 def architecture(text: str) -> object:
-    """Return what a program is without its prompts, to be compared. Raises DataFault for a text that is no program."""
+    """Return what a program is without its agents' prompts and roles, to be compared with another one.
+
+    Raises DataFault for a text that is no program.
+    """
     tree = parsed(text)
     if tree is None:
         raise DataFault("this is no program")
-    return tree.replace(items=tuple(one.replace(prompt=None) if hasattr(one, "prompt") else one for one in tree.items))
+    items = (
+        one.replace(prompt=None, attrs=tuple(attr for attr in one.attrs if attr.key != ROLE))
+        if hasattr(one, "prompt") and hasattr(one, "attrs")
+        else one
+        for one in tree.items
+    )
+    return tree.replace(items=tuple(items))
 
 
 def prompts_of(text: str) -> str:
-    """Return the prompts of a program's agents, one after another; nothing for a text that is no program."""
+    """Return the prompts and roles of a program's agents, one a line; nothing for a text that is no program."""
     tree = parsed(text)
-    found = [getattr(one, "prompt", None) for one in (tree.items if tree is not None else ())]
-    return "\n".join(one.value for one in found if one is not None)
+    agents = [one for one in (tree.items if tree is not None else ()) if hasattr(one, "prompt")]
+    found = [one.prompt for one in agents]
+    found += [attr.value for one in agents for attr in getattr(one, "attrs", ()) if attr.key == ROLE]
+    return "\n".join(str(one.value) for one in found if one is not None)
+
+
+def states_answer(text: str, queries: Sequence[Query], before: str = "") -> bool:
+    """Whether a text holds the answer to one of the queries as a word, and what was there `before` did not."""
+    for query in queries:
+        answer = str(query.answer).strip().casefold()
+        if len(answer) < SHORTEST_ANSWER or answer in _COMMON:
+            continue
+        told = re.compile(rf"(?<!\w){re.escape(answer)}(?!\w)")
+        if told.search(text.casefold()) and not told.search(before.casefold()):
+            return True
+    return False
 
 
 def faults_of(patch: str, base: str, queries: Sequence[Query], task: Task, host: Host) -> tuple[str, ...]:
@@ -171,7 +202,7 @@ def faults_of(patch: str, base: str, queries: Sequence[Query], task: Task, host:
     except ProgramError as fault:
         return short(fault.findings) or ("<patch>: it cannot be applied",)
     if architecture(after) != architecture(base):
-        return ('<patch>: it changes more than prompts; write only edits such as: set AGENT.prompt = "..."',)
+        return ('<patch>: it changes more than prompts and roles; write only edits such as: set AGENT.prompt = "..."',)
     if parsed(after) == parsed(base):
         return ("<patch>: it changes nothing; give at least one agent another prompt",)
     shape = shape_of(task, host)
@@ -180,12 +211,8 @@ def faults_of(patch: str, base: str, queries: Sequence[Query], task: Task, host:
         return now.diagnostics
     if before.most is None or now.most is None or before.most.calls != now.most.calls:
         return ("<patch>: it changes how many calls the program makes at worst",)
-    held, holds = prompts_of(base).casefold(), prompts_of(after).casefold()
-    for query in queries:
-        answer = str(query.answer).strip().casefold()
-        told = re.compile(rf"(?<!\w){re.escape(answer)}(?!\w)")
-        if len(answer) >= SHORTEST_ANSWER and told.search(holds) and not told.search(held):
-            return ("<patch>: a prompt states the answer to a query; say how it is found, not what it is",)
+    if states_answer(prompts_of(after), queries, prompts_of(base)):
+        return ("<patch>: a prompt states the answer to a query; say how it is found, not what it is",)
     return ()
 
 
@@ -250,7 +277,7 @@ def refine(
         attempts.append(Attempt(patch, score, score >= base_score))
         if score >= base_score:
             reasoning, whose = emitted.reasoning, "refined"
-            if is_telling(reasoning):
+            if not is_usable(reasoning, queries):
                 reasoning, more = reasons(teacher, after, queries, terms)
                 spent, whose = spent.plus(more), "teacher"
             kept: tuple[str, Why] = (reasoning, "refined" if whose == "refined" else "teacher")
@@ -275,22 +302,29 @@ def reasons(teacher: ChatModel, program: str, queries: Sequence[Query], terms: T
     except ModelError:
         return "", purse.spent
     said = reply.text.strip()
-    return "" if is_telling(said) or "```" in said else said, purse.spent
+    return said if is_usable(said, queries) else "", purse.spent
 
 
-def is_telling(reasoning: str) -> bool:
-    """Whether a statement of reasons is empty, or speaks of how the system was made."""
-    return not reasoning.strip() or _TELLING.search(reasoning) is not None
+def is_usable(reasoning: str, queries: Sequence[Query]) -> bool:
+    """Whether a statement of reasons is one: prose, without an answer, that does not tell how the system was made."""
+    if len(reasoning.split()) < FEWEST_WORDS or "```" in reasoning or _TELLING.search(reasoning):
+        return False
+    return not states_answer(reasoning, queries)
 
 
 def score_of(program: str, queries: Sequence[Query], scoring: Scoring) -> float:
     """Return the summed score of a program on queries, from an evaluation in a folder named after both."""
-    told = "\0".join((program, *(f"{one.id}\0{one.text}\0{one.answer}" for one in queries)))
+    options = dict(scoring.options)
+    if len(queries) <= IN_THIS_PROCESS:
+        options |= {"engine": "local", "workers": 0}
+    told = "\0".join(
+        (program, repr(sorted(options.items())), *(f"{one.id}\0{one.text}\0{one.answer}" for one in queries))
+    )
     folder = os.path.join(scoring.folder, sha256(told.encode("utf-8", "surrogatepass")).hexdigest()[:20])
     path, data, out = (os.path.join(folder, name) for name in ("system.mas", "queries.jsonl", "evaluation"))
     write_text(path, program)
     write_samples(queries, data)
-    evaluate([path], data, out=out, report=False, **scoring.options)
+    evaluate([path], data, out=out, report=False, **options)
     table = read_table(out)
     cells = [cell for cell in table.cells[0] if cell is not None]
     if len(cells) < len(queries):
