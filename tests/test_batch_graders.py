@@ -574,10 +574,11 @@ def test_a_program_that_cannot_be_a_judge(tmp_path: Path, text: str, told: str) 
 
 def test_graded_data_of_the_pools() -> None:
     """Every right answer is right by the grader of its kind: as it stands, and in a sentence."""
-    if not os.environ.get("MASDSL_DATA"):
-        pytest.skip("the pools of queries are not here: set MASDSL_DATA to the folder that has them")
-    pool_data = Path(os.environ["MASDSL_DATA"])
-    for name, spec in (("gsm8k_train", "numeric"), ("gsmhard_train", "numeric"), ("aqua_dev", "choice")):
+    pools = {"gsm8k_train": "numeric", "gsmhard_train": "numeric", "aqua_dev": "choice"}
+    pool_data = Path(os.environ.get("MASDSL_POOLS", "pools"))
+    if not all((pool_data / f"{name}.jsonl").is_file() for name in pools):
+        pytest.skip(f"{', '.join(pools)} are not here: set MASDSL_POOLS to the folder that has them")
+    for name, spec in pools.items():
         for line in (pool_data / f"{name}.jsonl").read_text(encoding="utf-8").splitlines():
             answer = json.loads(line)["answer"]
             for value in (answer, f"We add 3 and 4.\nThe answer is {answer}."):

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pytest
 
 from masdsl.sandbox import run_python_sync
-from tests.harness.sandboxes import CPYTHON, EVERY_TIER, ROOT, need
+from tests.harness.sandboxes import CPYTHON, EVERY_TIER, need
 
 HUMANEVAL = "humaneval_even.jsonl"
 HUMANEVAL_PROGRAMS = 82
@@ -220,11 +220,10 @@ def test_a_program_with_a_slip_fails_and_is_told_why(task: Task, tier: str) -> N
 
 def humaneval() -> list[dict[str, str]]:
     """Return HumanEval's programs, which are no part of this repository."""
-    places = [Path(folder) for folder in (os.environ.get("MASDSL_DATA"), ROOT.parent / "shared" / "data") if folder]
-    for place in places:
-        if (place / HUMANEVAL).is_file():
-            return [json.loads(line) for line in (place / HUMANEVAL).read_text(encoding="utf-8").splitlines()]
-    pytest.skip(f"{HUMANEVAL} is not here: set MASDSL_DATA to the folder that has it")
+    place = Path(os.environ.get("MASDSL_POOLS", "pools")) / HUMANEVAL
+    if not place.is_file():
+        pytest.skip(f"{HUMANEVAL} is not here: set MASDSL_POOLS to the folder that has it")
+    return [json.loads(line) for line in place.read_text(encoding="utf-8").splitlines()]
 
 
 @pytest.mark.slow
