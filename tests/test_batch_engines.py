@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from masdsl.batch.base import Chunk, EngineFault
+from masdsl.batch.base import Chunk, EngineFault, Job
 from masdsl.batch.engines import ENGINES, engine_named
 from masdsl.batch.engines.deaths import DEATHS, Deaths
 from masdsl.batch.engines.supply import FAILURES, Supply
@@ -123,10 +123,13 @@ def test_dbos_outlives_a_cut_between_two_hosts(
     folder, url = tmp_path / "b", f"{other_host.server.url}/postgres"
     root = str(Path(__file__).parents[1])
     command = ["ip", "netns", "exec", other_host.name, sys.executable, "-m", "masdsl", "worker", "--journal", url]
-    with subprocess.Popen(command, env=os.environ | {"PYTHONPATH": root}, stderr=subprocess.PIPE) as far:
+    environment = os.environ | {"PYTHONPATH": root}
+    with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as far:
         try:
             assert far.stderr is not None
             assert b"is there for" in far.stderr.readline()
+            assert far.stdin is not None
+            far.stdin.close()  # it is nobody's child: the end of its input means nothing
             process = started(folder, program, RUNS, "dbos", journal=url, chunk="4", workers="1")
             wait_for_calls(folder, 2, process)
             until = time.monotonic() + 100
@@ -149,6 +152,15 @@ def _callers(folder: Path) -> set[int]:
 def _tree(pid: int) -> set[int]:
     below = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return {pid, *(one for child in below for one in _tree(int(child)))}
+
+
+@needs("dbos", "psycopg")
+def test_limits_of_models_are_for_workers_from_elsewhere_too() -> None:
+    from masdsl.batch.engines.dbos import shared_out
+
+    job = Job("batch.json", "postgresql://db", workers=2)
+    assert [shared_out(job, alive).workers for alive in (0, 1, 2, 7)] == [2, 2, 2, 7]
+    assert shared_out(job._replace(workers=0), 3).workers == 3
 
 
 @needs("dbos", "psycopg")

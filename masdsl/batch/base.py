@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from operator import add, sub
 from typing import Any, Final, Literal, NamedTuple, Protocol
 
@@ -260,14 +260,3 @@ class Engine(Protocol):
 
 class EngineFault(Exception):
     """An engine cannot begin or go on; the text says why and what to do."""
-
-
-def chunks_of(numbers: Sequence[int], size: int) -> Iterator[Chunk]:
-    """Yield runs, by ascending numbers, in chunks of neighbours, at most so many in each."""
-    at = 0
-    while at < len(numbers):
-        end = at + 1
-        while end < len(numbers) and end - at < size and numbers[end] == numbers[end - 1] + 1:
-            end += 1
-        yield Chunk(numbers[at], numbers[end - 1] + 1)
-        at = end

@@ -59,6 +59,11 @@ class DbosEngine:
         return _Supervisor(job, chunks).work()
 
 
+def shared_out(job: Job, alive: int) -> Job:
+    """Return a job as workers get it: limits of models are shared among all that are there, wherever they began."""
+    return job._replace(workers=max(job.workers, alive))
+
+
 class _Supervisor:
     """Who fills the queue, and looks after the workers."""
 
@@ -179,9 +184,9 @@ class _Supervisor:
             chunk = self._supply.next()
             if chunk is None:
                 return
-            self._send(chunk)
+            self._send(chunk, shared_out(self._job, workers))
 
-    def _send(self, chunk: Chunk) -> None:
+    def _send(self, chunk: Chunk, job: Job) -> None:
         assert self._client is not None
         self._count += 1
         name = f"{self._prefix}/{chunk.first}-{chunk.last}.{self._count}"
@@ -193,7 +198,7 @@ class _Supervisor:
                 "app_version": VERSION,
                 "serialization_type": WorkflowSerializationFormat.PORTABLE,
             },
-            self._job._asdict(),
+            job._asdict(),
             list(chunk),
         )
         self._sent[name] = chunk

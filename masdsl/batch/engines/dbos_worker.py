@@ -1,9 +1,10 @@
 """The process of a worker of the engine `dbos`: it takes chunks from the queue of a database, on any machine.
 
-    MASDSL_DATABASE=postgresql://.. python -m masdsl.batch.engines.dbos_worker      (`mas worker`)
+    MASDSL_DATABASE=postgresql://.. python -m masdsl.batch.engines.dbos_worker
 
-A workflow of DBOS is a chunk: what it gets and gives is JSON. Steps go to our journal, in the same database. The worker
-leaves when its standard input ends, if that is a pipe (who started it has died, or is done), or on SIGTERM.
+So the engine starts its own workers; `mas worker` serves until it is stopped, whatever its input is. A workflow of DBOS
+is a chunk: what it gets and gives is JSON. Steps go to our journal, in the same database. The worker
+leaves on SIGTERM, and when its standard input ends: then who started it has died, or is done.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import asyncio
 import json
 import os
 import signal
-import stat
 import sys
 import threading
 from typing import Any, Final
@@ -70,8 +70,11 @@ class _Host:
                 pass
 
 
-def serve(url: str) -> None:
-    """Take chunks until told to leave. Raises EngineFault where the database cannot be used."""
+def serve(url: str, *, has_parent: bool = False) -> None:
+    """Take chunks until told to leave; one that has a parent leaves when its standard input ends, too.
+
+    Raises EngineFault where the database cannot be used.
+    """
     url = patient(url)
     try:
         connect(url).close()
@@ -97,7 +100,7 @@ def serve(url: str) -> None:
     leave = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: leave.set())
-    if stat.S_ISFIFO(os.fstat(0).st_mode):
+    if has_parent:
         threading.Thread(target=_wait_for_the_end_of_input, args=(leave,), daemon=True).start()
     DBOS.listen_queues([QUEUE])
     DBOS.launch()
@@ -123,7 +126,7 @@ def main() -> int:
         )
         return 2
     try:
-        serve(url)
+        serve(url, has_parent=True)
     except EngineFault as fault:
         sys.stderr.write(f"masdsl: {fault}\n")
         return 2
