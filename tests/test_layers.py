@@ -125,8 +125,9 @@ TRAINING_THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "sklearn": ("training.data.grouping",),
     "tokenizers": ("training.data.export",),
 }
-TRAINING_ROOMS = {"batch", "meta", "runtime"}
-"""What `training` may use of masdsl besides its public names; of the runtime, what hosts use: limits and models."""
+TRAINING_ROOMS = {"batch", "meta", "runtime", "config", "diagnostics", "resources"}
+"""What `training` may use of masdsl besides its public names; of the runtime, what hosts use: limits and models; of
+config and diagnostics, what reads TOML: where keys stand, near names; of resources, where the cache is."""
 
 HEAVY = ("litellm", "mcp", "httpx", "sqlite3")
 HEAVY += ("openai", "torch", "transformers", "trl", "pydantic", "tokenizers", "xllamacpp")

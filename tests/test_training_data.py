@@ -400,9 +400,9 @@ def test_nothing_solved_gives_no_examples(here: Path, capsys: pytest.CaptureFixt
     [
         ('grader = "exact"', "", "needs `grader`"),
         ("[groups]", "[goups]", "no table [goups]"),
-        ("tries = 2", 'tries = "2"', "no int"),
+        ("tries = 2", 'tries = "2"', "a whole number"),
         ('by = "metadata"', 'by = "magic"', "one of metadata"),
-        ("workers = 0", "workrs = 0", "no key `workrs`"),
+        ("workers = 0", "workrs = 0", "no key `workrs`; did you mean `workers`?"),
         ('["queries.jsonl"]', '["nowhere.jsonl"]', "there is no data set"),
         ('["pool"]', '["pool/notes.txt"]', "no system of the pool"),
         ('fields = ["kind"]', 'fields = ["colour"]', "no field `colour`"),
@@ -419,7 +419,7 @@ def test_a_plan_that_cannot_be_used_is_told(
 
 def test_the_shipped_plan_has_only_known_keys() -> None:
     plan = read_plan(str(Path(__file__).parents[1] / "training" / "configs" / "data.toml"))
-    assert plan.refinement["tries"] == 2
+    assert plan.refinement.tries == 2
 
 
 # ---------------------------------------------------------------- export

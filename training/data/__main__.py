@@ -14,6 +14,19 @@ from masdsl.meta.host import BadTask
 from masdsl.runtime.models.base import ModelError
 from training.data.construction import construct
 from training.data.plan import read_plan
+from training.settings import TrainingFault
+
+_FAULTS = (
+    DataFault,
+    EvaluationFault,
+    EngineFault,
+    BadBudget,
+    BadTask,
+    ModelError,
+    ProgramError,
+    TrainingFault,
+    OSError,
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -24,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         made = construct(read_plan(options.config), options.out)
-    except (DataFault, EvaluationFault, EngineFault, BadBudget, BadTask, ModelError, ProgramError, OSError) as fault:
+    except _FAULTS as fault:
         print(f"error: {fault}", file=sys.stderr)
         return 2
     if not made.examples:

@@ -24,7 +24,6 @@ from masdsl.meta.host import Host, fit_of, model_for, shape_of
 from masdsl.runtime import Limits
 from masdsl.runtime.models.base import ChatModel
 from training.data.export import (
-    SYSTEM_PROMPT,
     Example,
     Step,
     card_text,
@@ -57,15 +56,15 @@ def construct(plan: Plan, out: str, *, tell: Tell = print, teacher: ChatModel | 
     """
     out = os.path.abspath(out)
     host = Host(config_of(os.path.join(out, "systems", "pool.mas")))
-    count = token_counter(plan.export["tokenizer"]) if plan.export.get("tokenizer") else None
-    queries = read_queries(plan.queries["paths"], limit=plan.queries.get("limit"), columns=plan.queries.get("columns"))
+    count = token_counter(plan.export.tokenizer) if plan.export.tokenizer else None
+    queries = read_queries(plan.queries.paths, limit=plan.queries.limit, columns=plan.queries.columns)
     groups = _groups(plan, queries)
     systems, left_out = read_systems(
-        plan.systems["paths"],
+        plan.systems.paths,
         queries,
         host,
-        most_calls=plan.systems.get("most_calls"),
-        tools=plan.systems.get("tools", False),
+        most_calls=plan.systems.most_calls,
+        tools=plan.systems.tools,
     )
     tell(f"{len(queries)} queries in {len(groups)} groups, {len(systems)} systems ({len(left_out)} files left out)")
     for one in left_out:
@@ -78,8 +77,8 @@ def construct(plan: Plan, out: str, *, tell: Tell = print, teacher: ChatModel | 
     write_text(os.path.join(out, "selection.jsonl"), "".join(lines))
     chosen = sum(one.system is not None for one in choices)
     tell(f"{chosen} of {len(choices)} groups have a system")
-    if teacher is None and plan.refinement.get("teacher"):
-        teacher = model_for(host, plan.refinement["teacher"])
+    if teacher is None and plan.refinement.teacher:
+        teacher = model_for(host, plan.refinement.teacher)
     work = _Work(plan, out, host, queries, systems, teacher)
     kept, units = _kept(plan, table, choices), []
     for choice in choices:
@@ -87,8 +86,8 @@ def construct(plan: Plan, out: str, *, tell: Tell = print, teacher: ChatModel | 
             units += [(choice, members, work.refined(choice, members))]
     examples = [one for choice, members, refined in units for one in work.examples(choice, members, refined)]
     taken = unique(examples)
-    form = plan.export.get("form", "compact")
-    write_examples(taken, os.path.join(out, "data.jsonl"), form, plan.export.get("system_prompt", SYSTEM_PROMPT))
+    form = plan.export.form
+    write_examples(taken, os.path.join(out, "data.jsonl"), form, plan.export.system_prompt)
     assigned = sum(len(one.group.members) for one in choices if one.system is not None)
     refined = [one for _, _, one in units]
     accepted = sum(bool(one.patch) for one in refined)
@@ -97,13 +96,13 @@ def construct(plan: Plan, out: str, *, tell: Tell = print, teacher: ChatModel | 
         Step("runs of the table", table.runs, table.runs - table.missing - table.ungraded, f"{table.failed} failed"),
         Step("groups with a system", len(choices), chosen, "the others have no query that any system solved"),
         Step("queries with a system", len(queries), assigned),
-        Step("queries kept", assigned, len(kept), f"keep = {plan.export.get('keep', 'solved')}"),
+        Step("queries kept", assigned, len(kept), f"keep = {plan.export.keep}"),
         Step("refinements taken", len(units), accepted, "units; the others keep the pool's prompts"),
         Step("examples", len(examples), len(taken), "without duplicates"),
     )
     more: dict[str, Any] = {
         "form": form,
-        "grader": plan.evaluation["grader"],
+        "grader": plan.evaluation.grader,
         "teacher": None if teacher is None else teacher.name,
         "tokens of the teacher": sum(one.spent.tokens for one in refined),
         "patches refused by the checks": sum(len(one.refused) for one in refined),
@@ -120,10 +119,9 @@ def construct(plan: Plan, out: str, *, tell: Tell = print, teacher: ChatModel | 
 
 
 def _groups(plan: Plan, queries: Sequence[Query]) -> tuple[Group, ...]:
-    by = plan.groups.get("by", "metadata")
-    if by == "metadata":
-        return by_metadata(queries, plan.groups.get("fields", ["source"]))
-    return by_clusters(queries, plan.groups.get("count"), k_means(by), seed=plan.groups.get("seed", 0))
+    if plan.groups.by == "metadata":
+        return by_metadata(queries, plan.groups.fields)
+    return by_clusters(queries, plan.groups.count, k_means(plan.groups.by), seed=plan.groups.seed)
 
 
 def _evaluated(plan: Plan, out: str, queries: Sequence[Query], systems: Sequence[PoolSystem]) -> Table:
@@ -133,7 +131,7 @@ def _evaluated(plan: Plan, out: str, queries: Sequence[Query], systems: Sequence
     for one in systems:
         paths.append(os.path.join(out, "systems", f"{one.name}.mas"))
         write_text(paths[-1], one.text)
-    budget = plan.evaluation.get("budget")
+    budget = plan.evaluation.budget
     folder = os.path.join(out, "evaluation")
     evaluate(paths, data, out=folder, report=False, budget=parse_budget(budget) if budget else None, **_options(plan))
     return read_table(folder)
@@ -141,8 +139,10 @@ def _evaluated(plan: Plan, out: str, queries: Sequence[Query], systems: Sequence
 
 def _options(plan: Plan) -> dict[str, Any]:
     """Return the options of all evaluations."""
-    given = {name: value for name, value in plan.evaluation.items() if name not in ("model", "budget")}
-    return given | ({"models": [plan.evaluation["model"]]} if plan.evaluation.get("model") else {})
+    given = {name: value for name, value in plan.evaluation._asdict().items() if value is not None}
+    model = given.pop("model", None)
+    given.pop("budget", None)
+    return given | ({"models": [model]} if model else {})
 
 
 def _kept(plan: Plan, table: Table, choices: Sequence[Choice]) -> frozenset[int]:
@@ -152,14 +152,14 @@ def _kept(plan: Plan, table: Table, choices: Sequence[Choice]) -> frozenset[int]
         for number in choice.group.members if choice.system is not None else ():
             assert choice.system is not None
             cell = table.cells[choice.system][number]
-            if plan.export.get("keep", "solved") == "all" or (cell is not None and cell.score > 0.5):
+            if plan.export.keep == "all" or (cell is not None and cell.score > 0.5):
                 found.add(number)
     return frozenset(found)
 
 
 def _units(plan: Plan, members: Sequence[int]) -> list[tuple[int, ...]]:
     """Return which queries are refined together."""
-    if plan.refinement.get("unit", "query") == "group":
+    if plan.refinement.unit == "group":
         return [tuple(members)] if members else []
     return [(one,) for one in members]
 
@@ -197,7 +197,7 @@ class _Work:
         base = self._systems[choice.system]
         queries = [self._queries[one] for one in members]
         name = "" if self._teacher is None else self._teacher.name
-        tries = self._plan.refinement.get("tries", 2)
+        tries = self._plan.refinement.tries
         said = [base.text, name, tries, _options(self._plan), [(one.id, one.text, one.answer) for one in queries]]
         key = sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
         if key not in self._known:

@@ -2,88 +2,92 @@
 
 from __future__ import annotations
 
-import os
-import tomllib
-from collections.abc import Callable, Mapping
-from typing import Any, Final, NamedTuple
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
 
-from masdsl.batch.rows import HUB, DataFault
+from training.data.export import SYSTEM_PROMPT, Form
+from training.settings import Count, Path, Positive, read_settings
 
-_KEYS: Final[Mapping[str, Mapping[str, type]]] = {
-    "queries": {"paths": list, "limit": int, "columns": dict},
-    "systems": {"paths": list, "most_calls": int, "tools": bool},
-    "evaluation": {
-        **dict.fromkeys(("grader", "model", "engine", "cache", "budget"), str),
-        **dict.fromkeys(("repetitions", "seed", "workers", "at_once"), int),
-    },
-    "groups": {"by": str, "fields": list, "count": int, "seed": int},
-    "refinement": {"teacher": str, "tries": int, "unit": str},
-    "export": {"form": str, "keep": str, "tokenizer": str, "system_prompt": str},
-}
-_WORDS: Final[Mapping[tuple[str, str], tuple[str, ...]]] = {
-    ("groups", "by"): ("metadata", "meaning", "words"),
-    ("refinement", "unit"): ("query", "group"),
-    ("export", "form"): ("compact", "pretty"),
-    ("export", "keep"): ("solved", "all"),
-}
-_NEEDED: Final = (("queries", "paths"), ("systems", "paths"), ("evaluation", "grader"))
+
+class Queries(NamedTuple):
+    """Data sets of queries; `limit` rows of each; `columns` are other names of columns."""
+
+    paths: tuple[Path, ...]
+    limit: Positive | None = None
+    columns: Mapping[str, str] | None = None
+
+    def contradiction(self) -> tuple[str, str] | None:
+        """Return what cannot be: no path."""
+        return None if self.paths else ("paths", "[queries] needs `paths`: name a data set")
+
+
+class Systems(NamedTuple):
+    """The pool of systems; `most_calls` bounds their proved worst case."""
+
+    paths: tuple[Path, ...]
+    most_calls: Positive | None = None
+    tools: bool = False
+
+    def contradiction(self) -> tuple[str, str] | None:
+        """Return what cannot be: no path."""
+        return None if self.paths else ("paths", "[systems] needs `paths`: name `.mas` files or a folder of them")
+
+
+class Evaluation(NamedTuple):
+    """How systems are run and graded: options of `masdsl.evaluate`; None is its default."""
+
+    grader: str
+    model: str | None = None
+    engine: str | None = None
+    cache: Path | None = None
+    budget: str | None = None
+    repetitions: Positive | None = None
+    seed: Count | None = None
+    workers: Count | None = None
+    at_once: Positive | None = None
+
+    def contradiction(self) -> tuple[str, str] | None:
+        """Return what cannot be: no grader."""
+        return None if self.grader else ("grader", "[evaluation] needs `grader`, such as exact or numeric")
+
+
+class Groups(NamedTuple):
+    """Which queries get one system; `count` None is sqrt(n / 2)."""
+
+    by: Literal["metadata", "meaning", "words"] = "metadata"
+    fields: tuple[str, ...] = ("source",)
+    count: Positive | None = None  # type: ignore[assignment]  # hides tuple.count, which nobody needs
+    seed: Count = 0
+
+
+class Refinement(NamedTuple):
+    """Who refines prompts (a tier; None: nobody), how often it may try, and for what."""
+
+    teacher: str | None = None
+    tries: Count = 2
+    unit: Literal["query", "group"] = "query"
+
+
+class Export(NamedTuple):
+    """What examples look like, and which are kept."""
+
+    form: Form = "compact"
+    keep: Literal["solved", "all"] = "solved"
+    tokenizer: Path | None = None
+    system_prompt: str = SYSTEM_PROMPT
 
 
 class Plan(NamedTuple):
-    """The tables of a configuration, with paths made absolute; a key that is not there has the default of its user."""
+    """The tables of a configuration, with absolute paths."""
 
-    queries: Mapping[str, Any]
-    systems: Mapping[str, Any]
-    evaluation: Mapping[str, Any]
-    groups: Mapping[str, Any]
-    refinement: Mapping[str, Any]
-    export: Mapping[str, Any]
+    queries: Queries
+    systems: Systems
+    evaluation: Evaluation
+    groups: Groups = Groups()
+    refinement: Refinement = Refinement()
+    export: Export = Export()
 
 
 def read_plan(path: str) -> Plan:
-    """Return the plan in a file; paths are relative to it. Raises DataFault, which names the key that is wrong."""
-    try:
-        with open(path, "rb") as file:
-            data = tomllib.load(file)
-    except OSError as error:
-        raise DataFault(f"the configuration {path} cannot be read: {error.strerror or error}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise DataFault(f"{path} is no TOML: {error}") from None
-    for table, values in data.items():
-        if table not in _KEYS or not isinstance(values, dict):
-            raise DataFault(f"{path}: there is no table [{table}]; there are {', '.join(_KEYS)}")
-        for key, value in values.items():
-            _check(path, table, key, value)
-    for table, key in _NEEDED:
-        if not data.get(table, {}).get(key):
-            raise DataFault(f"{path}: [{table}] needs `{key}`")
-    folder = os.path.dirname(os.path.abspath(path))
-
-    def absolute(place: str) -> str:
-        return place if place.startswith(HUB) else os.path.normpath(os.path.join(folder, place))
-
-    for table in ("queries", "systems"):
-        data[table]["paths"] = [absolute(one) for one in data[table]["paths"]]
-    _each(data, (("evaluation", "cache"), ("export", "tokenizer")), absolute)
-    return Plan(**{table: data.get(table, {}) for table in _KEYS})
-
-
-def _each(data: dict[str, Any], keys: tuple[tuple[str, str], ...], change: Callable[[str], str]) -> None:
-    for table, key in keys:
-        if data.get(table, {}).get(key):
-            data[table][key] = change(data[table][key])
-
-
-def _check(path: str, table: str, key: str, value: object) -> None:
-    wanted = _KEYS[table].get(key)
-    if wanted is None:
-        raise DataFault(f"{path}: [{table}] has no key `{key}`; it has {', '.join(_KEYS[table])}")
-    if type(value) is not wanted:
-        raise DataFault(f"{path}: [{table}] {key} is {value!r}, which is no {wanted.__name__}")
-    if isinstance(value, list) and not all(isinstance(one, str) for one in value):
-        raise DataFault(f"{path}: [{table}] {key} is no list of texts")
-    if type(value) is int and value < (0 if key in ("seed", "workers", "tries") else 1):
-        raise DataFault(f"{path}: [{table}] {key} is {value}: that is too few")
-    words = _WORDS.get((table, key))
-    if words and value not in words:
-        raise DataFault(f"{path}: [{table}] {key} is {value!r}: it is one of {', '.join(words)}")
+    """Return the plan in a file; paths are relative to it. Raises SettingsFault."""
+    return read_settings(path, Plan)
