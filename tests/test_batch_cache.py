@@ -186,6 +186,10 @@ def test_a_model_is_told_from_others_by_what_it_is(tmp_path: Path) -> None:
     assert identity_of(served) != identity_of(served._replace(url="http://127.0.0.1:8/v1"))
     weights = tmp_path / "w.gguf"
     weights.write_bytes(b"1")
+    own = ModelConfig("a", "python", factory="m:f", folder="/x", options={"skill": 1})
+    assert identity_of(own) == identity_of(own._replace(input_price=1.0, output_price=1.0))
+    others = (own._replace(options={"skill": 2}), own._replace(factory="m:g"), own._replace(folder="/y"))
+    assert len({identity_of(one) for one in (own, *others)}) == 4
     local = ModelConfig("a", "gguf", path=str(weights))
     before = identity_of(local)
     weights.write_bytes(b"12")

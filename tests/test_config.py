@@ -35,6 +35,11 @@ def test_everything_that_a_file_can_say() -> None:
         timeout = 30
         context = 8192
         tokenizer = "mine/tokenizer.json"
+        [models.own]
+        kind = "python"
+        factory = "models.mine:make"
+        options = { skill = 0.8, families = ["sums"] }
+        path = "weights"
         [models]
         tiny = { kind = "gguf", path = "weights/tiny.gguf" }
         [sizes]
@@ -58,6 +63,8 @@ def test_everything_that_a_file_can_say() -> None:
     )._replace(tokenizer="/home/project/mine/tokenizer.json")
     assert config.models["mine"] == mine
     assert config.models["tiny"].path == "/home/project/weights/tiny.gguf"
+    own = ModelConfig("own", "python", path="/home/project/weights", factory="models.mine:make", folder="/home/project")
+    assert config.models["own"] == own._replace(options={"skill": 0.8, "families": ["sums"]})
     assert config.text_size == 400
     assert config.tools == {
         "math.add": Grant("python", function="tools.math:add"),
@@ -112,6 +119,16 @@ PROBLEMS = {
     ),
     "[models.a]\nkind = 'gguf'\npath = 'x'\ntokenizer = 3": "4:13: MAS503 `[models.a] tokenizer` must be a text",
     "[models.a]\nkind = 'scripted'\npath = 'x'\ntokenizer = 'y'": "4:1: MAS502 a model of kind `scripted` has no key",
+    "[models.a]\nkind = 'python'": (
+        '1:2: MAS504 the model `a` of kind `python` has no `factory`; add `factory = "package.module:function"`'
+    ),
+    "[models.a]\nkind = 'python'\nfactory = 'os.system'": (
+        "3:11: MAS503 `[models.a] factory` must be a Python function, `package.module:function`; name the module"
+    ),
+    "[models.a]\nkind = 'python'\nfactory = 'm:f'\noptions = { name = 'x' }": (
+        "4:11: MAS503 `[models.a] options` must be a table of what the factory is called with, without `name` and"
+    ),
+    "[models.a]\nkind = 'python'\nfactory = 'm:f'\nskill = 1": "4:1: MAS502 a model of kind `python` has no key",
     "budget = 3": "1:10: MAS503 `budget` must be a table",
     "[budget]\ncall = 3": "2:1: MAS502 [budget] has no key `call`; did you mean `calls`?",
     "[budget]\ncalls = 0": "2:9: MAS503 `[budget] calls` must be a whole number from 1 to 1000000000000",

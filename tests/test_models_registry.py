@@ -13,7 +13,7 @@ import pytest
 
 from masdsl.config import DEFAULT, Config, ModelConfig
 from masdsl.runtime.models import store
-from masdsl.runtime.models.base import Message, ModelError, Price, Request
+from masdsl.runtime.models.base import Message, ModelError, Price, Request, calls_tools, context_of
 from masdsl.runtime.models.litellm_model import LiteLLMModel
 from masdsl.runtime.models.local import LocalModel
 from masdsl.runtime.models.openai import OpenAIModel
@@ -90,6 +90,69 @@ def test_an_entry_of_kind_scripted(tmp_path: Path) -> None:
     model = models("fast", tier=True)
     assert isinstance(model, ScriptedModel)
     assert asyncio.run(model.complete(Request((Message("user", "x"),), agent="a"))).text == "hello"
+
+
+OWN_MODELS = """from masdsl.runtime.models.base import Price, Reply
+class Echo:
+    price, tool_calls, context = Price(9.0, 9.0), True, 77
+    def __init__(self, name, path="", loud=False):
+        self.name, self.path, self.loud = "other", path, loud
+    async def complete(self, request):
+        text = request.messages[-1].content
+        return Reply((text.upper() if self.loud else text) + self.path)
+    async def close(self): pass
+class Sync(Echo):
+    def complete(self, request): pass
+class Nameless:
+    def __init__(self, name): pass
+def fails(name): raise KeyError("a\\nb")
+nothing = lambda name: None
+number = 7
+"""
+
+
+@pytest.fixture
+def own_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A folder with models in Python, of which nothing stays imported."""
+    (tmp_path / "own_models_of_a_test.py").write_text(OWN_MODELS)
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    monkeypatch.delitem(sys.modules, "own_models_of_a_test", raising=False)
+    return str(tmp_path)
+
+
+def own(folder: str, name: str, **values: Any) -> Models:
+    return Models(entry("python", factory=f"own_models_of_a_test:{name}", folder=folder, **values))
+
+
+def test_an_entry_of_kind_python_is_what_the_factory_gives_under_the_terms_of_the_entry(own_models: str) -> None:
+    terms = {"input_price": 1.0, "output_price": 2.0, "options": {"loud": True}, "path": "/p"}
+    model = own(own_models, "Echo", **terms)("fast", tier=True)
+    assert asyncio.run(model.complete(Request((Message("user", "x"),)))).text == "X/p"
+    assert (model.name, model.price, calls_tools(model), context_of(model)) == ("mine", Price(1.0, 2.0), False, 77)
+    told = own(own_models, "Echo", tool_calls=True, context=512)("fast", tier=True)
+    assert (told.price, calls_tools(told), context_of(told)) == (None, True, 512)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "told"),
+    [
+        ("missing", {}, "cannot be imported: AttributeError"),
+        ("number", {}, "is a int, not a function; mend `factory`"),
+        ("fails", {}, "fails: KeyError: 'a\\nb'; mend it, or what `options` has"),
+        ("Echo", {"quiet": 1}, "fails: TypeError: Echo.__init__() got an unexpected keyword argument 'quiet'"),
+        ("nothing", {}, "gives a NoneType without `name`; it must give a model"),
+        ("Nameless", {}, "gives a Nameless without `name`"),
+        ("Sync", {}, "gives a Sync without `async complete`"),
+    ],
+)
+def test_a_factory_that_gives_no_model(own_models: str, name: str, options: dict[str, Any], told: str) -> None:
+    why = why_not(own(own_models, name, options=options), "fast", tier=True)
+    assert why.startswith("the model `mine`: ") and told in why and "\n" not in why
+
+
+def test_a_module_that_is_not_there(own_models: str) -> None:
+    why = why_not(Models(entry("python", factory="no_such_module_here:x", folder=own_models)), "fast", tier=True)
+    assert "`no_such_module_here:x` cannot be imported: ModuleNotFoundError" in why
 
 
 @pytest.mark.parametrize(

@@ -342,6 +342,14 @@ def test_models_on_this_machine_and_scripted_ones_cost_nothing() -> None:
     assert prices.of(entry("scripted", path="x", input_price=1.0, output_price=0.0)) == TokenPrice(1_000_000, 0)
 
 
+def test_only_the_configuration_knows_the_price_of_a_python_object() -> None:
+    assert Prices(DEFAULT).of(entry("python", factory="m:f", input_price=1.0, output_price=0.0)) == TokenPrice(
+        1_000_000, 0
+    )
+    with pytest.raises(NoPrice, match="a Python object of yours, so only you know the price"):
+        Prices(DEFAULT).of(entry("python", factory="m:f"))
+
+
 def test_the_configuration_comes_first_then_the_lock_then_the_table(install: Install, tmp_path: Path) -> None:
     install(m=CHEAP)
     prices = Prices(DEFAULT, str(tmp_path))

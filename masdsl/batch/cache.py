@@ -162,8 +162,10 @@ def identity_of(entry: ModelConfig) -> str:
             file = (status.st_size, status.st_mtime_ns)
         except OSError:
             pass
-    told = (entry.kind, entry.model or entry.name, entry.url, entry.path, file, entry.context)
-    return json.dumps(told, separators=(",", ":"))
+    told: tuple[object, ...] = (entry.kind, entry.model or entry.name, entry.url, entry.path, file, entry.context)
+    if entry.factory:
+        told += (entry.factory, entry.folder, entry.options)
+    return json.dumps(told, sort_keys=True, separators=(",", ":"), default=str)
 
 
 class CachedModel(ModelAround):

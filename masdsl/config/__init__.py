@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from masdsl.config.trust import Trust
@@ -35,11 +35,12 @@ class ModelConfig(NamedTuple):
     """An entry of `[models]`.
 
     `kind` is `openai` (any URL that speaks OpenAI's protocol; needs `url` and `model`), `litellm` (needs `model`),
-    `gguf` (a local file; needs `path`), `transformers` (a folder of Hugging Face's; needs `path`) or `scripted` (a file
-    of replies; needs `path`). `key_env` names the environment
-    variable that holds the key. Prices are USD per million tokens, both or none of them. `timeout` is in seconds,
-    `context` in tokens. `path` is absolute, as is `tokenizer`: the model's own `tokenizer.json`. `tool_calls` says
-    whether the model is told of tools by the provider's protocol (`has_tool_calls`); None where nothing is said.
+    `gguf` (a local file; needs `path`), `transformers` (a folder of Hugging Face's; needs `path`), `scripted` (a file
+    of replies; needs `path`) or `python` (an object of the host's own; `factory` is `package.module:function`, which
+    makes it from `options` and `path`; `folder` is the configuration's, where modules are looked for first). `key_env`
+    names the environment variable that holds the key. Prices are USD per million tokens, both or none of them.
+    `timeout` is in seconds, `context` in tokens. `path` is absolute, as is `tokenizer`: the model's own
+    `tokenizer.json`. `tool_calls` says whether the model is told of tools by the provider's protocol (`has_tool_calls`); None where nothing is said.
     `grammar` is the notation of the grammars that a server keeps to, `llguidance` or `gbnf`; None for none.
     `about` is a line on what the model is good at, for whoever assigns models to roles. `at_once`, `calls_per_minute`
     and `tokens_per_minute` are what the provider allows: calls wait for that (`masdsl.runtime.models.limits`).
@@ -62,6 +63,9 @@ class ModelConfig(NamedTuple):
     at_once: int | None = None
     calls_per_minute: float | None = None
     tokens_per_minute: float | None = None
+    factory: str = ""
+    options: Mapping[str, Any] = {}
+    folder: str | None = None
 
     @property
     def has_tool_calls(self) -> bool:

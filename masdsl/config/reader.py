@@ -25,7 +25,7 @@ from masdsl.config import (
     Server,
 )
 from masdsl.config.places import Places
-from masdsl.config.rules import KEY_ENV, SECONDS, TABLE, TEXT, TRUTH, URL, Rule, is_count, is_number
+from masdsl.config.rules import FUNCTION, KEY_ENV, SECONDS, TABLE, TEXT, TRUTH, URL, Rule, is_count, is_number
 from masdsl.diagnostics.base import Diagnostic, Findings
 from masdsl.diagnostics.config import ConfigSyntax, MissingConfigKey, UnknownConfigKey, UnknownModel, WrongConfigValue
 from masdsl.diagnostics.suggest import nearest
@@ -73,6 +73,12 @@ _MODEL_KEYS: dict[str, Rule] = {
     "at_once": Rule(lambda v: is_count(v) and v >= 1, "a whole number of calls from 1", "write a number, as in 8"),
     "calls_per_minute": _PER_MINUTE,
     "tokens_per_minute": _PER_MINUTE,
+    "factory": FUNCTION._replace(advice='name the module and the function, as in "models.mine:make"'),
+    "options": Rule(
+        lambda v: isinstance(v, dict) and not {"name", "path"} & v.keys(),
+        "a table of what the factory is called with, without `name` and `path`",
+        "write it as in { skill = 0.8 }; a path stands in `path`, beside `factory`",
+    ),
     "grammar": Rule(lambda v: v in GRAMMARS, "the name of a notation", 'write "llguidance" or "gbnf"'),
 }
 _PRICES = ("input_price", "output_price")
@@ -80,6 +86,7 @@ _EXAMPLES = {
     "url": '"http://127.0.0.1:8000/v1"',
     "model": '"name"',
     "path": '"file"',
+    "factory": '"package.module:function"',
     "kind": '"openai"',
     "input_price": "0.15",
     "output_price": "0.60",
@@ -121,6 +128,9 @@ _KINDS = {
     "gguf": _Kind(("path",), ("timeout", "context", "tokenizer", "about")),
     "transformers": _Kind(("path",), ("timeout", "context", "tokenizer", "about")),
     "scripted": _Kind(("path",), (*_PRICES, "about", *_LIMITS)),
+    "python": _Kind(
+        ("factory",), ("options", "path", *_PRICES, "context", "tokenizer", "tool_calls", "about", *_LIMITS)
+    ),
 }
 
 
@@ -254,6 +264,8 @@ class Reader(NamedTuple):
         for key in ("path", "tokenizer"):
             if key in values:
                 values[key] = self.full_path(values[key])
+        if kind == "python":
+            values["folder"] = os.path.dirname(self.path)
         return ModelConfig(name, kind, **values)
 
     def full_path(self, path: str) -> str:

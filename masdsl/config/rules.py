@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 _ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+_FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 
 
 class Rule(NamedTuple):
@@ -51,3 +52,8 @@ KEY_ENV = Rule(
 )
 SECONDS = Rule(lambda v: is_number(v) and v > 0, "a number of seconds", "write a number above 0, as in 60")
 TRUTH = Rule(lambda v: isinstance(v, bool), "true or false", "write true or false, without quotes")
+FUNCTION = Rule(
+    lambda v: isinstance(v, str) and _FUNCTION.fullmatch(v) is not None,
+    "a Python function, `package.module:function`",
+    'name the module and the function, as in "tools.search:search"',
+)

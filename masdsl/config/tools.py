@@ -21,7 +21,19 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from masdsl.config import CONFIG_NAME, DEFAULT_TIER, Grant, Server
-from masdsl.config.rules import KEY_ENV, SECONDS, TABLE, TEXT, TRUTH, URL, Rule, is_count, is_environment_name, is_text
+from masdsl.config.rules import (
+    FUNCTION,
+    KEY_ENV,
+    SECONDS,
+    TABLE,
+    TEXT,
+    TRUTH,
+    URL,
+    Rule,
+    is_count,
+    is_environment_name,
+    is_text,
+)
 from masdsl.diagnostics.suggest import did_you_mean, nearest
 
 if TYPE_CHECKING:
@@ -29,18 +41,12 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 64 * 1024 * 1024
 DEEPEST_DESIGN = 3
-_FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 _ALLOWED = re.compile(
     r"(https?://)?((\*\.)?[a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(:[0-9]{1,5})?(/[!-~]*)?", re.I
 )
 
-_FUNCTION_RULE = Rule(
-    lambda v: isinstance(v, str) and _FUNCTION.fullmatch(v) is not None,
-    "a Python function, `package.module:function`",
-    'name the module and the function, as in "tools.search:search"',
-)
 _SHORT_FORM = Rule(
-    _FUNCTION_RULE.holds,
+    FUNCTION.holds,
     "a Python function, `package.module:function`, or a kind of tool",
     'name the module and the function, as in "tools.search:search"',
 )
@@ -92,7 +98,7 @@ _KINDS: Mapping[str, _Kind] = {
 _COMMON: Mapping[str, Rule] = {"effect": TRUTH}
 """Keys that every kind of tool may have."""
 _KEYS: Mapping[str, Rule] = {
-    "function": _FUNCTION_RULE,
+    "function": FUNCTION,
     "server": TEXT,
     "tool": TEXT,
     "path": TEXT,

@@ -76,6 +76,8 @@ def listed_name(entry: ModelConfig) -> str:
     name = entry.model or ""
     if entry.url and not f"{entry.url}/".startswith(LISTED_ADDRESSES):
         raise NoPrice("it is at an address of your own, so only you know the price")
+    if entry.kind == "python":
+        raise NoPrice("it is a Python object of yours, so only you know the price")
     return f"openai/{name}" if entry.kind == "openai" else name
 
 

@@ -187,4 +187,8 @@ def configured(entry: ModelConfig, price: Price | None = None) -> ChatModel:
                 return load_script(entry.path or "", name=entry.name, price=price)
             except ScriptError as error:
                 raise ModelError("unavailable", f"the model `{entry.name}`: {error}") from None
+        case "python":
+            from masdsl.runtime.models.python_object import made_by_factory
+
+            return made_by_factory(entry, price)
     raise ModelError("unavailable", f"the model `{entry.name}` is of the unknown kind `{entry.kind}`")
