@@ -123,7 +123,11 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
 TRAINING_THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "numpy": ("training.data",),
     "sklearn": ("training.data.grouping",),
-    "tokenizers": ("training.data.export",),
+    "tokenizers": ("training.data.export", "training.tiny"),
+    "torch": ("training.backbone", "training.tiny"),
+    "transformers": ("training.backbone", "training.tiny"),
+    "peft": ("training.adapters",),
+    "huggingface_hub": ("training.backbone",),
 }
 TRAINING_ROOMS = {"batch", "meta", "runtime", "config", "diagnostics", "resources"}
 """What `training` may use of masdsl besides its public names; of the runtime, what hosts use: limits and models; of
