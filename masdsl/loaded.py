@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from masdsl.runtime.program import Models
     from masdsl.runtime.session import ShouldStop
     from masdsl.runtime.tool import ToolFunction
+    from masdsl.tracing import Watch
 
 
 class ProgramError(Exception):
@@ -135,18 +136,23 @@ class LoadedProgram:
 
         ceiling = tightest(ceiling, ceiling_of(self.config))
         rectifies = rectifier is not False and (bool(rectifier) or self.checked.rectify is not None)
-        async with self._models_of_run(models) as used, self._tools_of_run() as tools:
-            if not (journal or resume or rectifies):
-                return await self.compiled.run(
-                    flow,
-                    inputs,
-                    models=used,
-                    tools=tools(self.compiled),
-                    on_event=on_event,
-                    budget=budget,
-                    ceiling=ceiling,
-                    seed=seed,
-                    should_stop=should_stop,
+        kept = bool(journal or resume or rectifies)
+        watched = self._watched(flow, run_id or resume or "", kept)
+        async with self._models_of_run(models) as found, self._tools_of_run() as tools, watched as watch:
+            used, on_event = watch.models(found), watch.beside(on_event)
+            if not kept:
+                return watch.ended(
+                    await self.compiled.run(
+                        flow,
+                        inputs,
+                        models=used,
+                        tools=tools(self.compiled),
+                        on_event=on_event,
+                        budget=budget,
+                        ceiling=ceiling,
+                        seed=seed,
+                        should_stop=should_stop,
+                    )
                 )
             opened = opened_journal(journal, resume)
             try:
@@ -155,17 +161,41 @@ class LoadedProgram:
                         raise _input_error("a run that is resumed has its inputs already; give none")
                     run = opened.resume(resume)
                 else:
-                    run = opened.create(self._header(flow, inputs, seed, policy, run_id))
+                    run = opened.create(self._header(flow, inputs, seed, policy, run_id or watch.run))
                 try:
-                    host = self._host(used, tools, on_event, on_intervention, budget, ceiling, should_stop)
+                    host = self._host(
+                        used, tools, on_event, watch.patched(on_intervention), budget, ceiling, should_stop
+                    )
                     host = host._replace(count_doubts=count_doubts)
                     durable = self._durable(run, host, rectifier)
-                    return await durable.run()
+                    return watch.ended(await durable.run())
                 finally:
                     await run.close()
             finally:
                 if opened is not journal:
                     opened.close()
+
+    @asynccontextmanager
+    async def _watched(self, flow: str, run: str, kept: bool) -> AsyncIterator[Watch]:
+        """Give who traces a run, and tell how it ended."""
+        from masdsl import tracing
+        from masdsl.runtime.failures import RunFailed
+
+        by = tracing.active()
+        if by is None:
+            yield tracing.NOBODY
+            return
+        from masdsl.journal import new_id
+
+        entry = self.checked.flows[list(self.compiled.flows).index(flow)].key
+        watch = by.run(self.checked, self.config, entry, run or (new_id() if kept else ""))
+        try:
+            yield watch
+        except RunFailed as failure:
+            watch.broke(failure)
+            raise
+        finally:
+            watch.close()
 
     @asynccontextmanager
     async def _models_of_run(self, given: ModelResolver | None) -> AsyncIterator[Models]:

@@ -60,7 +60,8 @@ ALLOWED: dict[str, set[str]] = {
     "testing": COMPILER | {"pipeline", "runtime"},
     "rectify": COMPILER | {"journal", "patch", "pipeline", "pricing", "runtime"},
     "project": set(),
-    "loaded": COMPILER | {"journal", "pipeline", "pricing", "rectify", "runtime"},
+    "tracing": COMPILER | {"pricing", "rectify", "runtime"},
+    "loaded": COMPILER | {"journal", "pipeline", "pricing", "rectify", "runtime", "tracing"},
     "meta": COMPILER
     | {
         "batch",
@@ -75,12 +76,13 @@ ALLOWED: dict[str, set[str]] = {
         "runtime",
         "testing",
     },
-    "batch": COMPILER | {"journal", "loaded", "patch", "pipeline", "pricing", "rectify", "runtime", "sandbox"},
+    "batch": COMPILER
+    | {"journal", "loaded", "patch", "pipeline", "pricing", "rectify", "runtime", "sandbox", "tracing"},
     "serve": COMPILER | {"journal", "loaded", "pipeline", "pricing", "rectify", "runtime"},
     "api": COMPILER | {"batch", "loaded", "meta", "patch", "pipeline", "pricing", "runtime", "testing"},
     "cli": COMPILER
     | {"", "api", "cache", "decode", "fixes", "journal", "loaded", "meta", "patch", "pipeline", "pricing"}
-    | {"batch", "project", "rectify", "runtime", "sandbox", "serve", "testing"},
+    | {"batch", "project", "rectify", "runtime", "sandbox", "serve", "testing", "tracing"},
     "": FRONT | {"api", "batch", "config", "loaded", "meta"},
     "__main__": {"cli"},
 }
@@ -117,6 +119,7 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "starlette": ("masdsl.serve",),
     "uvicorn": ("masdsl.serve",),
     "prometheus_client": ("masdsl.serve",),
+    "opentelemetry": ("masdsl.tracing",),
 }
 
 # The same for `training/`, which is a part of the checkout alone.

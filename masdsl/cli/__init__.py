@@ -7,8 +7,9 @@ reader of the output went away.
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 COMMANDS = {
     "check": "find mistakes in programs without running them",
@@ -40,6 +41,9 @@ COMMANDS = {
     "sandbox": "show where model-written Python is run, and run some",
     "init": "start a project",
 }
+
+TRACED = frozenset({"run", "serve", "eval", "worker", "design", "solve", "library"})
+"""Commands that run programs for their user, so that OpenTelemetry may be told of them."""
 
 FINE, FOUND, USAGE, OVER_BUDGET, FAILED, NOTHING_COLLECTED, NO_SANDBOX, INTERRUPTED, NO_READER = (
     0,
@@ -79,13 +83,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return explain_failure(error, given)
 
 
+def _traced(run: Callable[[list[str]], int], rest: list[str]) -> int:
+    """Carry out a command whose runs are traced, if the environment says so."""
+    from masdsl.tracing.exporting import begin
+
+    end = begin(os.environ, lambda why: print(f"mas: {why}", file=sys.stderr))
+    try:
+        return run(rest)
+    finally:
+        end()
+
+
 def _dispatch(given: list[str]) -> int:
     command, *rest = given or ["--help"]
     if command in COMMANDS:
         from importlib import import_module
 
-        code: int = import_module(f"masdsl.cli.{command}").run(rest)
-        return code
+        run: Callable[[list[str]], int] = import_module(f"masdsl.cli.{command}").run
+        return _traced(run, rest) if command in TRACED else run(rest)
     if command in ("--help", "-h", "help"):
         if rest and rest[0] in COMMANDS:
             return _dispatch([rest[0], "--help"])

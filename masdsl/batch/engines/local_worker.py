@@ -23,6 +23,7 @@ from typing import Any, BinaryIO, Final
 from masdsl.batch.base import Chunk, EngineFault, Job
 from masdsl.batch.engines.wire import to_wire
 from masdsl.journal import JournalError, open_journal
+from masdsl.tracing.exporting import begin
 
 GRACE: Final = 5.0
 """Seconds that a worker has to leave by itself once its parent is gone."""
@@ -75,6 +76,7 @@ def main() -> int:
     first = lines.readline()
     if not first:
         return 0
+    end_traces = begin(os.environ, lambda why: None)  # the command that began the batch has told why not
     try:
         asyncio.run(_run(Job(**json.loads(first)), lines, out))
     except (EngineFault, JournalError) as error:
@@ -85,6 +87,8 @@ def main() -> int:
     except Exception as error:
         _write(out, {"fault": f"a worker failed: {type(error).__name__}: {error}; this is a fault of masdsl"})
         raise
+    finally:
+        end_traces()
     return 0
 
 
