@@ -338,6 +338,32 @@ def test_two_systems_and_six_queries_make_examples(here: Path) -> None:
     assert (table.measure, table.missing, table.failed) == ("picodollars", 0, 0)
 
 
+def test_a_teacher_keeps_to_its_budget_and_goes_on_with_a_greater_one(here: Path) -> None:
+    teacher = ScriptedModel(lambda request: f"{WHY}\n{GOOD}", name="teacher")
+    plan = here / "plan.toml"
+    text = plan.read_text(encoding="utf-8")
+
+    def with_calls(calls: int) -> tuple[Any, str]:
+        told: list[str] = []
+        plan.write_text(text.replace("[refinement]", f'[refinement]\nbudget = "calls {calls}"'), encoding="utf-8")
+        return made(here, teacher, told), "\n".join(told)
+
+    small, told = with_calls(2)
+    assert len(teacher.requests) == 2
+    assert small.card["refinements beyond the teacher's budget"] > 0
+    assert "raise [refinement] budget" in told
+    again, _ = with_calls(2)
+    assert len(teacher.requests) == 2, "what was spent counts in the next process too"
+    assert again.examples == small.examples
+    assert again.card["tokens of the teacher"] == small.card["tokens of the teacher"] > 0
+    whole, _ = with_calls(1_000)
+    assert whole.card["refinements beyond the teacher's budget"] == 0
+    plan.write_text(text, encoding="utf-8")
+    asked = len(teacher.requests)
+    assert made(here, teacher).examples == whole.examples
+    assert len(teacher.requests) == asked
+
+
 def test_a_teacher_refines_prompts_and_is_not_asked_twice(here: Path) -> None:
     def say(request: Request) -> str:
         about = request.messages[-1].content

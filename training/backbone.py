@@ -148,7 +148,9 @@ def _fetched(name: str, revision: str | None) -> str:
         found = hub.snapshot_download(name, revision=revision, allow_patterns=_FILES, local_files_only=here)
         return str(found)
 
-    advice = "check the name and the network (HF_ENDPOINT, HF_HUB_OFFLINE, HF_TOKEN), or name a folder that has the model"
+    advice = (
+        "check the name and the network (HF_ENDPOINT, HF_HUB_OFFLINE, HF_TOKEN), or name a folder that has the model"
+    )
     with _told(f"the model {name} cannot be had from Hugging Face's hub", advice):
         try:
             # Fetching itself asks first without any limit of time; a commit that is known it need not ask for.

@@ -21,6 +21,7 @@ from masdsl.batch.evaluation import evaluate
 from masdsl.batch.rows import DataFault
 from masdsl.batch.systems import config_of, identity
 from masdsl.meta.host import Host, fit_of, model_for, shape_of
+from masdsl.meta.task import Spent
 from masdsl.runtime import Limits
 from masdsl.runtime.models.base import ChatModel
 from training.data.export import (
@@ -35,7 +36,14 @@ from training.data.export import (
 from training.data.grouping import Group, by_clusters, by_metadata, k_means
 from training.data.plan import Plan
 from training.data.pools import PoolSystem, Query, read_queries, read_systems, task_of, write_samples, write_text
-from training.data.refinement import Refined, Scoring, refine, refined_from
+from training.data.refinement import (
+    BudgetedTeacher,
+    Refined,
+    Scoring,
+    refine,
+    refined_from,
+    within_budget,
+)
 from training.data.scores import Table, read_table
 from training.data.selection import Choice, select
 
@@ -84,6 +92,11 @@ def construct(plan: Plan, out: str, *, tell: Tell = print, teacher: ChatModel | 
     for choice in choices:
         for members in _units(plan, [one for one in choice.group.members if one in kept]):
             units += [(choice, members, work.refined(choice, members))]
+    if work.out_of_budget:
+        tell(
+            f"the teacher's budget was too small for {work.out_of_budget} of {len(units)} refinements: raise"
+            " [refinement] budget and begin again, and only those are made"
+        )
     examples = [one for choice, members, refined in units for one in work.examples(choice, members, refined)]
     taken = unique(examples)
     form = plan.export.form
@@ -104,7 +117,8 @@ def construct(plan: Plan, out: str, *, tell: Tell = print, teacher: ChatModel | 
         "form": form,
         "grader": plan.evaluation.grader,
         "teacher": None if teacher is None else teacher.name,
-        "tokens of the teacher": sum(one.spent.tokens for one in refined),
+        "tokens of the teacher": work.spent.tokens,
+        "refinements beyond the teacher's budget": work.out_of_budget,
         "patches refused by the checks": sum(len(one.refused) for one in refined),
         "reasons by": {
             whose: sum(one.whose == whose for one in refined) for whose in sorted({o.whose for o in refined})
@@ -182,14 +196,25 @@ class _Work:
         self._file = os.path.join(out, "refinements.jsonl")
         self._scoring = Scoring(os.path.join(out, "scoring"), _options(plan))
         self._known: dict[str, Refined] = {}
+        self.spent = Spent()
+        """What the teacher took, in earlier processes too."""
+        self.out_of_budget = 0
+        """Units for which the teacher had no budget left; they are not kept, and made with the next budget."""
         if os.path.exists(self._file):
             with open(self._file, encoding="utf-8") as file:
                 for line in file:
                     try:
                         row = json.loads(line)
-                        self._known[row["key"]] = refined_from(row["refined"])
+                        if "refined" in row:
+                            self._known[row["key"]] = refined_from(row["refined"])
+                            self.spent = self.spent.plus(self._known[row["key"]].spent)
+                        else:
+                            self.spent = self.spent.plus(Spent(**row["unfinished"]))
                     except (ValueError, TypeError, KeyError):
                         continue  # a line that was cut off when a process ended: that unit is made again
+        if teacher is not None and plan.refinement.budget:
+            limits = parse_budget(plan.refinement.budget)
+            self._teacher = within_budget(teacher, limits, self.spent)
 
     def refined(self, choice: Choice, members: Sequence[int]) -> Refined:
         """Return what became of the group's system for these queries."""
@@ -201,13 +226,23 @@ class _Work:
         said = [base.text, name, tries, _options(self._plan), [(one.id, one.text, one.answer) for one in queries]]
         key = sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
         if key not in self._known:
-            self._known[key] = made = refine(
+            made = refine(
                 base.text, base.about, queries, self._teacher, self._task, self._host, self._scoring, tries=tries
             )
-            with open(self._file, "a", encoding="utf-8") as file:
-                # The line feed in front ends a line that was cut off when a process ended.
-                file.write("\n" + json.dumps({"key": key, "refined": made.to_json()}, sort_keys=True) + "\n")
+            self.spent = self.spent.plus(made.spent)
+            if isinstance(self._teacher, BudgetedTeacher) and self._teacher.used_up:
+                self.out_of_budget += 1
+                self._teacher.used_up = False
+                self._keep({"unfinished": made.spent.to_json()})
+                return made
+            self._known[key] = made
+            self._keep({"key": key, "refined": made.to_json()})
         return self._known[key]
+
+    def _keep(self, row: dict[str, Any]) -> None:
+        with open(self._file, "a", encoding="utf-8") as file:
+            # The line feed in front ends a line that was cut off when a process ended.
+            file.write("\n" + json.dumps(row, sort_keys=True) + "\n")
 
     def examples(self, choice: Choice, members: Sequence[int], refined: Refined) -> list[Example]:
         """Return the examples of these queries."""

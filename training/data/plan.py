@@ -61,11 +61,12 @@ class Groups(NamedTuple):
 
 
 class Refinement(NamedTuple):
-    """Who refines prompts (a tier; None: nobody), how often it may try, and for what."""
+    """Who refines prompts (a tier; None: nobody), how often it may try, for what, and what it may take in all."""
 
     teacher: str | None = None
     tries: Count = 2
     unit: Literal["query", "group"] = "query"
+    budget: str | None = None
 
 
 class Export(NamedTuple):

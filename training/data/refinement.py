@@ -23,10 +23,12 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import masdsl
 from masdsl import ProgramError, Source
+from masdsl.batch.budget import most_of
 from masdsl.batch.evaluation import evaluate
 from masdsl.batch.rows import DataFault
 from masdsl.meta.emission import FREELY, Terms, emit_patch
 from masdsl.meta.host import Host, fit_of, shape_of, short
+from masdsl.meta.purse import NothingLeft, Purse
 from masdsl.meta.systems import compact, parsed
 from masdsl.meta.task import Spent, Task
 from masdsl.runtime import Limits
@@ -100,6 +102,37 @@ class Asked:
 
     async def close(self) -> None:
         """Nothing is open."""
+
+
+class BudgetedTeacher(Purse):
+    """A teacher within a budget for all that it is asked; `used_up` once a call did not fit any more."""
+
+    used_up = False
+
+    async def complete(self, request: Request) -> Reply:
+        """Answer one request. Raises NothingLeft where it does not fit what is left, and what the model raises."""
+        try:
+            return await super().complete(request)
+        except NothingLeft:
+            self.used_up = True
+            raise
+
+
+def within_budget(teacher: ChatModel, limits: Limits, spent: Spent) -> BudgetedTeacher:
+    """Return a teacher that may take what `limits` leave after what was spent already.
+
+    Raises masdsl.batch.budget.BadBudget for a limit of time.
+    """
+    most = most_of(limits)
+    left = [
+        None if limit is None else max(limit - used, 0)
+        for limit, used in (
+            (most.tokens, spent.tokens),
+            (most.calls, spent.calls),
+            (most.picodollars, spent.picodollars),
+        )
+    ]
+    return BudgetedTeacher(teacher, tokens=left[0], calls=left[1], picodollars=left[2])
 
 
 class Scoring(NamedTuple):
@@ -291,8 +324,6 @@ def refine(
 
 def reasons(teacher: ChatModel, program: str, queries: Sequence[Query], terms: Terms) -> tuple[str, Spent]:
     """Return why a program suits queries, in the teacher's words (empty where none can be used), and the cost."""
-    from masdsl.meta.purse import Purse
-
     purse = Purse(teacher, tokens=terms.tokens, calls=terms.calls, timeout=terms.timeout)
     asked = (Message("system", _REASONS_ONLY), Message("user", _shown(program, queries)))
     try:
