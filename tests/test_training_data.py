@@ -328,7 +328,7 @@ def test_two_systems_and_six_queries_make_examples(here: Path) -> None:
         assert [one["role"] for one in row["prompt"]] == ["system", "user"]
         assert [one["role"] for one in row["completion"]] == ["assistant"]
         assert "```mas\nmas 1\n" in row["completion"][0]["content"]
-    assert rows[-1]["prompt"][1]["content"] == "2 + 2"
+    assert rows[-1]["prompt"][1]["content"] == "2 + 2\n-----\nflow main(query) -> text\nat most 20 calls"
     assert rows[-1]["completion"][0]["content"].startswith("One agent answers.\n\n```mas")
     card = json.loads((here / "out" / "card.json").read_text(encoding="utf-8"))
     assert (card["examples"], card["unique programs"], card["unit"]) == (6, 2, "characters")

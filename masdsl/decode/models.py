@@ -17,8 +17,9 @@ class NoGrammar(ValueError):
 class GrammarModel:
     """A chat model that is asked for one piece after the other: it goes on with what is written, within a grammar.
 
-    `messages` are what it is asked, before the text. Raises NoGrammar for a model that cannot be held to one. What it
-    took is in `calls`, `tokens_in` and `tokens_out`; counts that a model does not tell are 0.
+    `messages` are what it is asked, before the text; `opening` is how its reply begins, in front of the text. Raises
+    NoGrammar for a model that cannot be held to one. What it took is in `calls`, `tokens_in` and `tokens_out`; counts
+    that a model does not tell are 0.
     """
 
     def __init__(
@@ -29,6 +30,7 @@ class GrammarModel:
         temperature: float | None = None,
         timeout: float | None = None,
         piece_tokens: int = 256,
+        opening: str = "",
     ) -> None:
         self._target = grammars_of(model)
         if not self._target:
@@ -38,12 +40,13 @@ class GrammarModel:
         self._temperature = temperature
         self._timeout = timeout
         self._piece_tokens = piece_tokens
+        self._opening = opening
         self.calls = self.tokens_in = self.tokens_out = 0
 
     async def piece(self, prefix: str, grammar: PieceGrammar, *, most: int, seed: int) -> Piece:
         """Return the next piece. Raises ModelError."""
         request = Request(
-            messages=(*self._messages, Message("assistant", prefix)),
+            messages=(*self._messages, Message("assistant", self._opening + prefix)),
             max_tokens=min(most, self._piece_tokens),
             temperature=self._temperature,
             timeout=self._timeout,

@@ -46,3 +46,5 @@ USUAL: Final = Profile()
 """The profile where nobody says another."""
 WHOLE: Final = Profile(True, types=8, agents=16, statements=60, depth=6, name=40, text=400, prompt=2_000)
 """The profile of models that know the language."""
+TRAINED: Final = Profile(True, agents=6, statements=12, name=24, text=120, prompt=300)
+"""The profile of small models that were trained to write short programs (`masdsl.meta.trained`)."""

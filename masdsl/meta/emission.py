@@ -19,6 +19,7 @@ from masdsl.decode.draft import Refused, begin
 from masdsl.decode.models import GrammarModel
 from masdsl.decode.patches import Judgement, write_patch
 from masdsl.decode.pieces import PieceGrammar
+from masdsl.decode.profile import TRAINED, USUAL
 from masdsl.decode.write import Piece, PieceModel, Written, write
 from masdsl.meta.extract import Kind, extract
 from masdsl.meta.fitting import (
@@ -50,6 +51,8 @@ _SHOWN: Final = 600
 """Characters of a reply without a text that the model is shown again."""
 _ENOUGH_FAILURES: Final = 2
 """Calls in a row that may fail."""
+_TRAINED_REASONS: Final = 60
+"""Tokens of the reasons of a model that was trained to give a sentence."""
 
 
 class Terms(NamedTuple):
@@ -87,11 +90,13 @@ async def emit_program(
     terms: Terms = FREELY,
     *,
     left: Limits | None = None,
+    trained: bool = False,
 ) -> Emitted:
     """Let a model write a program for a task, in answer to `messages`.
 
     `left` is what a run of the program may take, by default the task's budget: its calls at worst have to fit, and in
-    the other measures what it takes at least.
+    the other measures what it takes at least. A model that was `trained` to write programs has the whole language, and
+    says its reasons and the program in one reply, as in its training (`masdsl.meta.trained`).
 
     Raises masdsl.meta.host.BadTask for a task that no program can fit.
     """
@@ -102,14 +107,16 @@ async def emit_program(
     async def write_one(pieces: PieceModel, tokens: int, seed: int) -> Written:
         allowed = Limits(calls=left.calls, tokens=left.tokens, usd=left.usd)  # nobody can prove how long a run takes
         header = "".join(f"{line.strip()}\n" for line in task.tools)
-        draft = begin(task.signature, within(host.config, allowed), header=header)
+        profile = TRAINED if trained else USUAL
+        draft = begin(task.signature, within(host.config, allowed), profile, header=header)
         return await write(draft, pieces, tokens=tokens, seed=seed)
 
     def judge(text: str) -> Judged:
         return judge_program(text, task, shape, host, left)
 
     granted = ", ".join(line.strip() for line in task.tools) or "none"
-    return await _Writer(model, messages, terms, "mas", judge, f"Tools that are granted: {granted}").emit(write_one)
+    hint = f"Tools that are granted: {granted}"
+    return await _Writer(model, messages, terms, "mas", judge, hint, trained=trained).emit(write_one)
 
 
 async def emit_binding(
@@ -193,7 +200,15 @@ class _Writer:
     """One text that a model is to write, in one way or the other."""
 
     def __init__(
-        self, model: ChatModel, messages: Sequence[Message], terms: Terms, kind: Kind, judge: Judge, hint: str
+        self,
+        model: ChatModel,
+        messages: Sequence[Message],
+        terms: Terms,
+        kind: Kind,
+        judge: Judge,
+        hint: str,
+        *,
+        trained: bool = False,
     ) -> None:
         self._purse = Purse(
             model, tokens=terms.tokens, calls=terms.calls, picodollars=terms.picodollars, timeout=terms.timeout
@@ -203,6 +218,7 @@ class _Writer:
         self._kind: Kind = kind
         self._judge = judge
         self._hint = hint
+        self._trained = trained
         self._tries: list[Try] = []
         self._reasoning = ""
 
@@ -280,11 +296,11 @@ class _Writer:
     # ------------------------------------------------------------ under the decoder
 
     async def _by_grammar(self, write_one: WriteOne) -> Emitted:
-        messages = await self._with_reasons()
+        messages, opening = await self._with_reasons()
         how: How = "grammar"
         for number in range(self._terms.tries):
             before = self._purse.spent
-            pieces = _Patient(GrammarModel(self._purse, messages, temperature=self._terms.temperature))
+            pieces = _Patient(GrammarModel(self._purse, messages, temperature=self._terms.temperature, opening=opening))
             try:
                 written = await write_one(pieces, self._terms.reply_tokens, self._terms.seed * 100 + number)
             except (NoTier, Refused) as error:  # nothing that a model could say would help
@@ -301,19 +317,30 @@ class _Writer:
                 break
         return self._emitted("", how)
 
-    async def _with_reasons(self) -> tuple[Message, ...]:
-        """Return the messages with the reasons that the model gives before it writes, where it gives some."""
-        if not self._terms.reasoning_tokens:
-            return self._messages
-        try:
-            reply = await self._ask(self._messages, self._terms.reasoning_tokens, 0)
-        except ModelError:
-            return self._messages  # what is wrong comes out at the first piece
-        self._reasoning = extract(reply.text, self._kind).reasoning
+    async def _with_reasons(self) -> tuple[tuple[Message, ...], str]:
+        """Return the messages with the reasons that the model gives before it writes, where it gives some.
+
+        The second is how the reply begins that the text is in: a model that was trained goes on with its own.
+        """
+        most = min(self._terms.reasoning_tokens, _TRAINED_REASONS if self._trained else self._terms.reasoning_tokens)
+        if most:
+            try:
+                reply = await self._ask(self._messages, most, 0)
+                self._reasoning = extract(reply.text, self._kind).reasoning
+            except ModelError:
+                pass  # what is wrong comes out at the first piece
+        if self._trained:
+            return self._messages, completion_of(self._reasoning, "").removesuffix("```")
         if not self._reasoning:
-            return self._messages
+            return self._messages, ""
         now = Message("user", f"Now write the {TITLES[self._kind]}, and nothing else.")
-        return (*self._messages, Message("assistant", self._reasoning), now)
+        return (*self._messages, Message("assistant", self._reasoning), now), ""
+
+
+def completion_of(reasoning: str, program: str) -> str:
+    """Return what a model is trained to say: its reasons, if there are any, and a program in a block."""
+    said = " ".join(reasoning.split())
+    return f"{said}\n\n```mas\n{program}```" if said else f"```mas\n{program}```"
 
 
 class _Patient:

@@ -22,6 +22,7 @@ from masdsl.batch.rows import DataFault
 from masdsl.batch.systems import config_of, identity
 from masdsl.meta.host import Host, fit_of, model_for, shape_of
 from masdsl.meta.task import Spent
+from masdsl.meta.trained import tools_of
 from masdsl.runtime import Limits
 from masdsl.runtime.models.base import ChatModel
 from training.data.export import (
@@ -100,7 +101,7 @@ def construct(plan: Plan, out: str, *, tell: Tell = print, teacher: ChatModel | 
     examples = [one for choice, members, refined in units for one in work.examples(choice, members, refined)]
     taken = unique(examples)
     form = plan.export.form
-    write_examples(taken, os.path.join(out, "data.jsonl"), form, plan.export.system_prompt)
+    write_examples(taken, os.path.join(out, "data.jsonl"), form)
     assigned = sum(len(one.group.members) for one in choices if one.system is not None)
     refined = [one for _, _, one in units]
     accepted = sum(bool(one.patch) for one in refined)
@@ -267,6 +268,9 @@ class _Work:
                 refined.program,
                 own,
                 {**provenance, "metadata": dict(self._queries[one].metadata)},
+                self._task.signature,
+                tools_of(refined.program),
+                self._plan.systems.most_calls,
             )
             for one in members
         ]

@@ -1,7 +1,9 @@
 """Training data as TRL reads them: conversational prompt and completion, an example a line, with provenance.
 
-    {"prompt": [{"role": "system", ..}, {"role": "user", "content": QUERY}],
+    {"prompt": [{"role": "system", ..}, {"role": "user", ..}],
      "completion": [{"role": "assistant", "content": REASONS + PROGRAM}], "provenance": {..}}
+
+The prompt is what a trained generator is asked in use (`masdsl.meta.trained`).
 
 Examples are in the order of their ids, and no two are the same query with the same program: that is decided by the
 canonical hash, so layout and names of locals make no difference.
@@ -12,22 +14,23 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
-from typing import Any, Final, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from masdsl.batch.rows import DataFault
+from masdsl.meta.emission import completion_of
 from masdsl.meta.systems import compact
+from masdsl.meta.task import SIGNATURE
+from masdsl.meta.trained import compact_text, messages_of
 from training.data.pools import write_text
 
 Form: TypeAlias = Literal["compact", "pretty"]
-SYSTEM_PROMPT: Final = (
-    "You design multi-agent systems in the language masdsl. Say in a few sentences what kind of system suits the query "
-    "and why, then write the system as one program in a block ```mas. Its flow `main` takes the query and returns the "
-    "answer."
-)
 
 
 class Example(NamedTuple):
-    """A query, why a system suits it, and the system: (Q_i, R_i, MAS_i) of MAS-GPT. `hash` is the program's."""
+    """A query, why a system suits it, and the system: (Q_i, R_i, MAS_i) of MAS-GPT. `hash` is the program's.
+
+    `signature`, `tools` and `calls` are what else the generator is told, as in use (`masdsl.meta.trained`).
+    """
 
     id: str
     query: str
@@ -35,6 +38,9 @@ class Example(NamedTuple):
     program: str
     hash: str
     provenance: dict[str, Any]
+    signature: str = SIGNATURE
+    tools: tuple[str, ...] = ()
+    calls: int | None = None
 
     @property
     def key(self) -> str:
@@ -43,14 +49,15 @@ class Example(NamedTuple):
 
     def completion(self, form: Form) -> str:
         """Return what a model is to say."""
-        program = compact(self.program) if form == "compact" else masdsl_format(self.program)
-        reasoning = self.reasoning.strip()
-        return f"{reasoning}\n\n```mas\n{program}```" if reasoning else f"```mas\n{program}```"
+        return completion_of(
+            self.reasoning, compact_text(self.program) if form == "compact" else masdsl_format(self.program)
+        )
 
-    def row(self, form: Form, system: str = SYSTEM_PROMPT) -> dict[str, Any]:
+    def row(self, form: Form) -> dict[str, Any]:
         """Return it as TRL's conversational prompt-completion form."""
+        asked = messages_of(self.query, self.signature, self.tools, self.calls)
         return {
-            "prompt": [{"role": "system", "content": system}, {"role": "user", "content": self.query}],
+            "prompt": [{"role": one.role, "content": one.content} for one in asked],
             "completion": [{"role": "assistant", "content": self.completion(form)}],
             "provenance": {"id": self.id, "key": self.key, "program": self.hash, **self.provenance},
         }
@@ -71,9 +78,9 @@ def unique(examples: Iterable[Example]) -> tuple[Example, ...]:
     return tuple(found.values())
 
 
-def write_examples(examples: Sequence[Example], path: str, form: Form, system: str = SYSTEM_PROMPT) -> None:
+def write_examples(examples: Sequence[Example], path: str, form: Form) -> None:
     """Write examples as JSON lines, as a whole or not at all. Raises OSError."""
-    rows = (json.dumps(one.row(form, system), sort_keys=True, ensure_ascii=False) + "\n" for one in examples)
+    rows = (json.dumps(one.row(form), sort_keys=True, ensure_ascii=False) + "\n" for one in examples)
     write_text(path, "".join(rows))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
-from training.data.export import SYSTEM_PROMPT, Form
+from training.data.export import Form
 from training.settings import Count, Path, Positive, read_settings
 
 
@@ -75,7 +75,6 @@ class Export(NamedTuple):
     form: Form = "compact"
     keep: Literal["solved", "all"] = "solved"
     tokenizer: Path | None = None
-    system_prompt: str = SYSTEM_PROMPT
 
 
 class Plan(NamedTuple):
