@@ -78,11 +78,13 @@ ALLOWED: dict[str, set[str]] = {
     },
     "batch": COMPILER
     | {"journal", "loaded", "patch", "pipeline", "pricing", "rectify", "runtime", "sandbox", "tracing"},
+    "mcp_server": COMPILER | {"api", "fixes", "loaded", "meta", "patch", "pipeline", "runtime", ""},
     "serve": COMPILER | {"journal", "loaded", "pipeline", "pricing", "rectify", "runtime"},
     "api": COMPILER | {"batch", "loaded", "meta", "patch", "pipeline", "pricing", "runtime", "testing"},
     "cli": COMPILER
     | {"", "api", "cache", "decode", "fixes", "journal", "loaded", "meta", "patch", "pipeline", "pricing"}
-    | {"batch", "project", "rectify", "runtime", "sandbox", "serve", "testing", "tracing"},
+    | {"batch", "project", "rectify", "runtime", "sandbox", "serve", "testing", "tracing"}
+    | {"mcp_server"},
     "": FRONT | {"api", "batch", "config", "loaded", "meta"},
     "__main__": {"cli"},
 }
@@ -91,10 +93,10 @@ ALLOWED: dict[str, set[str]] = {
 THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "lark": ("masdsl.decode.bnf", "masdsl.syntax"),
     "jinja2": ("masdsl.check", "masdsl.meta.prompting", "masdsl.runtime"),
-    "pydantic": ("masdsl.runtime",),
+    "pydantic": ("masdsl.mcp_server.server", "masdsl.runtime"),
     "httpx": ("masdsl.runtime.models",),
-    "mcp": ("masdsl.tools.mcp_connection", "masdsl.tools.mcp_process"),
-    "mcp_types": ("masdsl.tools.mcp_connection", "masdsl.tools.mcp_process"),
+    "mcp": ("masdsl.mcp_server.server", "masdsl.tools.mcp_connection", "masdsl.tools.mcp_process"),
+    "mcp_types": ("masdsl.mcp_server.server", "masdsl.tools.mcp_connection", "masdsl.tools.mcp_process"),
     "anyio": ("masdsl.tools.mcp_process",),
     "httpx2": ("masdsl.tools.mcp_http",),
     "litellm": ("masdsl.runtime.models",),

@@ -39,6 +39,7 @@ COMMANDS = {
     "tools": "list what the configuration grants, and try it",
     "models": "list models, fetch the weights of the local one",
     "sandbox": "show where model-written Python is run, and run some",
+    "mcp": "answer the questions of a coding agent about programs",
     "init": "start a project",
 }
 
