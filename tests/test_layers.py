@@ -129,9 +129,11 @@ TRAINING_THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "numpy": ("training.data",),
     "sklearn": ("training.data.grouping",),
     "tokenizers": ("training.data.export", "training.tiny"),
-    "torch": ("training.backbone", "training.tiny"),
-    "transformers": ("training.backbone", "training.tiny"),
+    "torch": ("training.backbone", "training.tiny", "training.cto.losses", "training.cto.trainers"),
+    "transformers": ("training.backbone", "training.tiny", "training.cto.stage"),
     "peft": ("training.adapters",),
+    "trl": ("training.cto.losses", "training.cto.trainers"),
+    "datasets": ("training.cto.trainers",),
     "huggingface_hub": ("training.backbone",),
 }
 TRAINING_ROOMS = {"batch", "meta", "runtime", "config", "diagnostics", "resources"}

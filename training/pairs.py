@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from functools import lru_cache
 from hashlib import sha256
@@ -154,6 +154,20 @@ def sides_of(
     return tuple(found)
 
 
+# ---------------------------------------------------------------- weights
+
+
+def clipped(gap: Fraction, clip: Fraction | None) -> Fraction:
+    """Return a gap, and the clip where that is less."""
+    return gap if clip is None else min(gap, clip)
+
+
+def with_mean_one(weights: Sequence[Fraction]) -> list[Fraction]:
+    """Return weights divided by their mean, which has to be above 0; of none, none."""
+    whole = sum(weights, Fraction(0))
+    return [weight * len(weights) / whole for weight in weights]
+
+
 # ---------------------------------------------------------------- pairs
 
 
@@ -169,7 +183,7 @@ def pairs_of(
     for decision in decisions(tree):
         for chosen, rejected in _ranked(sides_of(decision, costs, by, identity), how):
             gap = chosen.value - rejected.value
-            weight = gap if how.clip is None else min(gap, how.clip)
+            weight = clipped(gap, how.clip)
             found.append(Pair(tree.name, decision.role, decision.context, chosen, rejected, weight))
     if how.normalise == "tree":
         largest: dict[Role, Fraction] = {}
@@ -247,11 +261,15 @@ def _other(pair: Pair, identity: str) -> str:
 
 
 def _with_mean_one(rows: Sequence[Preference]) -> list[Preference]:
-    by_role: dict[Role, list[Fraction]] = defaultdict(list)
-    for row in rows:
-        by_role[row.role].append(row.weight)
-    mean: Mapping[Role, Fraction] = {role: sum(all_, Fraction(0)) / len(all_) for role, all_ in by_role.items()}
-    return [row._replace(weight=row.weight / mean[row.role]) for row in rows]
+    by_role: dict[Role, list[int]] = defaultdict(list)
+    for number, row in enumerate(rows):
+        by_role[row.role].append(number)
+    done = list(rows)
+    for numbers in by_role.values():
+        weights = with_mean_one([rows[number].weight for number in numbers])
+        for number, weight in zip(numbers, weights, strict=True):
+            done[number] = rows[number]._replace(weight=weight)
+    return done
 
 
 if __name__ == "__main__":

@@ -1,0 +1,485 @@
+"""The preference stage: its losses on a tiny model's real log-probabilities, and the command from trees to adapters."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from training.adapters import Lora, load_adapter
+from training.backbone import Base, Located, load, load_tokenizer
+from training.cto.__main__ import main
+from training.cto.plan import Data, Grpo, Objective, Plan, Reference, Rewards, Training
+from training.cto.stage import run
+from training.pairs_command import main as make_pairs
+from training.preference_loss import LogProbabilities, cto_gradient, cto_loss, dpo_loss, score_dpo_loss
+from training.settings import read_settings
+from training.tiny import Tiny, make_tiny
+
+torch = pytest.importorskip("torch", reason="training needs torch: pip install '.[train]'")
+pytest.importorskip("trl", reason="training needs trl: pip install '.[train]'")
+pytest.importorskip("peft", reason="training needs peft: pip install '.[train]'")
+
+from datasets import Dataset  # noqa: E402
+from peft import LoraConfig  # noqa: E402
+from safetensors.torch import load_file  # noqa: E402
+from transformers import TrainerCallback  # noqa: E402
+from trl import DPOConfig, DPOTrainer  # noqa: E402
+
+from training.cto.losses import SCORES, WEIGHT, CtoTrainer, PairTrainer, ScoreDpoTrainer  # noqa: E402
+
+pytestmark = [
+    # peft 0.21 reads a property that transformers 5.23 calls otherwise.
+    pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning"),
+]
+
+ACTIONS = (("use one agent", "use none", 0.25), ("ab", "a much longer reply", 3.0), ("yes", "no", 0.0), ("x", "y", 2.5))
+SHARES = ((0.9, 0.1), (1.0, 0.0), (0.5, 0.5), (0.75, 0.2))
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Located:
+    folder = tmp_path_factory.mktemp("base") / "tiny"
+    make_tiny(Tiny(hidden=32, vocabulary=300), ["use one agent"], str(folder))
+    return Located("tiny", str(folder))
+
+
+def rows(*, weights: Sequence[float] | None = None) -> list[dict[str, Any]]:
+    return [
+        {
+            "prompt": [{"role": "user", "content": f"question {number}"}],
+            "chosen": [{"role": "assistant", "content": chosen}],
+            "rejected": [{"role": "assistant", "content": rejected}],
+            WEIGHT: gap if weights is None else weights[number],
+            SCORES[0]: SHARES[number][0],
+            SCORES[1]: SHARES[number][1],
+            "provenance": {"not": "a column that a model takes"},
+        }
+        for number, (chosen, rejected, gap) in enumerate(ACTIONS)
+    ]
+
+
+def moved(model: Any) -> Any:
+    """Give an adapter weights that are not those it begins with, so that the policy is not the reference."""
+    made = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if "lora_B" in name:
+                weight.copy_(torch.randn(weight.shape, generator=made) * 0.3)
+    return model
+
+
+@pytest.fixture
+def trainer(tmp_path: Path, base: Located) -> Any:
+    """Make trainers: a class, rows and what is to be otherwise."""
+
+    def make(kind: type, data: Sequence[dict[str, Any]], *, is_moved: bool = True, **changed: Any) -> Any:
+        settings = {
+            "output_dir": str(tmp_path),
+            "per_device_train_batch_size": len(data),
+            "learning_rate": 0.5,
+            "optim": "sgd",
+            "lr_scheduler_type": "constant",
+            "num_train_epochs": 1,
+            "activation_checkpointing": False,
+            "bf16": False,
+            "use_cpu": True,
+            "dataloader_pin_memory": False,
+            "report_to": "none",
+            "save_strategy": "no",
+            "disable_tqdm": True,
+            "max_grad_norm": 0.0,
+            "beta": 0.3,
+        }
+        made = kind(
+            model=load(base).model,
+            args=DPOConfig(**{**settings, **changed}),
+            train_dataset=Dataset.from_list(list(data)),
+            processing_class=load_tokenizer(base),
+            peft_config=LoraConfig(r=4, lora_alpha=8, target_modules="all-linear", task_type="CAUSAL_LM"),
+        )
+        if is_moved:
+            moved(made.model)
+        return made
+
+    return make
+
+
+def batch_of(made: Any) -> dict[str, Any]:
+    return next(iter(made.get_eval_dataloader(made.train_dataset)))  # in order
+
+
+def log_probability(model: Any, base: Located, prompt: list[dict[str, str]], reply: list[dict[str, str]]) -> float:
+    """Return log pi(a|c), token by token, without TRL."""
+    tokenizer = load_tokenizer(base)
+    before = tokenizer.apply_chat_template(prompt, add_generation_prompt=True)["input_ids"]
+    whole = tokenizer.apply_chat_template(prompt + reply)["input_ids"]
+    assert whole[: len(before)] == before
+    with torch.no_grad():
+        logits = model(input_ids=torch.tensor([whole])).logits[0].double().log_softmax(-1)
+    return float(sum(logits[place - 1, whole[place]] for place in range(len(before), len(whole))))
+
+
+def log_probabilities(model: Any, base: Located, data: Sequence[dict[str, Any]]) -> list[LogProbabilities]:
+    found = []
+    for row in data:
+        policy = [log_probability(model, base, row["prompt"], row[name]) for name in ("chosen", "rejected")]
+        with model.disable_adapter():
+            reference = [log_probability(model, base, row["prompt"], row[name]) for name in ("chosen", "rejected")]
+        found.append(LogProbabilities(*policy, *reference))
+    return found
+
+
+def gradients(made: Any, loss: Any) -> Any:
+    made.model.zero_grad()
+    loss.backward()
+    return torch.cat([one.grad.flatten() for one in made.model.parameters() if one.grad is not None])
+
+
+class OnePairAtATime(DPOTrainer):  # type: ignore[misc]
+    """L_CTO by TRL's own loss and `loss_weights`: the implementation that ours is held against."""
+
+    def of(self, batch: dict[str, Any], weights: Sequence[float]) -> Any:
+        whole = 0.0
+        for number, weight in enumerate(weights):
+            pair = {name: one[[number, number + len(weights)]] for name, one in batch.items() if one.ndim == 2}
+            self.loss_weights = [weight]
+            whole = whole + self.compute_loss(self.model, pair) / len(weights)
+        return whole
+
+
+# ---------------------------------------------------------------- the loss
+
+
+def test_the_losses_are_those_on_plain_numbers(trainer: Any, base: Located) -> None:
+    data = rows()
+    made = trainer(CtoTrainer, data)
+    batch = batch_of(made)
+    known = log_probabilities(made.model, base, data)
+    made.model.eval()
+    assert max(abs(one.chosen - one.reference_chosen) for one in known) > 0.1
+    loss = made.compute_loss(made.model, batch).item()
+    assert loss == pytest.approx(cto_loss(known, [gap for *_, gap in ACTIONS], 0.3), rel=1e-5)
+    assert loss != pytest.approx(dpo_loss(known, 0.3), rel=1e-2)
+    other = trainer(ScoreDpoTrainer, data)
+    other.model.eval()
+    score = other.compute_loss(other.model, batch_of(other)).item()
+    assert score == pytest.approx(score_dpo_loss(known, SHARES, 0.3), rel=1e-5)
+
+
+def test_with_weights_of_one_it_is_trls_dpo(trainer: Any) -> None:
+    data = rows(weights=[1.0] * 4)
+    ours, theirs = trainer(CtoTrainer, data), trainer(DPOTrainer, data)
+    ours._pairs_in_step = len(data)
+    first = ours.compute_loss(ours.model, batch_of(ours))
+    second = theirs.compute_loss(theirs.model, batch_of(theirs))
+    assert first.item() == pytest.approx(second.item(), rel=1e-6)
+    torch.testing.assert_close(gradients(ours, first), gradients(theirs, second), rtol=1e-4, atol=1e-7)
+
+
+def test_the_gradient_is_that_of_trls_loss_weights(trainer: Any) -> None:
+    ours, theirs = trainer(CtoTrainer, rows()), trainer(OnePairAtATime, rows())
+    ours._pairs_in_step = len(ACTIONS)
+    first = gradients(ours, ours.compute_loss(ours.model, batch_of(ours)))
+    second = gradients(theirs, theirs.of(batch_of(theirs), [gap for *_, gap in ACTIONS]))
+    torch.testing.assert_close(first, second, rtol=1e-4, atol=1e-7)
+    assert float(first.norm()) > 1e-3
+
+
+def test_the_gradient_of_a_pair_is_proportional_to_its_weight(trainer: Any) -> None:
+    found = []
+    for weight in (1.0, 0.25, 3.0, 0.0):
+        made = trainer(CtoTrainer, rows(weights=[weight] * 4)[1:2])
+        made._pairs_in_step = 1
+        found.append(gradients(made, made.compute_loss(made.model, batch_of(made))))
+    for weight, one in zip((0.25, 3.0, 0.0), found[1:], strict=True):
+        torch.testing.assert_close(one, weight * found[0], rtol=1e-4, atol=1e-6)
+
+
+def test_the_slope_after_a_log_probability_is_that_on_plain_numbers(trainer: Any, base: Located) -> None:
+    data = rows()
+    made = trainer(CtoTrainer, data)
+    pairs = log_probabilities(made.model, base, data)
+    policy = torch.tensor([[one.chosen, one.rejected] for one in pairs], dtype=torch.double, requires_grad=True)
+    reference = torch.tensor([[one.reference_chosen, one.reference_rejected] for one in pairs], dtype=torch.double)
+    weights = torch.tensor([gap for *_, gap in ACTIONS], dtype=torch.double)
+    made.losses(*(policy - reference).T, {WEIGHT: weights}).mean().backward()
+    wanted = cto_gradient(pairs, weights.tolist(), 0.3)
+    torch.testing.assert_close(policy.grad, torch.tensor(wanted, dtype=torch.double))
+
+
+def weights_after(made: Any) -> Any:
+    made.train()
+    return torch.cat([one.detach().flatten() for one in made.model.parameters() if one.requires_grad])
+
+
+def test_neither_batches_nor_order_change_the_mean(trainer: Any) -> None:
+    data = rows()[:3]
+    wanted = weights_after(trainer(CtoTrainer, data))
+    for size, accumulated, order in ((1, 3, data), (2, 2, data), (2, 8, data[::-1]), (1, 4, data[::-1])):
+        made = trainer(CtoTrainer, order, per_device_train_batch_size=size, gradient_accumulation_steps=accumulated)
+        torch.testing.assert_close(weights_after(made), wanted, rtol=1e-4, atol=1e-6)
+
+
+def test_a_reference_computed_in_advance_is_the_same(trainer: Any) -> None:
+    settings = {"num_train_epochs": 3, "is_moved": False}
+    wanted = trainer(CtoTrainer, rows(), **settings)
+    found = trainer(CtoTrainer, rows(), precompute_ref_log_probs=True, **settings)
+    assert "ref_chosen_logps" in found.train_dataset.column_names
+    before = torch.cat([one.detach().flatten() for one in found.model.parameters() if one.requires_grad])
+    after = weights_after(found)
+    torch.testing.assert_close(after, weights_after(wanted), rtol=1e-4, atol=1e-6)
+    assert float((after - before).norm()) > 1e-2
+
+
+def test_a_loss_may_do_without_numbers(trainer: Any, base: Located) -> None:
+    made = trainer(PairTrainer, rows())
+    made.model.eval()
+    assert made.compute_loss(made.model, batch_of(made)).item() == pytest.approx(
+        dpo_loss(log_probabilities(made.model, base, rows()), 0.3), rel=1e-5
+    )
+
+
+# ---------------------------------------------------------------- the command
+
+HEAD = 'mas 1\n\nagent {name}(query) -> text\n  "Answer {{{{ query }}}}."\n\n'
+SIMPLE = HEAD.format(name="a") + "flow main(query) -> text {\n  found = a(query)\n  return found\n}\n"
+NOTHING = "I am sorry. (No program?)"
+
+
+def trees(folder: Path) -> Path:
+    """Write two trees by hand: one agent is right, and the other reply is no program."""
+    found = []
+    for number in range(2):
+        context = [{"role": "user", "content": f"Design for query {number}."}]
+        bindings = [
+            {
+                "node": f"i{number}{right}",
+                "action": f"bind 1\na = {'fast' if right else 'smart'}\n",
+                "program": "",
+                "spent": AMOUNT,
+                "then": {
+                    "success": right,
+                    "cost": AMOUNT | {"picodollars": 10 + 30 * number, "calls": 1},
+                    "executed": True,
+                    "run": "",
+                    "note": "",
+                },
+            }
+            for right in (True, False)
+        ]
+        binding = {"role": "implementer", "trigger": "", "context": context, "options": bindings}
+        failed = {**bindings[1]["then"], "cost": AMOUNT, "executed": False}
+        options = [
+            {"node": f"g{number}0", "action": SIMPLE, "program": SIMPLE, "spent": AMOUNT, "then": binding},
+            {"node": f"g{number}1", "action": NOTHING, "program": "", "spent": AMOUNT, "then": failed},
+        ]
+        root = {"role": "generator", "trigger": "", "context": context, "options": options}
+        found.append({"format": 1, "tree": f"t{number}", "query": f"query {number}", "root": root})
+    path = folder / "trees.jsonl"
+    path.write_text("".join(json.dumps(one) + "\n" for one in found), encoding="utf-8")
+    return path
+
+
+AMOUNT = dict.fromkeys(("calls", "tokens", "picodollars"), 0)
+PLAN = """[base]
+model = "{base}"
+[data]
+pairs = "pairs.jsonl"
+role = "generator"
+[loss]
+kind = "{kind}"
+[lora]
+rank = 4
+[training]
+learning_rate = 1e-2
+epochs = 3
+batch = {batch}
+at_once = {batch}
+max_length = 512
+save_every = 50
+keep = 9
+"""
+
+
+@pytest.fixture
+def here(tmp_path: Path, base: Located) -> Path:
+    assert make_pairs([str(trees(tmp_path)), "-o", str(tmp_path / "pairs.jsonl")]) == 0
+    (tmp_path / "cto.toml").write_text(PLAN.format(base=base.folder, kind="cto", batch=1), encoding="utf-8")
+    return tmp_path
+
+
+def changed(here: Path, **words: str) -> None:
+    path = here / "cto.toml"
+    text = path.read_text(encoding="utf-8")
+    for old, new in words.items():
+        assert f"{old} = " in text
+        text = "".join(
+            f"{old} = {new}\n" if line.startswith(f"{old} = ") else line for line in text.splitlines(keepends=True)
+        )
+    path.write_text(text, encoding="utf-8")
+
+
+def command(here: Path, out: str = "out") -> int:
+    return main([str(here / "cto.toml"), "--out", str(here / out)])
+
+
+@pytest.mark.parametrize(("kind", "batch"), [("cto", 1), ("dpo", 1), ("score-dpo", 1), ("kto", 4)])
+def test_from_trees_to_an_adapter_that_prefers_what_was_worth_more(
+    here: Path, base: Located, kind: str, batch: int
+) -> None:
+    changed(here, kind=f'"{kind}"', batch=str(batch), at_once=str(batch), epochs="5")
+    assert command(here) == 0
+    row = json.loads((here / "pairs.jsonl").read_text(encoding="utf-8").splitlines()[0])
+    model = load_adapter(load(base).model, str(here / "out" / "generator" / "adapter"), base)
+    now = log_probabilities(model, base, [row])[0]
+    assert now.chosen > now.reference_chosen + 0.1
+    assert now.chosen - now.rejected > now.reference_chosen - now.reference_rejected + 0.1
+
+
+def adapter_of(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = load_file(folder / "generator" / "adapter" / "adapter_model.safetensors")
+    return found
+
+
+class Interrupt(TrainerCallback):  # type: ignore[misc]
+    """Somebody presses Ctrl-C after a step."""
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
+        if state.global_step == 3:
+            raise KeyboardInterrupt
+
+
+def test_what_was_interrupted_goes_on_to_the_same_weights(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    changed(here, save_every="2")
+    assert command(here, "whole") == 0
+    with pytest.raises(KeyboardInterrupt):
+        run(read_settings(str(here / "cto.toml"), Plan), str(here / "broken"), callbacks=[Interrupt()])
+    assert command(here, "broken") == 0
+    assert "going on from" in capsys.readouterr().out
+    whole, broken = adapter_of(here / "whole"), adapter_of(here / "broken")
+    assert whole.keys() == broken.keys() and any(bool(one.any()) for one in whole.values())
+    for name, one in whole.items():
+        torch.testing.assert_close(broken[name], one, rtol=0, atol=0)
+    again = (here / "whole" / "generator" / "adapter" / "adapter_model.safetensors").stat().st_mtime_ns
+    assert command(here, "whole") == 0
+    assert "done already" in capsys.readouterr().out
+    assert (here / "whole" / "generator" / "adapter" / "adapter_model.safetensors").stat().st_mtime_ns == again
+    broken_off = here / "broken" / "generator"
+    (broken_off / "result.json").unlink()
+    last = broken_off / "checkpoints" / "checkpoint-6"
+    for name in ("adapter_model.safetensors", "optimizer.pt", "trainer_state.json"):
+        kept = (last / name).read_bytes()
+        (last / name).write_bytes(kept[: len(kept) // 2])
+        assert command(here, "broken") == 2
+        told = capsys.readouterr().err
+        assert f"{last} is damaged: {name}" in told and "goes on from step 4" in told
+        (last / name).write_bytes(kept)
+    changed(here, epochs="4")
+    assert command(here, "broken") == 2
+    assert "a training with other training.epochs" in capsys.readouterr().err
+
+
+def test_each_role_begins_from_the_reference(here: Path) -> None:
+    changed(here, role='"all"', epochs="1")
+    assert command(here) == 0
+    assert sorted(one.name for one in (here / "out").iterdir()) == ["generator", "implementer", "manifest.json"]
+    changed(here, role='"implementer"')
+    assert command(here, "alone") == 0
+    for place in ("adapter/adapter_model.safetensors",):
+        both = [(here / out / "implementer" / place).read_bytes() for out in ("out", "alone")]
+        assert both[0] == both[1]
+    done = json.loads((here / "out" / "implementer" / "result.json").read_text(encoding="utf-8"))
+    assert done["steps"] == 2 and done["rows"] == 2 and done["first"]["loss"] > 0
+    manifest = json.loads((here / "out" / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["settings"]["loss"]["beta"] == 0.1 and set(manifest["versions"]) >= {"torch", "trl"}
+
+
+def test_an_adapter_is_trained_on_from_itself(here: Path, base: Located) -> None:
+    changed(here, epochs="1")
+    assert command(here, "first") == 0
+    first = here / "first" / "generator" / "adapter"
+    text = (here / "cto.toml").read_text(encoding="utf-8")
+    (here / "cto.toml").write_text(text + f'[reference]\nadapter = "{first}"\n', encoding="utf-8")
+    assert command(here, "second") == 0
+    before, after = adapter_of(here / "first"), adapter_of(here / "second")
+    assert before.keys() == after.keys()
+    assert any(not torch.equal(before[name], after[name]) for name in before)
+    done = json.loads((here / "second" / "generator" / "result.json").read_text(encoding="utf-8"))
+    assert done["first"]["rewards/margins"] == pytest.approx(0, abs=1e-4)  # the reference is where it began
+    assert load_adapter(load(base).model, str(here / "second" / "generator" / "adapter"), base)
+
+
+BAD = '{"role": "generator", "prompt": [{"role": "user", "content": "q"}], "value_gap": %s,'
+BAD += ' "chosen": [{"role": "assistant", "content": "a"}], "rejected": [{"role": "assistant", "content": "b"}]}\n'
+
+
+@pytest.mark.parametrize(
+    ("pairs", "told"),
+    [
+        ("", "has no rows"),
+        (BAD % "0", "is 0 in all 1 rows of the generator"),
+        (BAD % "NaN", "pairs.jsonl:1: it is no JSON"),
+        (BAD % "-1", "pairs.jsonl:1: `value_gap` is -1; it is a number from 0 on"),
+        (BAD % "null", "`value_gap` is null"),
+        (BAD % "1e999", "beyond the range of numbers"),
+        ((BAD % "1").replace("generator", "implementer"), "has no rows of the generator"),
+        ((BAD % "1").replace("assistant", "user"), "`chosen` is one message of the assistant"),
+        ((BAD % "1")[:40] + "\n", "pairs.jsonl:1"),
+        ((BAD % "1").replace('"q"', '"' + "long " * 600 + '"'), "no row of the generator is within"),
+    ],
+)
+def test_rows_that_cannot_be_used_are_told(
+    here: Path, pairs: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "pairs.jsonl").write_text(pairs, encoding="utf-8")
+    assert command(here) == 2
+    found = capsys.readouterr().err
+    assert told in found and "Traceback" not in found
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ({"kind": '"grpo"'}, 'kind = "grpo" needs a table [grpo]'),
+        ({"kind": '"kto"'}, "write at_once = 2 or more"),
+        ({"kind": '"ppo"'}, "it is one of cto, dpo, score-dpo, kto, grpo"),
+        ({"learning_rate": "-1.0"}, "it is more than 0"),
+        ({"pairs": '"nowhere.jsonl"'}, "there is no data set"),
+        ({"model": '"nowhere"'}, "there is no folder"),
+    ],
+)
+def test_configurations_that_cannot_be_used_are_told(
+    here: Path, words: dict[str, str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changed(here, **words)
+    assert command(here) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_another_models_tokenizer_is_refused(here: Path, base: Located, capsys: pytest.CaptureFixture[str]) -> None:
+    other = here / "other"
+    make_tiny(Tiny(hidden=32, vocabulary=400), [Path(__file__).read_text(encoding="utf-8")], str(other))
+    for name in ("config.json", "model.safetensors"):
+        (other / name).write_bytes((Path(base.folder) / name).read_bytes())
+    wide = json.loads((other / "tokenizer.json").read_text(encoding="utf-8"))
+    assert len(wide["model"]["vocab"]) > 300
+    changed(here, model=f'"{other}"')
+    assert command(here) == 2
+    assert "it is that of another model" in capsys.readouterr().err
+
+
+def test_the_commented_configuration_can_be_read_and_has_the_papers_values() -> None:
+    place = Path(__file__).parent.parent / "training" / "configs" / "cto.toml"
+    plan = read_settings(str(place), Plan)
+    assert (plan.lora.rank, plan.lora.alpha, plan.training.learning_rate) == (8, 16, 5e-5)
+    assert (plan.training.epochs, plan.training.batch, plan.loss) == (2, 4, Objective("cto", 0.1))
+    text = place.read_text(encoding="utf-8")
+    named = {"base": Base, "data": Data, "reference": Reference, "loss": Objective, "lora": Lora, "training": Training}
+    for table, kind in {**named, "grpo": Grpo, "grpo.rewards": Rewards}.items():
+        part = text.split(f"[{table}]", 1)[1].split("\n[")[0].split("\n# [")[0]
+        missing = [name for name in kind._fields if f"{name} = " not in part and name not in ("rewards", "tiny")]
+        assert not missing, f"[{table}] says nothing about {missing}"
