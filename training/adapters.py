@@ -3,7 +3,7 @@
 Beside its weights an adapter has `masdsl.json`: the name and SHA-256 of the base that it was trained on and the SHA-256
 of its own weights. Both are compared when it is loaded: an adapter on another base gives no error, only nonsense.
 
-Defaults: rank 8 and alpha 16 are those of MAS² (arXiv:2509.24323, section 4); which matrices it adapts the paper does
+Defaults: rank 8 and alpha 16 are those of MAS² (arXiv:2509.24323); which matrices it adapts the paper does
 not say: all linear layers, and no dropout, are our choices.
 """
 
@@ -43,14 +43,42 @@ def lora_config(lora: Lora) -> Any:
     )
 
 
-def add_adapter(model: Any, lora: Lora) -> Any:
-    """Return a model with a new adapter to be trained. Raises BackboneFault for targets that it does not have."""
+def add_adapter(model: Any, lora: Lora, *, seed: int = 0) -> Any:
+    """Return a model with a new adapter to be trained; its first half is random, the same for a seed.
+
+    Raises BackboneFault for targets that the model does not have.
+    """
+    import torch
     from peft import get_peft_model
 
     try:
-        return get_peft_model(model, lora_config(lora))
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            return get_peft_model(model, lora_config(lora))
     except ValueError as error:
         raise BackboneFault(f"[lora] targets do not fit the model: {error}; take targets = ['all-linear']") from None
+
+
+def to_train(model: Any, base: Located, *, adapter: str | None, lora: Lora | None, seed: int = 0) -> Any:
+    """Return a loaded base as it is to be trained.
+
+    Args:
+        model: the model of `base`.
+        base: what the adapter has to belong to.
+        adapter: a folder; that adapter is trained further, or made a part of the weights where those are trained.
+        lora: a new adapter, where there is no other; None trains all weights.
+        seed: what the new adapter begins with.
+
+    Raises BackboneFault.
+    """
+    if adapter is not None:
+        adapted = load_adapter(model, adapter, base, trainable=lora is not None)
+        if lora is not None:
+            return adapted
+        model = adapted.merge_and_unload()
+        model.requires_grad_(True)
+        return model
+    return model if lora is None else add_adapter(model, lora, seed=seed)
 
 
 def save_adapter(model: Any, folder: str, base: Located, digest: str) -> None:
@@ -61,11 +89,16 @@ def save_adapter(model: Any, folder: str, base: Located, digest: str) -> None:
 
     def save(made: str) -> None:
         model.save_pretrained(made, safe_serialization=True)
-        facts = {"base": base.name, "base_sha256": digest, "sha256": _digest(os.path.join(made, _WEIGHTS))}
-        with open(os.path.join(made, _FACTS), "w", encoding="utf-8") as file:
-            file.write(json.dumps(facts, indent=2) + "\n")
+        seal_adapter(made, base, digest)
 
     save_folder(folder, save)
+
+
+def seal_adapter(folder: str, base: Located, digest: str) -> None:
+    """Write beside an adapter's weights which base they belong to. Raises OSError."""
+    facts = {"base": base.name, "base_sha256": digest, "sha256": _digest(os.path.join(folder, _WEIGHTS))}
+    with open(os.path.join(folder, _FACTS), "w", encoding="utf-8") as file:
+        file.write(json.dumps(facts, indent=2) + "\n")
 
 
 def load_adapter(model: Any, folder: str, base: Located, *, trainable: bool = False) -> Any:
