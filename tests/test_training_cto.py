@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from masdsl.meta.host import Host
 from training.adapters import Lora, load_adapter
 from training.backbone import Base, Located, load, load_tokenizer
 from training.cto.__main__ import main
@@ -16,6 +17,9 @@ from training.cto.plan import Data, Grpo, Objective, Plan, Reference, Rewards, T
 from training.cto.stage import run
 from training.pairs_command import main as make_pairs
 from training.preference_loss import LogProbabilities, cto_gradient, cto_loss, dpo_loss, score_dpo_loss
+from training.rates.asking import Asked
+from training.rates.measuring import Measured
+from training.rewards import STAGES
 from training.settings import read_settings
 from training.tiny import Tiny, make_tiny
 
@@ -483,3 +487,69 @@ def test_the_commented_configuration_can_be_read_and_has_the_papers_values() -> 
         part = text.split(f"[{table}]", 1)[1].split("\n[")[0].split("\n# [")[0]
         missing = [name for name in kind._fields if f"{name} = " not in part and name not in ("rewards", "tiny")]
         assert not missing, f"[{table}] says nothing about {missing}"
+
+
+# ---------------------------------------------------------------- rewards of the compiler
+
+
+@pytest.fixture
+def queries(here: Path) -> Path:
+    (here / "mas.toml").write_text(
+        '[tiers]\ndefault = "script"\n[models.script]\nkind = "scripted"\npath = "script.toml"\n', encoding="utf-8"
+    )
+    (here / "script.toml").write_text('[replies]\na = "4"\n', encoding="utf-8")
+    rows = [{"query": f"{number} + 2", "answer": str(number + 2)} for number in range(4)]
+    (here / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    text = (here / "cto.toml").read_text(encoding="utf-8").replace('pairs = "pairs.jsonl"\n', "")
+    grpo = '[grpo]\nqueries = ["train.jsonl"]\ngrader = "exact"\ngenerations = 2\nreply_tokens = 6\n'
+    (here / "cto.toml").write_text(text + grpo, encoding="utf-8")
+    changed(here, kind='"grpo"', batch="4", at_once="4", epochs="1")
+    return here
+
+
+def test_grpo_asks_for_each_query_and_tells_what_replies_were_worth(queries: Path) -> None:
+    assert command(queries) == 0
+    log = [json.loads(line) for line in (queries / "out" / "generator" / "log.jsonl").read_text().splitlines()]
+    assert len(log) == 2 and all(f"rewards/{name}/mean" in log[0] for name in STAGES)
+    assert log[0]["reward"] == 0.0  # six tokens are no program
+    assert not any(bool(one.any()) for name, one in adapter_of(queries / "out").items() if "lora_B" in name)
+
+
+def test_grpo_moves_towards_what_is_worth_more(queries: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[tuple[str, str]] = []
+
+    async def follow(reply: str, asked: Asked, host: Host) -> Measured:
+        heard.append((reply, asked.query))
+        return Measured(asked.id, "", parses=len(heard) % 2 == 0)
+
+    monkeypatch.setattr("training.rewards.follow", follow)
+    assert command(queries) == 0
+    assert {query for _, query in heard} == {f"{number} + 2" for number in range(4)} and len(heard) == 8
+    log = [json.loads(line) for line in (queries / "out" / "generator" / "log.jsonl").read_text().splitlines()]
+    assert log[0]["reward"] == pytest.approx(0.05)  # every second reply parses, which is worth 0.1
+    assert any(bool(one.any()) for name, one in adapter_of(queries / "out").items() if "lora_B" in name)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("generations = 2", "generations = 3", "does not divide [training] batch = 4"),
+        ('role = "generator"', 'role = "all"', "GRPO trains the generator alone"),
+        ("reply_tokens = 6", "reply_tokens = 500", "raise the one, lower the other"),
+        (
+            "reply_tokens = 6",
+            "reply_tokens = 6\n[grpo.rewards]\nparses = 0\nchecks = 0\nfits = 0\nright = 0",
+            "all rewards",
+        ),
+        ('grader = "exact"\n', "", "no grader"),
+    ],
+)
+def test_what_grpo_cannot_use_is_told(
+    queries: Path, old: str, new: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = queries / "cto.toml"
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+    assert command(queries) == 2
+    assert told in capsys.readouterr().err

@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from masdsl.batch.graders import grader_of
+from masdsl.batch.rows import DataFault
 from masdsl.batch.systems import config_of
 from masdsl.meta.host import Host
-from masdsl.runtime import Limits
-from training.rewards import NAMES, Judge, grounds_of, rewards_of, said
+from training.rates.asking import read_asked
+from training.rewards import STAGES, Judge, rewards_of, said
 from training.settings import TrainingFault
 
 CONFIG = """[tiers]
@@ -33,6 +32,7 @@ RIGHT = HEAD.format(name="adder") + "  found = adder(query)\n  return found\n}\n
 WRONG = RIGHT.replace("adder", "other")
 DEAR = HEAD.format(name="adder") + "  a = adder(query)\n  b = adder(a)\n  c = adder(b)\n  d = adder(c)\n  return d\n}\n"
 ELSE = RIGHT.replace("flow main(query) -> text", "flow main(query) -> int").replace("return found", "return 4")
+LUCKY = RIGHT.replace("return found", 'return "4"')
 ERRORS = RIGHT.replace("return found", "return nothing")
 TOOL = (
     'mas 1\n\ntool run(code: text(1500)) -> (passed: bool, log: text(300)) from "run"\n\n'
@@ -45,6 +45,7 @@ KNOWN = {
     WRONG: (1, 1, 1, 0),
     DEAR: (1, 1, 0, 0),
     ELSE: (1, 1, 0, 0),
+    LUCKY: (1, 1, 0, 0),
     ERRORS: (1, 0, 0, 0),
     TOOL: (1, 0, 0, 0),
     "mas 1\nflow main(": (0, 0, 0, 0),
@@ -66,12 +67,9 @@ def here(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def judge_of(here: Path, grader: str = "exact", **changed: Any) -> Judge:
-    host = Host(config_of(str(here / "x.mas")))
-    found = grader_of(grader)
-    assert found is not None
-    options: dict[str, Any] = {"signature": "flow main(query) -> text", "limits": Limits(calls=3), **changed}
-    return Judge(grounds_of(host, str(here / "queries.jsonl"), found, **options))
+def judge_of(here: Path, grader: str = "exact") -> Judge:
+    asked = read_asked([str(here / "queries.jsonl")], calls=3, grader=grader)
+    return Judge(Host(config_of(str(here / "x.mas"))), asked)
 
 
 @pytest.mark.parametrize("reply", KNOWN, ids=lambda reply: reply[-30:])
@@ -88,7 +86,7 @@ def test_rewards_are_named_and_each_needs_the_one_before() -> None:
 
 
 def test_names_are_those_that_trl_logs(here: Path) -> None:
-    assert tuple(one.__name__ for one in rewards_of(judge_of(here))) == NAMES
+    assert tuple(one.__name__ for one in rewards_of(judge_of(here))) == tuple(STAGES)
 
 
 def test_what_is_right_depends_on_the_query(here: Path) -> None:
@@ -96,41 +94,47 @@ def test_what_is_right_depends_on_the_query(here: Path) -> None:
     assert right(completions=[RIGHT, RIGHT, WRONG], sample=[0, 2, 1]) == [1.0, 0.0, 0.0]
 
 
-def test_a_program_is_run_once_for_a_query(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reply_is_judged_once_for_a_query(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     runs = []
     loaded = Host.loaded
     monkeypatch.setattr(Host, "loaded", lambda self, program: runs.append(1) or loaded(self, program))
-    judge = judge_of(here)
-    assert asyncio.run(judge.scores([RIGHT, RIGHT, RIGHT], [0, 0, 1])) == [1.0, 1.0, 1.0]
-    assert asyncio.run(judge.scores([RIGHT], [1])) == [1.0]
+    rewards = rewards_of(judge_of(here))
+    for reward in rewards:
+        assert reward(completions=[RIGHT, RIGHT, RIGHT], sample=[0, 0, 1]) == [1.0, 1.0, 1.0]
     assert len(runs) == 2
 
 
 def test_a_run_that_fails_is_worth_nothing_and_says_why(here: Path) -> None:
-    judge = judge_of(here)
-    unknown = RIGHT.replace("adder", "silent")
-    assert asyncio.run(judge.scores([unknown], [0])) == [0.0]
-    assert len(judge.failures) == 1 and "silent" in judge.failures[0]
+    found = asyncio.run(judge_of(here).judged([RIGHT.replace("adder", "silent")], [0]))[0]
+    assert found.fits and not found.ran and found.score == 0.0 and "silent" in found.why
 
 
 def test_a_grader_gives_shares(here: Path) -> None:
     (here / "queries.jsonl").write_text(json.dumps({"query": "q", "answer": "4 and 5"}) + "\n", encoding="utf-8")
-    found = asyncio.run(judge_of(here, "token_f1").scores([RIGHT], [0]))
-    assert 0.0 < found[0] < 1.0
+    *_, right = rewards_of(judge_of(here, "token_f1"))
+    assert 0.0 < right(completions=[RIGHT], sample=[0])[0] < 1.0
+
+
+def test_a_generator_is_asked_as_it_was_trained_to_be(here: Path) -> None:
+    prompts = judge_of(here).prompts()
+    assert [one["role"] for one in prompts[0]] == ["system", "user"]
+    assert all(text in prompts[0][1]["content"] for text in ("1 + 3", "flow main(query) -> text", "at most 3 calls"))
 
 
 @pytest.mark.parametrize(
     ("queries", "grader", "told"),
     [
-        ("", "exact", "has no queries"),
-        ('{"query": "q"}\n', "exact", "answer"),
-        ('{"query": "q", "answer": "no number"}\n', "numeric", "cannot be graded by numeric"),
+        ("", "exact", "there are no queries"),
+        ('{"query": "q"}\n', "exact", "`query-0` cannot be graded: it has no answer"),
+        ('{"query": "q", "answer": "a"}\n', "", "or no grader"),
+        ('{"query": "q", "answer": "a"}\n', "numerik", "did you mean `numeric`"),
+        ('{"query": "q", "answer": "no number"}\n', "numeric", "its answer has no number"),
         ("{\n", "exact", "no JSON"),
     ],
 )
 def test_queries_that_cannot_be_used_are_told(here: Path, queries: str, grader: str, told: str) -> None:
     (here / "queries.jsonl").write_text(queries, encoding="utf-8")
-    with pytest.raises(TrainingFault, match=told):
+    with pytest.raises((TrainingFault, DataFault), match=told):
         judge_of(here, grader)
 
 

@@ -2,157 +2,89 @@
 
 parses    a program can be taken out of it that has no mistake of syntax
 checks    and the checker finds no error
-fits      and its `main` has the task's signature, and its worst case no more calls than there are
+fits      and it has the signature, no more calls at worst than there are, and a model decides about its answer
 right     and what it answers, run on the query, is graded: from 0 to 1
 
-Each is 0 where the one before is. TRL (`GRPOTrainer`) calls a reward with lists and takes the weighted sum; nothing
-here needs TRL. Source of the idea: GRPO, arXiv:2402.03300; which rewards there are is ours. A run is seeded by its
-query, so a program that is written twice for a query is run once. What a model in training writes is untrusted: it gets
-no tools.
+These are the stages of `training.rates`, so what is trained for is what is measured. Each is 0 where the one before is:
+a program that gives a constant earns nothing by luck. TRL (`GRPOTrainer`) calls a reward with lists and takes the
+weighted sum; nothing here needs TRL. Source of the idea: GRPO, arXiv:2402.03300; which rewards there are is ours. A
+reply that was written before for a query is not judged again.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable, Sequence
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from masdsl.batch.base import Sample
-from masdsl.batch.data import read_samples, wanted_by
-from masdsl.batch.grading import Grader
+from masdsl.batch.graders import grader_of
+from masdsl.batch.grading import GraderFault
 from masdsl.config import DEFAULT_TIER
-from masdsl.diagnostics.base import Findings
-from masdsl.diagnostics.render import render_short
-from masdsl.meta.extract import extract
-from masdsl.meta.fitting import granted_to
-from masdsl.meta.host import Fit, Host, fit_of, model_for, shape_of
-from masdsl.meta.systems import parsed
-from masdsl.meta.task import Task
-from masdsl.runtime import Limits, RunFailed, StepFailed
-from masdsl.runtime.failures import InputError
+from masdsl.meta.host import Host, model_for
+from masdsl.meta.trained import messages_of
 from masdsl.runtime.models.base import ModelError
-from masdsl.runtime.shapes import plain
+from training.rates.asking import Asked
+from training.rates.measuring import Measured, follow
 from training.settings import TrainingFault
 
 Reward: TypeAlias = Callable[..., list[float]]
-NAMES: Final = ("parses", "checks", "fits", "right")
-
-
-class Grounds(NamedTuple):
-    """What replies are judged on: where systems run, what they look like, the queries, and who grades.
-
-    `limits` are those of one run; a system's worst case may not have more calls. `at_once` is how many runs are under
-    way together.
-    """
-
-    host: Host
-    task: Task
-    samples: tuple[Sample, ...]
-    grader: Grader
-    limits: Limits
-    at_once: int = 8
-
-
-def grounds_of(
-    host: Host,
-    queries: str,
-    grader: Grader,
-    *,
-    signature: str,
-    limits: Limits,
-    limit: int | None = None,
-    at_once: int = 8,
-) -> Grounds:
-    """Return what replies are judged on, for the queries of a data set.
-
-    Raises TrainingFault for queries that cannot be read or graded, and where no model can be asked; and what
-    `masdsl.batch.data.read_samples` and `masdsl.meta.host.shape_of` raise.
-    """
-    host = granted_to(host, ())
-    task = Task("", signature)
-    findings = Findings()
-    samples = tuple(read_samples(queries, wanted_by(shape_of(task, host)), findings, limit=limit, answered=True))
-    if not findings.ok:
-        raise TrainingFault(render_short(findings.sorted()).rstrip())
-    if not samples:
-        raise TrainingFault(f"{queries} has no queries, so there is nothing to write systems for; name another file")
-    for sample in samples:
-        fault = grader.fault_of(sample)
-        if fault:
-            raise TrainingFault(f"query {sample.number} of {queries} cannot be graded by {grader.spec}: {fault}")
-    try:
-        model_for(host, DEFAULT_TIER)
-    except ModelError as error:
-        raise TrainingFault(
-            f"systems cannot be run here: {error}; set up a model in {host.config.path or 'mas.toml'}"
-        ) from None
-    return Grounds(host, task, samples, grader, limits, at_once)
+STAGES: Final = {"parses": "parses", "checks": "checks", "fits": "fits", "right": "score"}
+"""The rewards, and what of a measurement each of them is."""
 
 
 class Judge:
-    """Judges replies to the queries of some grounds, and remembers what it has seen."""
+    """Judges replies to queries, by their numbers, and remembers what it has seen; `at_once` runs are under way.
 
-    def __init__(self, grounds: Grounds) -> None:
-        self._grounds = grounds
-        self._shape = shape_of(grounds.task, grounds.host)
-        self._fits: dict[str, Fit] = {}
-        self._scores: dict[tuple[str, int], float] = {}
-        self.failures: list[str] = []
-        """Why runs gave no value, each with its step: for whoever wonders about rewards of 0."""
+    Raises TrainingFault for queries that cannot be graded, and where no model can be asked.
+    """
 
-    def queries(self) -> tuple[str, ...]:
-        """Return the queries as texts, in order: a generator is told the one input, or all as JSON."""
-        return tuple(
-            str(next(iter(one.inputs.values()))) if len(one.inputs) == 1 else json.dumps(dict(one.inputs))
-            for one in self._grounds.samples
-        )
+    def __init__(self, host: Host, asked: Sequence[Asked], *, at_once: int = 8) -> None:
+        self._host, self._asked, self._at_once = host, tuple(asked), at_once
+        self._known: dict[tuple[str, int], Measured] = {}
+        for one in asked:
+            fault = _fault_of(one)
+            if fault:
+                raise TrainingFault(f"the query `{one.id}` cannot be graded: {fault}")
+        try:
+            model_for(host, DEFAULT_TIER)
+        except ModelError as error:
+            place = host.config.path or "mas.toml"
+            raise TrainingFault(f"systems cannot be run here: {error}; set up a model in {place}") from None
 
-    def parses(self, reply: str) -> bool:
-        """Whether a program can be read in a reply."""
-        return parsed(extract(reply, "mas").text) is not None
+    def prompts(self) -> list[list[dict[str, str]]]:
+        """Return what a trained generator is asked for each query, as messages."""
+        return [
+            [
+                {"role": message.role, "content": message.content}
+                for message in messages_of(one.query, one.signature, one.tools, one.calls)
+            ]
+            for one in self._asked
+        ]
 
-    def checks(self, reply: str) -> bool:
-        """Whether the program in a reply has no errors."""
-        text = extract(reply, "mas").text
-        return bool(text) and self._grounds.host.check(text, Findings()) is not None
+    async def judged(self, replies: Sequence[str], numbers: Sequence[int]) -> list[Measured]:
+        """Return what becomes of replies, each to the query of its number."""
+        pairs = list(zip(replies, numbers, strict=True))
+        new = [one for one in dict.fromkeys(pairs) if one not in self._known]
+        gate = asyncio.Semaphore(self._at_once)
 
-    def fits(self, reply: str) -> bool:
-        """Whether it is one for these queries, and within their calls at worst."""
-        return self._fit(reply).program is not None
+        async def one_of(reply: str, number: int) -> Measured:
+            async with gate:
+                return await follow(reply, self._asked[number], self._host)
 
-    async def scores(self, replies: Sequence[str], numbers: Sequence[int]) -> list[float]:
-        """Return what the systems in replies answer, graded, each on the query of its number."""
-        asked = list(zip(replies, numbers, strict=True))
-        gate = asyncio.Semaphore(self._grounds.at_once)
-        new = [one for one in dict.fromkeys(asked) if one not in self._scores]
-        found = await asyncio.gather(*(self._score(reply, number, gate) for reply, number in new))
-        self._scores.update(zip(new, found, strict=True))
-        return [self._scores[one] for one in asked]
+        found = await asyncio.gather(*(one_of(*one) for one in new))
+        self._known.update(zip(new, found, strict=True))
+        return [self._known[one] for one in pairs]
 
-    def _fit(self, reply: str) -> Fit:
-        text = extract(reply, "mas").text
-        if text not in self._fits:
-            self._fits[text] = fit_of(text, self._shape, self._grounds.host, self._grounds.limits)
-        return self._fits[text]
 
-    async def _score(self, reply: str, number: int, gate: asyncio.Semaphore) -> float:
-        program, sample = self._fit(reply).program, self._grounds.samples[number]
-        if program is None:
-            return 0.0
-        async with gate:
-            loaded = self._grounds.host.loaded(program)
-            try:
-                result = await loaded.start(
-                    "main", sample.inputs, rectifier=False, seed=number, budget=self._grounds.limits
-                )
-            except (RunFailed, StepFailed, InputError) as failure:
-                self.failures.append(str(failure))
-                return 0.0
-            score = await self._grounds.grader.score(plain(result.value), sample, seed=number)
-        if score.score is None:
-            self.failures.append(score.why)
-        return score.score or 0.0
+def _fault_of(asked: Asked) -> str:
+    if asked.answer is None or not asked.grader:
+        return "it has no answer, or no grader; give it both (see docs/eval.md)"
+    try:
+        grader = grader_of(asked.grader)
+    except GraderFault as fault:
+        return str(fault)
+    return grader.fault_of(Sample(0, {"query": asked.query}, asked.answer, asked.extra)) if grader else ""
 
 
 def said(completion: Any) -> str:
@@ -163,18 +95,14 @@ def said(completion: Any) -> str:
 
 
 def rewards_of(judge: Judge) -> tuple[Reward, ...]:
-    """Return the rewards as TRL calls them, in the order of `NAMES`: with completions and the column `sample`."""
+    """Return the rewards as TRL calls them, in the order of `STAGES`: with completions and the column `sample`."""
 
-    def parses(completions: Sequence[Any], **rest: Any) -> list[float]:
-        return [float(judge.parses(said(one))) for one in completions]
+    def reward_of(name: str, field: str) -> Reward:
+        def reward(completions: Sequence[Any], sample: Sequence[int], **rest: Any) -> list[float]:
+            found = asyncio.run(judge.judged([said(one) for one in completions], sample))
+            return [float(getattr(one, field)) for one in found]
 
-    def checks(completions: Sequence[Any], **rest: Any) -> list[float]:
-        return [float(judge.checks(said(one))) for one in completions]
+        reward.__name__ = name  # as which TRL logs it
+        return reward
 
-    def fits(completions: Sequence[Any], **rest: Any) -> list[float]:
-        return [float(judge.fits(said(one))) for one in completions]
-
-    def right(completions: Sequence[Any], sample: Sequence[int], **rest: Any) -> list[float]:
-        return asyncio.run(judge.scores([said(one) for one in completions], sample))
-
-    return parses, checks, fits, right
+    return tuple(reward_of(name, field) for name, field in STAGES.items())

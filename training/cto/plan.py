@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, NamedTuple, TypeAlias
 
+from masdsl.meta.task import SIGNATURE
 from training.adapters import Lora
 from training.backbone import Base
 from training.pairs import Normal
@@ -99,22 +100,25 @@ class Rewards(NamedTuple):
 class Grpo(NamedTuple):
     """The table [grpo]: queries with answers, how the generator is asked, and what its replies are worth.
 
-    Models of the systems are those of the `mas.toml` at or above the folder of `queries`.
+    `calls`, `grader` and `signature` are for rows that say nothing of them. Models of the systems are those of the
+    `mas.toml` at or above the folder of the first file of `queries`.
     """
 
-    queries: Path
-    grader: str = "exact"
-    limit: Positive | None = None
-    signature: str = "flow main(query) -> text"
-    system_prompt: str | None = None
+    queries: tuple[Path, ...]
+    limit: Count = 0
     calls: Positive = 20
-    seconds: Above0 = 120.0
+    grader: str = ""
+    signature: str = SIGNATURE
     generations: Annotated[int, Range(least=2)] = 4
     reply_tokens: Positive = 512
     temperature: Above0 = 1.0
     beta: From0 = 0.0
     at_once: Positive = 8
     rewards: Rewards = Rewards()
+
+    def contradiction(self) -> tuple[str, str] | None:
+        """Return what cannot be: no queries."""
+        return None if self.queries else ("queries", "it is empty; name a file of queries with answers")
 
 
 class Plan(NamedTuple):

@@ -20,18 +20,17 @@ from importlib.util import find_spec
 from typing import Any, Final, NamedTuple
 
 from masdsl import __version__
-from masdsl.batch.graders import grader_of
 from masdsl.batch.rows import DataFault
 from masdsl.batch.systems import config_of
 from masdsl.meta.host import Host
-from masdsl.runtime import Limits
 from training.adapters import load_adapter, save_adapter
 from training.backbone import Located, identity, load, locate
 from training.cto.checkpoints import last_checkpoint
 from training.cto.plan import Plan
 from training.cto.rows import Row, needs_values, of_role, read_preferences, refuse_twice, weighted
 from training.data.pools import write_text
-from training.rewards import Judge, grounds_of
+from training.rates.asking import read_asked
+from training.rewards import Judge
 from training.settings import TrainingFault, settings_json
 from training.tree import Role
 
@@ -70,7 +69,7 @@ def run(plan: Plan, out: str, *, tell: Tell = print, callbacks: Sequence[Any] = 
     judge = _judge(plan)
     os.makedirs(out, exist_ok=True)
     texts = [text for row in rows for text in (*(one.content for one in row.prompt), row.chosen, row.rejected)]
-    base = locate(plan.base, home=out, texts=texts or (judge.queries() if judge else ()))
+    base = locate(plan.base, home=out, texts=texts or _prompts(judge))
     digest = identity(base)
     _keep_manifest(plan, out, digest)
     done = []
@@ -104,22 +103,14 @@ def _judge(plan: Plan) -> Judge | None:
     grpo = plan.grpo
     if grpo is None:
         return None
-    config = config_of(os.path.join(os.path.dirname(grpo.queries), "queries.mas"))
-    grader = grader_of(grpo.grader, os.path.dirname(grpo.queries))
-    if grader is None:
-        raise TrainingFault("[grpo] grader is empty; name one of docs/eval.md, such as `exact`")
-    limits = Limits(calls=grpo.calls, seconds=grpo.seconds)
-    return Judge(
-        grounds_of(
-            Host(config),
-            grpo.queries,
-            grader,
-            signature=grpo.signature,
-            limits=limits,
-            limit=grpo.limit,
-            at_once=grpo.at_once,
-        )
-    )
+    asked = read_asked(grpo.queries, limit=grpo.limit, calls=grpo.calls, grader=grpo.grader, signature=grpo.signature)
+    config = config_of(os.path.join(os.path.dirname(grpo.queries[0]), "queries.mas"))
+    return Judge(Host(config), asked, at_once=grpo.at_once)
+
+
+def _prompts(judge: Judge | None) -> list[str]:
+    """Return what a tokenizer may be learned from where there are no pairs."""
+    return [one["content"] for prompt in (judge.prompts() if judge else []) for one in prompt]
 
 
 # ---------------------------------------------------------------- one role
@@ -152,7 +143,7 @@ def _train(
         model = load_adapter(backbone.model, plan.reference.adapter, base, trainable=True)
         backbone = backbone._replace(model=model)
     if judge is not None:
-        material, left_out = Material(grpo_rows(plan, judge)), 0
+        material, left_out = Material(grpo_rows(judge)), 0
         room = plan.training.max_length - (plan.grpo.reply_tokens if plan.grpo else 0)
         refuse_long_prompts(material.rows, backbone.tokenizer, room)
     else:
@@ -232,11 +223,9 @@ def _read_done(path: str) -> Done:
 def _keep_manifest(plan: Plan, out: str, digest: str) -> None:
     """Write what is trained on what; raise TrainingFault where the folder has another training."""
     path = os.path.join(out, "manifest.json")
-    files = {
-        "data.pairs": plan.data.pairs,
-        "data.held_out": plan.data.held_out,
-        "grpo.queries": plan.grpo.queries if plan.grpo else None,
-    }
+    files: dict[str, str | None] = {"data.pairs": plan.data.pairs, "data.held_out": plan.data.held_out}
+    for number, place in enumerate(plan.grpo.queries if plan.grpo else ()):
+        files[f"grpo.queries.{number}"] = place
     made = {
         "format": FORMAT,
         "settings": settings_json(plan),

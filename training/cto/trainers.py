@@ -14,7 +14,7 @@ from training.adapters import lora_config
 from training.backbone import Backbone, BackboneFault
 from training.cto.plan import Plan
 from training.cto.rows import Row, drawn, judged
-from training.rewards import NAMES, Judge, rewards_of
+from training.rewards import STAGES, Judge, rewards_of
 from training.settings import TrainingFault
 
 # TRL tells on every start that KTO and the like may change; the version is pinned.
@@ -143,22 +143,14 @@ def _grpo(plan: Plan, common: dict[str, Any], given: dict[str, Any], judge: Judg
         num_generations=grpo.generations,
         max_completion_length=grpo.reply_tokens,
         temperature=grpo.temperature,
-        reward_weights=[getattr(grpo.rewards, name) for name in NAMES],
+        reward_weights=[getattr(grpo.rewards, name) for name in STAGES],
     )
     return GRPOTrainer(args=config, reward_funcs=list(rewards_of(judge)), **given)
 
 
-def grpo_rows(plan: Plan, judge: Judge) -> list[dict[str, Any]]:
+def grpo_rows(judge: Judge) -> list[dict[str, Any]]:
     """Return the prompts of GRPO, a row for each query; `sample` is its number, by which the rewards know it."""
-    from training.data.export import SYSTEM_PROMPT
-
-    assert plan.grpo is not None
-    system = SYSTEM_PROMPT if plan.grpo.system_prompt is None else plan.grpo.system_prompt
-    before = [{"role": "system", "content": system}] if system else []
-    return [
-        {"prompt": [*before, {"role": "user", "content": text}], "sample": number}
-        for number, text in enumerate(judge.queries())
-    ]
+    return [{"prompt": prompt, "sample": number} for number, prompt in enumerate(judge.prompts())]
 
 
 def refuse_long_prompts(rows: Sequence[dict[str, Any]], tokenizer: Any, most: int) -> None:

@@ -174,6 +174,18 @@ async def measure(
     return await _followed(done, asked, task, granted, shape, run=run) if text else done
 
 
+async def follow(reply: str, asked: Asked, host: Host, *, run: bool = True) -> Measured:
+    """Follow a reply that somebody has written for a query through all stages; raises like `measure`."""
+    task = Task(asked.query, asked.signature, Limits(calls=asked.calls), asked.tools)
+    granted = granted_to(host, declared_tools(task))
+    found = extract(reply, "mas")
+    gold = asked.answer is not None and bool(asked.grader)
+    done = Measured(asked.id, asked.family, gold=gold, program=found.text, reasoning=found.reasoning)
+    if not found.text:
+        return done._replace(why="there is no program in it")
+    return await _followed(done._replace(written=True), asked, task, granted, shape_of(task, granted), run=run)
+
+
 async def _followed(done: Measured, asked: Asked, task: Task, host: Host, shape: Any, *, run: bool) -> Measured:
     if parsed(done.program) is None:
         return done._replace(why="it does not parse")
