@@ -15,10 +15,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from importlib import import_module
 from operator import add, sub
-from typing import Any, Final, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol
 
 from masdsl.runtime.meter import NO_LIMITS, Limits
+
+if TYPE_CHECKING:
+    from masdsl.journal import Journal
 
 Status = Literal["ended", "failed", "stopped"]
 FORMAT: Final = 1
@@ -226,7 +230,8 @@ class Job(NamedTuple):
 
     `batch` is the path of its description (JSON), `journal` where steps are kept: a path or the URL of a database.
     `at_once` is how many runs a worker has under way. `workers` is how many there are: each keeps to its share of the
-    models' limits. `budgeted` says that the batch as a whole has a budget.
+    models' limits. `budgeted` says that the batch as a whole has a budget. `work` names the module that makes chunks
+    (`Work`): other work than a batch's, whose items are runs of many designs, is carried by the same engines.
     """
 
     batch: str
@@ -234,6 +239,30 @@ class Job(NamedTuple):
     at_once: int = 16
     workers: int = 1
     budgeted: bool = False
+    work: str = "masdsl.batch.runner"
+
+
+class Work(Protocol):
+    """What a worker does with chunks: a module with these functions, `masdsl.batch.runner` for the runs of a batch."""
+
+    async def run_chunk(self, job: Job, chunk: Chunk, journal: Journal) -> ChunkDone:
+        """Make a chunk; made again it gives the same, and pays nothing twice. Raises EngineFault, JournalError."""
+
+    async def close_all(self) -> None:
+        """Close what was opened for chunks on this event loop."""
+
+    def failed_run(self, job: Job, chunk: Chunk, journal: Journal, why: str) -> ChunkDone:
+        """Return what is left of a chunk of one item that cannot be made. Raises EngineFault, JournalError."""
+
+
+def work_of(job: Job) -> Work:
+    """Return who makes the chunks of a job. Raises EngineFault for a module that is not there."""
+    try:
+        module: Any = import_module(job.work)
+    except ImportError as error:
+        raise EngineFault(f"a worker cannot do the work of `{job.work}`: {error}; is it installed there?") from None
+    work: Work = module
+    return work
 
 
 class Engine(Protocol):

@@ -324,8 +324,12 @@ async def _graded(grader: Grader, outcome: Outcome, sample: Sample, seed: int, k
     )
 
 
-def failed_run(batch: Batch, chunk: Chunk, journal: Journal, why: str) -> ChunkDone:
-    """Return the outcome of the one run of a chunk that cannot be made, with what it took before that."""
+def failed_run(job: Job, chunk: Chunk, journal: Journal, why: str) -> ChunkDone:
+    """Return the outcome of the one run of a chunk that cannot be made, with what it took before that.
+
+    Raises EngineFault where the batch cannot be read.
+    """
+    batch = read_batch(job.batch)
     run = batch.run(chunk.first)
     outcome = _outcome(run, "failed", why=why)._replace(score=0.0 if batch.grader else None)
     try:

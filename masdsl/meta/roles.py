@@ -36,7 +36,7 @@ from masdsl.meta.task import Effort, Emitted, Task
 from masdsl.money import usd_per_million
 from masdsl.rectify.base import Proposal, Rectifier
 from masdsl.runtime.meter import Limits
-from masdsl.runtime.models.base import ChatModel
+from masdsl.runtime.models.base import ChatModel, Message
 from masdsl.types import Bool, Enum, Float, Int, Optional, Type
 
 if TYPE_CHECKING:
@@ -100,17 +100,22 @@ class ModelGenerator:
 
     async def generate(self, task: Task, examples: Sequence[Example], desk: Desk) -> Emitted:
         """Return what the model writes under the decoder, or in plain text with a loop of repairs."""
-        room = room_for(self._context, MOST_EXAMPLES)
-        values = {
-            "guide": guide_for(self._context),
-            "query": clipped(task.query, min(QUERY_CHARACTERS, room)),
-            "signature": task.signature,
-            "tools": task.tools,
-            "room": room_text(desk.left),
-            "examples": within_characters(shown(examples, task, desk), room),
-        }
-        messages = messages_for("generator", values)
+        messages = generator_context(task, examples, desk, self._context)
         return await emit_program(desk.taped(self._model), messages, task, desk.host, desk.terms, left=desk.left)
+
+
+def generator_context(task: Task, examples: Sequence[Example], desk: Desk, context: int | None) -> tuple[Message, ...]:
+    """Return what a generator is shown that reads `context` tokens (None: nobody knows)."""
+    room = room_for(context, MOST_EXAMPLES)
+    values = {
+        "guide": guide_for(context),
+        "query": clipped(task.query, min(QUERY_CHARACTERS, room)),
+        "signature": task.signature,
+        "tools": task.tools,
+        "room": room_text(desk.left),
+        "examples": within_characters(shown(examples, task, desk), room),
+    }
+    return messages_for("generator", values)
 
 
 def room_for(context: int | None, most: int) -> int:
@@ -137,16 +142,21 @@ class ModelImplementer:
 
     async def implement(self, task: Task, template: str, pool: Sequence[Backbone], desk: Desk) -> Emitted:
         """Return the binding that the model writes."""
-        values = {
-            "pool": [_priced(one) for one in pool],
-            "query": clipped(task.query, QUERY_CHARACTERS // 4),
-            "template": compact(template),
-            "roles": () if (tree := parsed(template)) is None else open_roles(tree),
-            "room": room_text(desk.left),
-        }
-        messages = messages_for("implementer", values)
+        messages = implementer_context(task, template, pool, desk)
         tiers = [one.tier for one in pool]
         return await emit_binding(desk.taped(self._model), messages, template, tiers, desk.host, desk.terms)
+
+
+def implementer_context(task: Task, template: str, pool: Sequence[Backbone], desk: Desk) -> tuple[Message, ...]:
+    """Return what an implementer is shown."""
+    values = {
+        "pool": [_priced(one) for one in pool],
+        "query": clipped(task.query, QUERY_CHARACTERS // 4),
+        "template": compact(template),
+        "roles": () if (tree := parsed(template)) is None else open_roles(tree),
+        "room": room_text(desk.left),
+    }
+    return messages_for("implementer", values)
 
 
 class _Priced(NamedTuple):
@@ -193,30 +203,10 @@ class ModelRectifier:
 
     async def propose(self, state: State) -> Proposal | str:
         """Return the first patch of the model that would be accepted, or what the other one says."""
-        trigger = state.trigger
-        what = f"the step {trigger.step} failed" if trigger.kind == "failure" else "the budget is nearly used up"
-        values = {
-            "guide": guide_for(self._context),
-            "trigger": f"What happened: {what} ({trigger.cause}): {clipped(trigger.reason, 600)}",
-            "state": clipped(state.text(), room_for(self._context, STATE_CHARACTERS)),
-        }
-
-        def judge(patch: str) -> tuple[str, ...]:
-            verdict = state.judge(Proposal(patch, ""))
-            return () if verdict.accepted else short(verdict.findings)
-
-        write_one = patching(
-            state.standing.source,
-            self._config,
-            judge,
-            tiers=[tier.name for tier in state.tiers],
-            finished=[step.path for step in state.standing.finished],
-        )
-        messages = messages_for("rectifier", values)
-        emitted = await emit_patch(self._model, messages, judge, self._terms(), write_one=write_one)
+        emitted = await write_repair(self._model, state, self._config, self._context, self._terms())
         self._decided(state, emitted)
         if emitted.text:
-            return Proposal(emitted.text, " ".join(emitted.reasoning.split())[:REASON] or "the model gave no reason")
+            return repair_of(emitted)
         why = emitted.why_none()
         if self._otherwise is None:
             return f"{self.name} gave no patch that may be applied: {why}"
@@ -225,6 +215,40 @@ class ModelRectifier:
         if isinstance(said, str):
             return f"{who}: {said}"
         return said._replace(reason=f"{said.reason} ({who})")
+
+
+def rectifier_context(state: State, context: int | None) -> tuple[Message, ...]:
+    """Return what a rectifier is shown that reads `context` tokens (None: nobody knows)."""
+    trigger = state.trigger
+    what = f"the step {trigger.step} failed" if trigger.kind == "failure" else "the budget is nearly used up"
+    values = {
+        "guide": guide_for(context),
+        "trigger": f"What happened: {what} ({trigger.cause}): {clipped(trigger.reason, 600)}",
+        "state": clipped(state.text(), room_for(context, STATE_CHARACTERS)),
+    }
+    return messages_for("rectifier", values)
+
+
+async def write_repair(model: ChatModel, state: State, config: Config, context: int | None, terms: Terms) -> Emitted:
+    """Let a model write a patch for a state, under the decoder or as plain text, that would be accepted; or none."""
+
+    def judge(patch: str) -> tuple[str, ...]:
+        verdict = state.judge(Proposal(patch, ""))
+        return () if verdict.accepted else short(verdict.findings)
+
+    write_one = patching(
+        state.standing.source,
+        config,
+        judge,
+        tiers=[tier.name for tier in state.tiers],
+        finished=[step.path for step in state.standing.finished],
+    )
+    return await emit_patch(model, rectifier_context(state, context), judge, terms, write_one=write_one)
+
+
+def repair_of(emitted: Emitted) -> Proposal:
+    """Return the patch that a model wrote, with its reason."""
+    return Proposal(emitted.text, " ".join(emitted.reasoning.split())[:REASON] or "the model gave no reason")
 
 
 # ---------------------------------------------------------------- without a model

@@ -119,14 +119,14 @@ def with_binding(text: str, binding: str) -> str | None:
     return None if done is None else done.source.text
 
 
-def repairable(text: str, tries: int) -> str:
-    """Return a program that may be repaired so often while it runs."""
+def repairable(text: str, tries: int, at: float | None = None) -> str:
+    """Return a program that may be repaired so often while it runs; `at` is the share of its budget, theta_C."""
     program = parsed(text)
     if program is None or any(isinstance(item, ast.Rectify) for item in program.items):
         return text
     uses = [item for item in program.items if isinstance(item, ast.Use)]
     rest = [item for item in program.items if not isinstance(item, ast.Use)]
-    return print_document(program.replace(items=(*uses, ast.Rectify(tries, None), *rest)))
+    return print_document(program.replace(items=(*uses, ast.Rectify(tries, at), *rest)))
 
 
 def compact(text: str) -> str:

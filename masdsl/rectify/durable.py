@@ -17,19 +17,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from masdsl import limits as caps
 from masdsl.check.program import Limits as CheckedLimits
 from masdsl.check.program import Program
-from masdsl.diagnostics.base import ERROR, Findings
 from masdsl.journal.base import OpenRun
 from masdsl.pipeline import load
+from masdsl.rectify.answers import asked_row, intervention_on, patch_row
 from masdsl.rectify.base import Intervention, Proposal, Rectifier, Trigger
 from masdsl.rectify.causes import cause_of
-from masdsl.rectify.checks import PATCH_NAME, Ground, Standing, Verdict, judge, redone
+from masdsl.rectify.checks import Ground, Standing, Verdict, judge
 from masdsl.rectify.locate import Sites, trail
-from masdsl.rectify.moves import aliases_of
 from masdsl.rectify.remaining import Version, finished_steps, left_of
 from masdsl.rectify.state import State, Tier
 from masdsl.rectify.stored import ASKED, PATCH, Stored, stored
@@ -42,8 +41,6 @@ from masdsl.runtime.program import Models
 from masdsl.runtime.session import ShouldStop
 from masdsl.runtime.state import State as RunState
 from masdsl.runtime.tool import ToolFunction
-from masdsl.syntax import ast
-from masdsl.syntax.parse import parse_program
 
 FORCED_TRIES: Final = 1
 """How often a run is rectified whose program does not say `rectify`, where its caller asks for it."""
@@ -227,58 +224,24 @@ class DurableRun:
             judge=dry,
         )
         said = await self._rectifier.propose(state)
-        asked = Intervention(
-            trigger=trigger,
-            who=self._rectifier.name,
-            patch="",
-            reason=said if isinstance(said, str) else said.reason,
-            accepted=False,
-            before=state.rest.to_json(),
-            left=dict(state.left),
-        )
+        verdict = None if isinstance(said, str) else dry(said)
+        asked = intervention_on(state, self._rectifier.name, said, verdict)
         before = self.program
-        if isinstance(said, str):
-            await self._keep(ASKED, asked)
+        if verdict is not None and verdict.accepted:
+            await self._apply(state, verdict, asked)
         else:
-            verdict = dry(said)
-            asked = asked._replace(
-                patch=said.patch,
-                accepted=verdict.accepted,
-                diagnostics=_told(verdict),
-                after={} if verdict.after is None else verdict.after.to_json(),
-                left=dict(verdict.left),
-                fits=dict(verdict.fits),
-                base=verdict.base,
-                new=verdict.new,
-            )
-            if verdict.accepted:
-                await self._apply(verdict, asked)
-            else:
-                await self._keep(ASKED, asked)
+            await self._run.append(ASKED, body=asked_row(asked))
         self._interventions.append(asked)
         if self._host.on_intervention is not None:
             self._host.on_intervention(asked, before)
         return asked
 
-    async def _apply(self, verdict: Verdict, asked: Intervention) -> None:
-        assert verdict.patch is not None and verdict.source is not None and verdict.version is not None
-        document = parse_program(self._source, Findings()).document
-        assert isinstance(document, ast.Program)
-        name = self.program.flow(self._now.entry).name
-        more = {
-            "patch": asked.patch,
-            "base": verdict.base,
-            "new": verdict.new,
-            "policy": self._run.header.policy,
-            "redo": list(redone(verdict.patch)),
-            "aliases": aliases_of(verdict.patch, document, name),
-        }
-        await self._keep(PATCH, asked, more)  # once this row is there, the patch is in force
+    async def _apply(self, state: State, verdict: Verdict, asked: Intervention) -> None:
+        assert verdict.source is not None and verdict.version is not None
+        # once this row is there, the patch is in force
+        await self._run.append(PATCH, body=patch_row(state, verdict, asked))
         self._source = verdict.source
         self._versions.append(verdict.version)
-
-    async def _keep(self, kind: str, asked: Intervention, more: Mapping[str, Any] | None = None) -> None:
-        await self._run.append(kind, body={**(more or {}), "intervention": asked.to_json()})
 
     def _standing(self) -> Standing:
         rows = self._run.rows()
@@ -306,14 +269,3 @@ def trigger_of(program: Program, entry: str, address: str, reason: str, limit: s
         is_below = step.kind == "agent" and len(path) > 1 and path[-1] != step.path.rpartition(".")[2]
         callee = "tool" if is_below and path[-1] in {tool.name for tool in program.tools} else step.kind
     return Trigger("failure", cause_of(reason, callee, limit=limit), address, reason, limit)
-
-
-def _told(verdict: Verdict) -> tuple[str, ...]:
-    """Return the errors that a patch was refused for, each on a line: `MAS921: ... (..)`."""
-    told = []
-    for source, diagnostic in verdict.findings:
-        if diagnostic.severity == ERROR and not verdict.accepted:
-            where = "" if source.name == PATCH_NAME else f" in {source.name}"
-            label = diagnostic.label()
-            told.append(f"{diagnostic.code}: {diagnostic.title()}{where}" + (f" ({label})" if label else ""))
-    return tuple(told)

@@ -10,6 +10,7 @@ from masdsl.journal.base import Row, RunHeader, Written
 from masdsl.pipeline import load
 from masdsl.rectify.checks import Ground
 from masdsl.rectify.locate import Sites
+from masdsl.rectify.remaining import Version
 from masdsl.rectify.stored import stored
 from masdsl.runtime import Result
 from masdsl.runtime.events import Observer
@@ -50,16 +51,20 @@ async def replay(header: RunHeader, rows: Sequence[Row], ground: Ground, observe
     StoredFaulty as `stored` does.
     """
     kept = stored(header, rows, ground)
-    version = kept.versions[-1]
+    result = await run_again(ReadRun(header, rows), kept.versions[-1], observer)
+    return replace(result, interventions=kept.interventions)
+
+
+async def run_again(run: ReadRun, version: Version, observer: Observer | None = None) -> Result:
+    """Run a version of a program with what a run has kept, and nothing else. Raises RunFailed and NotInJournal."""
     compiled = load(version.program)
     key = list(compiled.flows)[[flow.key for flow in version.program.flows].index(version.entry)]
-    result = await compiled.run(
+    return await compiled.run(
         key,
-        header.inputs,
-        run=ReadRun(header, rows),
-        policy="strict" if header.policy == "strict" else "frozen",
+        run.header.inputs,
+        run=run,
+        policy="strict" if run.header.policy == "strict" else "frozen",
         sites=Sites(version.program, version.program.flow(version.entry)),
         replay_only=True,
         on_event=observer,
     )
-    return replace(result, interventions=kept.interventions)

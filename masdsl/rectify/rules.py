@@ -67,23 +67,24 @@ def choose(state: State) -> Proposal | str:
     """Do what `RuleRectifier.propose` does."""
     if state.trigger.kind == "threshold" and _rest_fits(state):
         return "what is left of the program fits what is left of the budget at its worst"
-    case = Case(state)
-    by_measure = _USD if state.trigger.measure == "usd" else _OTHER_MEASURES
-    rules = by_measure if state.trigger.cause == "budget" else TABLE[state.trigger.cause]
-    is_last = state.tries_left == 1 and state.trigger.cause != "budget"
+    return next(proposals(state), f"no rule for the cause `{state.trigger.cause}` gives a patch that may be applied")
+
+
+def proposals(state: State) -> Iterator[Proposal]:
+    """Yield the patches of the table that would be accepted, the best first; those that only save some at last."""
+    case, cause = Case(state), state.trigger.cause
+    rules = TABLE[cause] if cause != "budget" else _USD if state.trigger.measure == "usd" else _OTHER_MEASURES
+    is_last = state.tries_left == 1 and cause != "budget"
     if is_last and case.agent is not None and len(case.tried(case.agent)) > 1:
         rules = tuple(sorted(rules, key=lambda rule: rule in (other_tier, shorter)))  # no model seems to help
-    second: Proposal | None = None
-    for rule in rules:
-        for proposal in rule(case):
-            verdict = state.judge(proposal)
-            if not verdict.accepted:
-                continue
-            if state.trigger.cause != "budget" or _is_enough(verdict, state.trigger.measure):
-                return proposal
-            if second is None and verdict.after is not None and _is_less(verdict, state.trigger.measure):
-                second = proposal
-    return second or f"no rule for the cause `{state.trigger.cause}` gives a patch that may be applied"
+    later: list[Proposal] = []
+    for proposal in (one for rule in rules for one in rule(case)):
+        verdict = state.judge(proposal)
+        if verdict.accepted and (cause != "budget" or _is_enough(verdict, state.trigger.measure)):
+            yield proposal
+        elif verdict.accepted and _is_less(verdict, state.trigger.measure):
+            later.append(proposal)
+    yield from later
 
 
 def _rest_fits(state: State) -> bool:
@@ -101,9 +102,10 @@ def _is_enough(verdict: Verdict, measure: str) -> bool:
 def _is_less(verdict: Verdict, measure: str) -> bool:
     if verdict.after is None:
         return False
+    after, before = verdict.after, verdict.before
     if measure in COUNTED:
-        return verdict.after.to_json()[measure] < verdict.before.to_json()[measure]
-    return verdict.after.tokens < verdict.before.tokens or verdict.after.calls < verdict.before.calls
+        return after.to_json()[measure] < before.to_json()[measure]
+    return after.tokens < before.tokens or after.calls < before.calls
 
 
 class Case:

@@ -62,12 +62,16 @@ class Watch:
             "usd": round((measures.usd or 0.0) * PICODOLLARS),
             "seconds": round((measures.seconds or 0.0) * MICROSECONDS),
         }
-        for measure, threshold in self._thresholds.items():
-            if spent[measure] > threshold:
-                self.measure = measure
-                most = amount(measure, self._limits[measure])
-                return f"{amount(measure, spent[measure])} of {most} are spent, beyond the threshold of `rectify`"
-        return ""
+        self.measure = self.crossed(spent)
+        if not self.measure:
+            return ""
+        most, taken = (amount(self.measure, one) for one in (self._limits[self.measure], spent[self.measure]))
+        return f"{taken} of {most} are spent, beyond the threshold of `rectify`"
+
+    def crossed(self, spent: Mapping[str, int]) -> str:
+        """Return the first measure of which more is spent than its threshold; nothing where there is none."""
+        beyond = (measure for measure, threshold in self._thresholds.items() if spent.get(measure, 0) > threshold)
+        return next(beyond, "")
 
     def _ask(self, left: Mapping[str, int | None]) -> None:
         for measure, threshold in self._thresholds.items():

@@ -235,7 +235,7 @@ class _Supervisor:
         self._supply.put_back(*parts)
         if not parts:
             with open_journal(self._job.journal, "full") as journal:
-                yield failed_run(read_batch(self._job.batch), chunk, journal, "its run ended worker after worker")
+                yield failed_run(self._job, chunk, journal, "its run ended worker after worker")
 
     # ------------------------------------------------------------ the server
 

@@ -21,13 +21,11 @@ from collections.abc import Iterator
 from queue import SimpleQueue
 from typing import IO, Any, Final, NamedTuple
 
-from masdsl.batch.base import Chunk, ChunkDone, EngineFault, Job
+from masdsl.batch.base import Chunk, ChunkDone, EngineFault, Job, work_of
 from masdsl.batch.engines.deaths import DEATHS, Deaths
 from masdsl.batch.engines.paths import python_path
 from masdsl.batch.engines.supply import Supply
 from masdsl.batch.engines.wire import from_wire
-from masdsl.batch.reading import read_batch
-from masdsl.batch.runner import close_all, failed_run, run_chunk
 from masdsl.journal import JournalError, open_journal
 
 CHUNKS_AT_ONCE: Final = 2
@@ -56,6 +54,7 @@ def _here(job: Job, chunks: Iterator[Chunk | None]) -> Iterator[ChunkDone]:
         pass
     else:
         raise EngineFault("an event loop runs in this thread already; give the batch worker processes (workers=1)")
+    work = work_of(job)
     with asyncio.Runner() as runner:
         try:
             journal = open_journal(job.journal)
@@ -64,11 +63,11 @@ def _here(job: Job, chunks: Iterator[Chunk | None]) -> Iterator[ChunkDone]:
         try:
             for chunk in chunks:
                 if chunk is not None:
-                    yield runner.run(run_chunk(job, chunk, journal))
+                    yield runner.run(work.run_chunk(job, chunk, journal))
         except JournalError as error:
             raise EngineFault(str(error)) from error
         finally:
-            runner.run(close_all())
+            runner.run(work.close_all())
             journal.close()
 
 
@@ -217,7 +216,7 @@ class _Parent:
         """Return the outcome of a run that cannot be made, with what it did cost."""
         journal = open_journal(self._job.journal)
         try:
-            return failed_run(read_batch(self._job.batch), chunk, journal, why)
+            return work_of(self._job).failed_run(self._job, chunk, journal, why)
         finally:
             journal.close()
 

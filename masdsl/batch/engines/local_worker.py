@@ -20,7 +20,7 @@ import sys
 import threading
 from typing import Any, BinaryIO, Final
 
-from masdsl.batch.base import Chunk, EngineFault, Job
+from masdsl.batch.base import Chunk, EngineFault, Job, work_of
 from masdsl.batch.engines.wire import to_wire
 from masdsl.journal import JournalError, open_journal
 from masdsl.tracing.exporting import begin
@@ -30,15 +30,14 @@ GRACE: Final = 5.0
 
 
 async def _serve(job: Job, chunks: asyncio.Queue[Chunk | None], out: BinaryIO) -> None:
-    from masdsl.batch.runner import close_all, run_chunk
-
+    work = work_of(job)
     journal = open_journal(job.journal)
     under_way: set[asyncio.Task[None]] = set()
     fault: list[BaseException] = []
 
     async def make(chunk: Chunk) -> None:
         try:
-            _write(out, {"done": to_wire(await run_chunk(job, chunk, journal))})
+            _write(out, {"done": to_wire(await work.run_chunk(job, chunk, journal))})
         except asyncio.CancelledError:
             raise
         except BaseException as error:
@@ -57,7 +56,7 @@ async def _serve(job: Job, chunks: asyncio.Queue[Chunk | None], out: BinaryIO) -
         for task in under_way:
             task.cancel()
         await asyncio.gather(*under_way, return_exceptions=True)
-        await close_all()
+        await work.close_all()
         journal.close()
 
 

@@ -15,13 +15,11 @@ from typing import Any, Final
 import ray
 from ray.exceptions import RayActorError, RayError, RayTaskError
 
-from masdsl.batch.base import Chunk, ChunkDone, EngineFault, Job
+from masdsl.batch.base import Chunk, ChunkDone, EngineFault, Job, work_of
 from masdsl.batch.engines.deaths import Deaths
 from masdsl.batch.engines.paths import python_path
 from masdsl.batch.engines.supply import Supply
 from masdsl.batch.engines.wire import from_wire, to_wire
-from masdsl.batch.reading import read_batch
-from masdsl.batch.runner import failed_run, run_chunk
 from masdsl.journal import Journal, JournalError, open_journal
 
 AT_ONCE: Final = 2
@@ -74,7 +72,8 @@ class _Worker:
         try:
             if self._journal is None:
                 self._journal = open_journal(self._url, "full" if "://" in self._url else "normal")
-            return {"done": to_wire(await run_chunk(Job(**job), Chunk(*chunk), self._journal))}
+            made = Job(**job)
+            return {"done": to_wire(await work_of(made).run_chunk(made, Chunk(*chunk), self._journal))}
         except EngineFault as fault:
             return {"fault": str(fault)}
         except JournalError as error:
@@ -159,7 +158,7 @@ class _Driver:
         self._supply.put_back(*parts)
         if not parts:
             with open_journal(self._job.journal) as journal:
-                yield failed_run(read_batch(self._job.batch), chunk, journal, "its run ended worker after worker")
+                yield work_of(self._job).failed_run(self._job, chunk, journal, "its run ended worker after worker")
 
 
 def _line(error: Exception) -> str:
