@@ -142,7 +142,7 @@ class Worker:
         except Exception as fault:  # of ours, or of a tool's: the other runs are none the worse for it
             why = f"{type(fault).__name__}: {str(fault).partition(chr(10))[0]}"
             outcome, resumed, doubt = (
-                _outcome(run, "failed", why=_normal(why, self.batch.run_id(run.number))),
+                _outcome(run, "failed", why=without_moments(why, self.batch.run_id(run.number))),
                 False,
                 None,
             )
@@ -248,12 +248,12 @@ async def _ran(run: Run, key: str, start: Awaitable[Result]) -> Outcome:
         result = await start
     except RunFailed as failure:
         status: Status = "stopped" if isinstance(failure, RunStopped) else "failed"
-        why = _normal(f"{failure.step}: {failure.reason}", key)
+        why = without_moments(f"{failure.step}: {failure.reason}", key)
         return _outcome(run, status, why=why, result=failure.result)
     except InputError as fault:
         return _outcome(run, "failed", why=f"inputs: {fault}")
     except StepFailed as failed:  # a tool of the configuration cannot be used: nothing was called
-        return _outcome(run, "failed", why=_normal(f"{failed.step}: {failed.reason}", key))
+        return _outcome(run, "failed", why=without_moments(f"{failed.step}: {failed.reason}", key))
     return _outcome(run, "ended", value=plain(result.value), result=result)
 
 
@@ -274,7 +274,7 @@ def _ended(run: Run, key: str, rows: Sequence[Row]) -> Outcome | None:
     if end is None:
         return None
     if "step" in end.body:
-        outcome = _outcome(run, "failed", why=_normal(f"{end.body['step']}: {end.body['reason']}", key))
+        outcome = _outcome(run, "failed", why=without_moments(f"{end.body['step']}: {end.body['reason']}", key))
     else:
         outcome = _outcome(run, "ended", value=end.body.get("value"))
     return _with_counts(outcome, rows)
@@ -305,7 +305,7 @@ def amounts_of(rows: Sequence[Row]) -> tuple[Amount, Amount]:
     return paid, in_all.minus(paid)
 
 
-def _normal(text: str, key: str) -> str:
+def without_moments(text: str, key: str) -> str:
     """Return a text without what differs between two tries of a run: measured times, its id, addresses in memory."""
     return _ADDRESS.sub("0x..", _MEASURED.sub("..", text.replace(key, "<run>")))
 
@@ -317,7 +317,7 @@ async def _graded(grader: Grader, outcome: Outcome, sample: Sample, seed: int, k
     score = await grader.score(outcome.value, sample, seed=seed, kept=kept)
     return outcome._replace(
         score=score.score,
-        why=_normal(score.why, kept.run_id),
+        why=without_moments(score.why, kept.run_id),
         judge_calls=score.calls,
         judge_tokens=score.tokens,
         judge_picodollars=score.picodollars,

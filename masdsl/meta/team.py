@@ -71,12 +71,12 @@ def team_for(
     )
 
 
-def context_of(host: Host, tier: str) -> int | None:
-    """Return how many tokens the model of a tier reads; None where nothing says it."""
+def context_of(host: Host, name: str, *, tier: bool = True) -> int | None:
+    """Return how many tokens the model of a tier, or of that very name, reads; None where nothing says it."""
     if host.models is not None:
         return None
     try:
-        entry = find_model(host.config, tier, tier=True)
+        entry = find_model(host.config, name, tier=tier)
     except NoModel:
         return None
     if entry.kind == BUILT_IN:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from masdsl.check.program import Program
+from masdsl.check.program import Limits, Program
 from masdsl.journal.base import Journal, Row, RunHeader
 from masdsl.journal.errors import UnknownRun
 from masdsl.rectify.answers import asked_row, intervention_on, patch_row
@@ -45,12 +45,14 @@ def watch_over(header: RunHeader, rows: Sequence[Row], ground: Ground) -> Watch:
     Raises JournalDamaged and StoredFaulty as `masdsl.rectify.stored.stored` does.
     """
     kept = stored(header, rows, ground)
-    return _watch(kept.versions[-1].program, ground, kept.interventions)
+    program = kept.versions[-1].program
+    return watch_for(program, (program.budget, *ground.limits), kept.interventions)
 
 
-def _watch(program: Program, ground: Ground, interventions: Iterable[Intervention]) -> Watch:
+def watch_for(program: Program, limits: Iterable[Limits | None], interventions: Iterable[Intervention]) -> Watch:
+    """Return what says when a run of a program has spent more than its theta_C under limits."""
     watch = Watch(None if program.rectify is None else program.rectify.at)
-    watch.begin((program.budget, *ground.limits), interventions)
+    watch.begin(limits, interventions)
     return watch
 
 
@@ -59,8 +61,9 @@ async def state_at(
 ) -> State | None:
     """Return the state of a run that stands, None for one that does not.
 
-    The seconds in it are whole ones, and none where no limit counts them: the state of a run that was made again says
-    the same. `trusted` is what judged proposals are (`masdsl.rectify.base.Rectifier`).
+    The state of a run that was made again, or broken off, says the same: its seconds are whole ones, and none where no
+    limit counts them; calls of which nobody knows whether they were paid were made again, and count once. `trusted` is
+    what judged proposals are (`masdsl.rectify.base.Rectifier`).
 
     Raises JournalDamaged and StoredFaulty as `masdsl.rectify.stored.stored` does.
     """
@@ -70,11 +73,11 @@ async def state_at(
     now = kept.versions[-1]
     program = now.program
     limits = (program.budget, *ground.limits)
-    spent = spent_of(rows)
+    spent = spent_of(rows, count_doubts=False)
     body = rows[-1].body
     tries = 0 if program.rectify is None else program.rectify.tries
     if "stopped" in body:
-        measure = _watch(program, ground, kept.interventions).crossed(spent)
+        measure = watch_for(program, limits, kept.interventions).crossed(spent)
         trigger = Trigger("threshold", "budget", body["step"], body["stopped"], measure)
     else:
         trigger = trigger_of(program, now.entry, body["step"], body["reason"], body.get("limit", ""))

@@ -11,18 +11,18 @@ from masdsl.diagnostics.bounds import amount
 from masdsl.journal.base import Row
 from masdsl.money import PICODOLLARS
 from masdsl.rectify.base import Intervention
-from masdsl.runtime.past import spent_by
+from masdsl.runtime.past import paid_by, spent_by
 from masdsl.runtime.state import State
 
 MICROSECONDS: Final = 1_000_000
 
 
-def spent_of(rows: Sequence[Row]) -> dict[str, int]:
+def spent_of(rows: Sequence[Row], *, count_doubts: bool = True) -> dict[str, int]:
     """Return what the rows of a run say was spent: calls, tokens, picodollars, microseconds.
 
-    A call that was begun and of which nothing more is known counts with all that was reserved for it.
+    A call that was begun and of which nothing more is known counts with all that was reserved for it, or not at all.
     """
-    spent = spent_by(rows)
+    spent = spent_by(rows) if count_doubts else paid_by(rows)
     moments = [row.body["t"] for row in rows if isinstance(row.body.get("t"), int | float)]
     seconds = round(max(moments, default=0.0) * MICROSECONDS)
     return {"calls": spent.calls, "tokens": spent.cost.tokens, "usd": spent.cost.picodollars or 0, "seconds": seconds}
