@@ -40,7 +40,8 @@ class ModelConfig(NamedTuple):
     makes it from `options` and `path`; `folder` is the configuration's, where modules are looked for first). `key_env`
     names the environment variable that holds the key. Prices are USD per million tokens, both or none of them.
     `timeout` is in seconds, `context` in tokens. `path` is absolute, as is `tokenizer`: the model's own
-    `tokenizer.json`. `tool_calls` says whether the model is told of tools by the provider's protocol (`has_tool_calls`); None where nothing is said.
+    `tokenizer.json`. `tool_calls` says whether the model is told of tools by the provider's protocol
+    (`has_tool_calls`); None where nothing is said.
     `grammar` is the notation of the grammars that a server keeps to, `llguidance` or `gbnf`; None for none.
     `about` is a line on what the model is good at, for whoever assigns models to roles. `at_once`, `calls_per_minute`
     and `tokens_per_minute` are what the provider allows: calls wait for that (`masdsl.runtime.models.limits`).
