@@ -136,6 +136,7 @@ TRAINING_THIRD_PARTY: dict[str, tuple[str, ...]] = {
         "training.cto.trainers",
         "training.optimisation",
         "training.tiny",
+        "training.watching",
     ),
     "transformers": (
         "training.backbone",

@@ -64,6 +64,12 @@ dropout = 0.2
 """
 
 
+EVALUATION = """[evaluation]
+paths = ["asked.jsonl"]
+every = 4
+"""
+
+
 def row(number: int, words: int = 1) -> dict[str, Any]:
     said = f"```mas\nmas 1\nflow main(query) {{ return {' '.join(map(str, range(number * words)))} }}\n```"
     return {
@@ -218,16 +224,38 @@ def test_an_adapter_comes_out_that_belongs_to_its_base(here: Path, extra: str) -
 
 def test_validation_and_measurements_are_in_the_manifest(here: Path) -> None:
     change(here, '["rows.jsonl"]\n', '["rows.jsonl"]\nvalidation = ["rows.jsonl"]\n')
+    change(here, "[training]", EVALUATION + "[training]")
     seen: list[tuple[int, bool]] = []
 
     def measure(model: Any, tokenizer: Any, step: int) -> dict[str, float]:
         seen.append((step, model.training))
         return {"parse": 0.5}
 
-    manifest = trained(here, "out", measure=measure, every=4)
+    manifest = trained(here, "out", measure=measure)
     assert seen == [(4, False), (6, False)]
     assert manifest["rates"] == [{"step": 4, "parse": 0.5}, {"step": 6, "parse": 0.5}]
     assert [step for step, _ in manifest["validation"]] == [2, 4, 6]
+
+
+def test_what_the_model_emits_is_measured_and_changes_nothing(here: Path) -> None:
+    pytest.importorskip("llguidance", reason="llguidance is not installed (pip install masdsl[decode])")
+    change(here, 'method = "full"', 'method = "lora"')  # with dropout
+    change(here, "context = 256", "context = 1024")
+    trained(here, "alone")
+    (here / "asked.jsonl").write_text('{"query": "Number 3", "answer": "x"}\n', encoding="utf-8")
+    change(here, "[training]", EVALUATION.replace("4", "6") + 'decoder = "both"\n[training]')
+    told: list[str] = []
+    manifest = trained(here, "out", told)
+    assert [one["step"] for one in manifest["rates"]] == [6]
+    assert set(manifest["rates"][0]) == {"step"} | {
+        f"{name}{how}" for name in ("parses", "checks", "fits", "programs") for how in ("", ", decoder")
+    }
+    assert all(one["parses, decoder"] >= one["parses"] for one in manifest["rates"])
+    assert any(line.startswith("step 6: parses ") for line in told)
+    assert equal(weights(here, "alone"), weights(here, "out"))
+    with pytest.raises(DataFault, match="no query"):
+        (here / "asked.jsonl").write_text("{}\n", encoding="utf-8")
+        trained(here, "other")
 
 
 # ---------------------------------------------------------------- interruptions

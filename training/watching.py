@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
+import torch
 from transformers import TrainerCallback
 
 from training.settings import TrainingFault
@@ -75,7 +76,8 @@ class Measuring(TrainerCallback):  # type: ignore[misc]  # transformers is not t
         training = model.training
         model.eval()
         try:
-            rates = dict(self._measure(model, processing_class, state.global_step))
+            with torch.random.fork_rng():  # what is drawn for a measurement moves no dropout
+                rates = dict(self._measure(model, processing_class, state.global_step))
         finally:
             model.train(training)
         state.log_history.append({"step": state.global_step, "epoch": state.epoch, "rates": rates})

@@ -6,7 +6,10 @@ import argparse
 import sys
 from importlib.util import find_spec
 
+from masdsl.batch.grading import GraderFault
 from masdsl.batch.rows import DataFault
+from masdsl.meta.host import BadTask
+from masdsl.runtime.models.base import ModelError
 from training.settings import TrainingFault
 
 _NEEDED = ("torch", "transformers", "trl", "peft", "accelerate", "datasets")
@@ -28,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
     quiet()
     try:
         train(read_sft(options.config), options.out)
-    except (TrainingFault, DataFault, OSError) as fault:
+    except (TrainingFault, DataFault, GraderFault, BadTask, ModelError, OSError) as fault:
         print(f"error: {fault}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -20,6 +20,7 @@ from training.backbone import Base, Located, identity, load, locate, replace_fol
 from training.optimisation import CADENCE, Optimisation, trainer_arguments
 from training.record import claim, digest_of, finished, write_manifest
 from training.settings import Path, TrainingFault, read_settings, settings_json
+from training.sft.evaluation import Evaluation, measure_of
 from training.sft.rows import Tokenised, read_rows, tokenise
 from training.watching import Measure, Measuring, Tell, Telling
 
@@ -49,6 +50,7 @@ class Settings(NamedTuple):
     start: Start = Start()
     training: Optimisation = Optimisation()
     lora: Lora = Lora()
+    evaluation: Evaluation | None = None
 
 
 def read_sft(path: str) -> Settings:
@@ -56,16 +58,16 @@ def read_sft(path: str) -> Settings:
     return read_settings(path, Settings)
 
 
-def train(settings: Settings, out: str, *, tell: Tell = print, measure: Measure | None = None, every: int = 50) -> Any:
+def train(settings: Settings, out: str, *, tell: Tell = print, measure: Measure | None = None) -> Any:
     """Train, or go on with it, and return the manifest; what is finished is not done again.
 
     Args:
         settings: what is to be done.
         out: the folder of the run; all processes of a run share it.
         tell: takes a line about what happens.
-        measure: measures the model every `every` steps and at the end.
+        measure: takes the place of what [evaluation] says, where there is such a table.
 
-    Raises TrainingFault, masdsl.batch.rows.DataFault, OSError. Whatever ends it, the same call goes on from the last
+    Raises TrainingFault, DataFault, GraderFault and OSError. Whatever ends it, the same call goes on from the last
     whole checkpoint.
     """
     from accelerate import PartialState
@@ -99,13 +101,14 @@ def train(settings: Settings, out: str, *, tell: Tell = print, measure: Measure 
     lora = settings.lora if settings.training.method == "lora" else None
     model = to_train(backbone.model, base, adapter=settings.start.adapter, lora=lora, seed=settings.training.seed)
     trainer = _trainer(config, model, backbone.tokenizer, data, tokenise(watched, backbone.tokenizer, limit), tell)
-    if measure is not None:
+    if settings.evaluation is not None:
         if trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled:
             raise TrainingFault(
-                "a model whose weights are spread over processes is not measured in the loop; remove "
-                "[evaluation], and measure the outcome: python -m training.rates"
+                "a model whose weights are spread over processes is not measured in the loop: remove [evaluation], and "
+                "measure what comes out with python -m training.rates"
             )
-        trainer.add_callback(Measuring(measure, every, tell))
+        measure = measure or measure_of(settings.evaluation, out)
+        trainer.add_callback(Measuring(measure, settings.evaluation.every, tell))
     with process.main_process_first():
         claim(out, facts)
     _run(trainer, folder, tell)
@@ -125,7 +128,7 @@ def _silent(_: str) -> None:
 
 def _facts(settings: Settings, base: Located) -> dict[str, Any]:
     """Return what decides the outcome of a run."""
-    told = settings_json(settings)
+    told = settings_json(settings._replace(evaluation=None))
     told["training"] = {name: value for name, value in told["training"].items() if name not in CADENCE}
     paths = (*settings.data.paths, *settings.data.validation)
     adapter = settings.start.adapter
