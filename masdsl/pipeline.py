@@ -9,18 +9,25 @@ from __future__ import annotations
 
 import os
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from masdsl.config import Config, load_config
 from masdsl.diagnostics.base import Findings
 from masdsl.source import Source
 
 if TYPE_CHECKING:
-    from masdsl.check.cursor import Cursor
+    from collections.abc import Callable
+
+    from masdsl.bounds.requests import Counts, Prices
+    from masdsl.bounds.result import Bounds
+    from masdsl.check.cursor import Watch
     from masdsl.check.modules import ModuleReader
     from masdsl.check.program import Program
     from masdsl.emit import PyModule
     from masdsl.runtime import Program as CompiledProgram
+
+
+OnBounds: TypeAlias = "Callable[[Program, Bounds, Prices, Counts], None]"
 
 
 class Checked(NamedTuple):
@@ -67,13 +74,14 @@ def check_source(
     read_module: ModuleReader | None = None,
     *,
     priced: bool = True,
-    cursor: Cursor | None = None,
+    watch: Watch | None = None,
+    on_bounds: OnBounds | None = None,
 ) -> Program | None:
     """Parse and check a program; None where it has errors.
 
     Imports are read from the folder of `source.name`, unless `read_module` finds them in another way. With `priced`
-    false the models are not those of the configuration, so that none of them needs a price. A `cursor` is told what is
-    known at its place.
+    false the models are not those of the configuration, so that none of them needs a price. A `watch` is told what is
+    found out on the way, `on_bounds` what a program without errors of names and types costs.
     """
     from masdsl import reading
     from masdsl.check.check import check_parsed
@@ -81,7 +89,7 @@ def check_source(
 
     parsed = parse_program(source, findings)
     reader = read_module or partial(reading.read_module, library=config.library)
-    program = check_parsed(parsed, config=config, read_module=reader, findings=findings, cursor=cursor)
+    program = check_parsed(parsed, config=config, read_module=reader, findings=findings, watch=watch)
     if program is not None and not priced:
         agents = tuple(agent.replace(tool_calls=None) if agent.tools else agent for agent in program.agents)
         program = program.replace(agents=agents)
@@ -95,6 +103,8 @@ def check_source(
         prices = prices_in(rates)
         counts = counts_of(rates, findings) if counts_tokens(program, config.ceiling) else {}
         bounds = bound(program, prices, counts)
+        if on_bounds is not None:
+            on_bounds(program, bounds, prices, counts)
         check_budgets(
             program,
             bounds,

@@ -62,6 +62,8 @@ ALLOWED: dict[str, set[str]] = {
     "project": set(),
     "tracing": COMPILER | {"pricing", "rectify", "runtime"},
     "loaded": COMPILER | {"journal", "pipeline", "pricing", "rectify", "runtime", "tracing"},
+    "editor": COMPILER | {"fixes", "patch", "pipeline"},
+    "lsp": BASE | {"config", "diagnostics", "editor"},
     "meta": COMPILER
     | {
         "batch",
@@ -84,7 +86,7 @@ ALLOWED: dict[str, set[str]] = {
     "cli": COMPILER
     | {"", "api", "cache", "decode", "fixes", "journal", "loaded", "meta", "patch", "pipeline", "pricing"}
     | {"batch", "project", "rectify", "runtime", "sandbox", "serve", "testing", "tracing"}
-    | {"mcp_server"},
+    | {"lsp", "mcp_server"},
     "": FRONT | {"api", "batch", "config", "loaded", "meta"},
     "__main__": {"cli"},
 }
@@ -100,6 +102,8 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "anyio": ("masdsl.tools.mcp_process",),
     "httpx2": ("masdsl.tools.mcp_http",),
     "litellm": ("masdsl.runtime.models",),
+    "lsprotocol": ("masdsl.lsp",),
+    "pygls": ("masdsl.lsp",),
     "xllamacpp": ("masdsl.runtime.models",),
     "llguidance": ("masdsl.runtime.models.transformers_model",),
     "tokenizers": ("masdsl.meta.embedding", "masdsl.tokenizers"),
@@ -158,7 +162,7 @@ TRAINING_ROOMS |= {"check", "decode", "journal", "loaded", "rectify"}
 config and diagnostics, what reads TOML: where keys stand, near names; of resources, where the cache is;
 of journal, loaded and rectify, what forks runs where they stand; of check and decode, what those are told in."""
 
-HEAVY = ("litellm", "mcp", "httpx", "sqlite3")
+HEAVY = ("litellm", "mcp", "httpx", "sqlite3", "pygls", "lsprotocol")
 HEAVY += ("openai", "torch", "transformers", "trl", "pydantic", "tokenizers", "xllamacpp")
 
 

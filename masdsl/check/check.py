@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from masdsl.check.context import Context, Frame
-from masdsl.check.cursor import Cursor
+from masdsl.check.cursor import Watch
 from masdsl.check.declarations import agent, agent_alone, head_of, tool
 from masdsl.check.designs import check_designs
 from masdsl.check.flows import check_alone, instance
@@ -24,16 +24,18 @@ from masdsl.syntax.parse import Parsed
 
 
 def check_parsed(
-    parsed: Parsed, *, config: Config, read_module: ModuleReader, findings: Findings, cursor: Cursor | None = None
+    parsed: Parsed, *, config: Config, read_module: ModuleReader, findings: Findings, watch: Watch | None = None
 ) -> Program | None:
     """Check a parsed program and return it, or None when there are errors (all of them are in `findings`).
 
     Declarations that did not parse are left out of `parsed.document`, so that the rest is checked all the same. A
-    `cursor` is told what is known at its place.
+    `watch` is told what is found out on the way.
     """
     loader = ModuleLoader(read_module, findings)
     scope = loader.scope(parsed)
-    context = Context(config, findings, (scope, *loader.modules), instance, cursor)
+    context = Context(config, findings, (scope, *loader.modules), instance, watch)
+    if watch is not None:
+        watch.scopes(scope, loader.modules)
     frame = Frame(scope, context)
     for declared in scope.own():
         _declare(frame, declared)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, TypeAlias, TypeVar
 
-from masdsl.check.cursor import Cursor
+from masdsl.check.cursor import Watch
 from masdsl.check.program import Agent, Extern, Flow, Param, Tool
 from masdsl.check.relations import show
 from masdsl.check.scope import Declared, ModuleScope, Names
@@ -13,6 +13,7 @@ from masdsl.config import Config
 from masdsl.diagnostics.base import Diagnostic, Finding, Findings
 from masdsl.node import Span
 from masdsl.source import Source
+from masdsl.syntax import ast
 from masdsl.types import Enum, Record, Type
 
 
@@ -59,13 +60,13 @@ class Context:
         findings: Findings,
         loaded: tuple[ModuleScope, ...],
         instantiate: Instantiate,
-        cursor: Cursor | None = None,
+        watch: Watch | None = None,
     ) -> None:
         self.config = config
         self.findings = findings
         self.loaded = loaded
         self.instantiate = instantiate
-        self.cursor = cursor
+        self.watch = watch
         self.types: dict[int, Enum | Record] = {}
         self.records: dict[int, tuple[int, int]] = {}
         """Fields and levels of record types, by their `id`."""
@@ -126,3 +127,8 @@ class Frame:
     def report(self, diagnostic: Diagnostic) -> None:
         """Record a diagnostic about this frame's module."""
         self.context.findings.add(self.scope.source, diagnostic)
+
+    def found(self, name: ast.Name, kind: Type) -> None:
+        """Tell whoever watches the check the type of a name where it is bound."""
+        if self.context.watch is not None:
+            self.context.watch.binding(self, name, kind)

@@ -56,6 +56,7 @@ def params(frame: Frame, nodes: tuple[ast.Param, ...], skip: frozenset[str] = fr
         kind = resolve(frame, node.type)
         default = constant(frame, node.default, kind, f"the default of `{name}`") if node.default is not None else None
         optional = node.default is not None or isinstance(kind, Optional)
+        frame.found(node.name, kind)
         checked.append(Param(name, kind, optional, default, span=node.name.span))
     return tuple(checked)
 

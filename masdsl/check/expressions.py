@@ -66,6 +66,13 @@ def unknown(span: Span) -> Const:
 
 def typed(frame: Frame, names: Names, node: ast.Expr, want: Type | None = None) -> Expr:
     """Return the checked expression; `want` gives literals a type to lean on but is not enforced (see `expect`)."""
+    made = _typed(frame, names, node, want)
+    if frame.context.watch is not None:
+        frame.context.watch.expression(frame, node, made.type)
+    return made
+
+
+def _typed(frame: Frame, names: Names, node: ast.Expr, want: Type | None) -> Expr:
     match node:
         case ast.IntLit():
             if isinstance(want and required(want), Float):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from bisect import bisect_left
 
 from masdsl.node import Span
 from masdsl.source import Source
@@ -42,6 +43,12 @@ class LiteralPlaces:
         # up to where the last character ends, so that the blanks of a following line's indentation stay outside
         final = self._starts[end - 1]
         return Span(self._starts[start], self._starts[end] if self._starts[end] - final <= 12 else final + 1)
+
+    def value_offset(self, place: int) -> int | None:
+        """Return which character of the value stands at an offset of the source; None if unknown."""
+        if self._starts is None:
+            return None
+        return min(bisect_left(self._starts, place), len(self._starts) - 1)
 
 
 def _decode(raw: str) -> tuple[str, list[int]]:

@@ -33,7 +33,7 @@ def resolve(frame: Frame, node: ast.TypeExpr | None) -> Type:
             )
             return Unknown() if cap is None else list_of(element, 1 if node.nonempty else 0, cap)
         case ast.RecordType():
-            return Record(None, frame.scope.name, _fields(frame, node.fields))
+            return Record(None, frame.scope.name, _fields(frame, node.fields), span=node.span)
         case ast.NamedType():
             return _named(frame, node)
 

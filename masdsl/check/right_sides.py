@@ -43,6 +43,7 @@ def _each(frame: Frame, names: Names, node: ast.Each, path: str, want: Type | No
     low = items.type.low if isinstance(items.type, List) and node.condition is None else 0
     inner = names.layer()
     inner.bind(node.var.text, element, node.var.span)
+    frame.found(node.var, element)
     checked = condition(frame, inner, node.condition) if node.condition is not None else None
     if node.condition is not None:
         inner = narrowed(inner, node.condition, True)

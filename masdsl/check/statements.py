@@ -54,8 +54,8 @@ class BlockChecker:
                 )
                 self.exits = True
                 break
-            if context.cursor is not None and node.span.start == context.cursor.offset and not self.frame.scope.name:
-                context.cursor.note(self.frame, self.names, frozenset(self._bound_here), self.exits)
+            if context.watch is not None:
+                context.watch.statement(self.frame, node, self.names, frozenset(self._bound_here), self.exits)
             made = self._statement(node)
             if made is not None:
                 checked.append(made)
@@ -90,6 +90,7 @@ class BlockChecker:
         path = f"{self._prefix}.{name}"
         value = right_side(self.frame, self.names, node.value, path, self.names.get(name))
         self.names.bind(name, value.type, node.name.span)
+        self.frame.found(node.name, value.type)
         return program.Bind(path, name, value, value.type, span=node.span)
 
     def _append(self, node: ast.Append) -> Statement | None:
@@ -120,6 +121,7 @@ class BlockChecker:
             return None
         kind = list_of(element, known.low + value.type.low, known.high + value.type.high)
         self.names.bind(name, kind, node.name.span)
+        self.frame.found(node.name, kind)
         return program.Append(name, value, kind, span=node.span)
 
     def _until(self, node: ast.Until) -> Statement:
@@ -325,6 +327,7 @@ class BlockChecker:
         names.refine(start)
         for binder, kind in binders.items():
             names.bind(binder.text, kind, binder.span)
+            self.frame.found(binder, kind)
         inner = BlockChecker(self.frame, names, path)
         self.frame.loops.append([])
         body = inner.check(node.statements)

@@ -75,6 +75,10 @@ def _step(frame: Frame, names: Names, node: ast.Call, path: str, callee: Callee)
         known = {name: names[name] for name in names}
         change = passing(missing, known, used, node.span, is_first=not node.arguments)
         frame.report(MissingArgument(callee.name, tuple(missing), callee.signature, change, span=node.span))
+    watch = frame.context.watch
+    if watch is not None:
+        watch.call(frame, node, callee)
+        watch.expression(frame, node, callee.returns)
     return Invoke(path, callee.kind, callee.key, tuple(arguments), callee.returns, span=node.span)
 
 

@@ -40,6 +40,7 @@ COMMANDS = {
     "models": "list models, fetch the weights of the local one",
     "sandbox": "show where model-written Python is run, and run some",
     "mcp": "answer the questions of a coding agent about programs",
+    "lsp": "serve an editor: diagnostics, completion, renaming, costs",
     "init": "start a project",
 }
 

@@ -201,7 +201,7 @@ def _look(draft: Draft, text: str, cursor: Cursor | None) -> tuple[Program | Non
     from masdsl.pipeline import check_source
 
     findings = Findings()
-    program = check_source(Source("<draft>", text), draft.config, findings, cursor=cursor)
+    program = check_source(Source("<draft>", text), draft.config, findings, watch=cursor)
     return program, tuple(one for one in findings.sorted() if is_fault(one))
 
 

@@ -163,7 +163,7 @@ def _look(
 
     findings = Findings()
     document = parse_program(source, Findings()).document
-    program = check_source(source, config, findings, read_module, cursor=cursor)
+    program = check_source(source, config, findings, read_module, watch=cursor)
     faults = tuple([one for one in findings.sorted() if is_fault(one)])
     return (document if isinstance(document, ast.Program) else None), program, faults
 
