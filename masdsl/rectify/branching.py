@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from typing import NamedTuple
 
 from masdsl.check.program import Limits, Program
@@ -107,7 +108,11 @@ async def state_at(
 
 
 def _judge(ground: Ground, standing: Standing, *, trusted: bool) -> Callable[[Proposal], Verdict]:
-    return lambda proposal: judge(ground, standing, proposal, trusted=trusted)
+    @cache
+    def judged(proposal: Proposal) -> Verdict:
+        return judge(ground, standing, proposal, trusted=trusted)
+
+    return judged
 
 
 async def _passed(header: RunHeader, rows: Sequence[Row], now: Version) -> set[tuple[str, tuple[int, ...]]]:

@@ -49,7 +49,7 @@ from training.trees.plan import Generator, Player
 Kind = Literal["mas", "bind", "patch"]
 Ask = Callable[[str], AskedModel]
 """Gives the model of a role at a node."""
-_DRAWN: Final = 16
+_DRAWN: Final = 8
 """Patches of the rules that are drawn from."""
 _RANDOM: Final = 16
 """Random bindings that are drawn from, at most."""
