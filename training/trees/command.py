@@ -55,7 +55,7 @@ class Paths(NamedTuple):
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Grow trees; 0 where there are some, 1 where none came of it, 2 for what cannot be used."""
+    """Grow trees; 0 where there are some, 1 where none came of it, 2 for what cannot be used, 130 if stopped."""
     parser = argparse.ArgumentParser(
         prog="python -m training.trees",
         description="Grow trees of Collaborative Tree Optimization (MAS², section 3.2) from real sessions.",
@@ -69,6 +69,9 @@ def main(arguments: list[str] | None = None) -> int:
     except (TrainingFault, DataFault, EngineFault, BadTask, BadTree, ModelError, ProgramError, JournalError) as fault:
         print(f"error: {fault}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from here", file=sys.stderr)
+        return 130
     except OSError as fault:
         print(f"error: {fault.filename or options.out}: {fault.strerror or fault}", file=sys.stderr)
         return 2

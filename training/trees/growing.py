@@ -212,7 +212,10 @@ class Growth:
         try:
             rested = await self._bench.rest(instance, run, watched=can_repair)
         except Cannot as fault:
-            return self._refused(node, str(fault))
+            if not fault.is_lost:
+                return self._refused(node, str(fault))
+            self._counts.lost[node] = f"it could not begin: {fault}"
+            return None
         self._counts.paid = self._counts.paid.plus(rested.paid)
         if rested.has_value:
             return await self._graded(rested, node, instance.seed)

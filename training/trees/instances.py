@@ -35,7 +35,11 @@ _PAUSE = 0.1
 
 
 class Cannot(Exception):
-    """An instance that cannot even begin here; the text says why."""
+    """An instance that cannot even begin; the text says why. `is_lost`: for what the host lacks, not the system."""
+
+    def __init__(self, why: str, *, is_lost: bool = False) -> None:
+        super().__init__(why)
+        self.is_lost = is_lost
 
 
 class Instance(NamedTuple):
@@ -146,7 +150,7 @@ class Bench(NamedTuple):
                 await asyncio.sleep(_PAUSE)
                 continue
             except (InputError, StepFailed) as fault:
-                raise Cannot(str(fault)) from None
+                raise Cannot(str(fault), is_lost=isinstance(fault, StepFailed)) from None
             return
 
     def _theta(self, instance: Instance, kept: tuple[RunHeader, Sequence[Row]] | None) -> ShouldStop:
