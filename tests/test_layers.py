@@ -130,6 +130,7 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
 
 # The same for `training/`, which is a part of the checkout alone.
 TRAINING_THIRD_PARTY: dict[str, tuple[str, ...]] = {
+    "matplotlib": ("training.experiments.reports",),
     "numpy": ("training.data",),
     "sklearn": ("training.data.grouping",),
     "tokenizers": ("training.data.export", "training.tiny"),

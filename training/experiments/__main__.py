@@ -1,0 +1,67 @@
+"""`python -m training.experiments NAME --out DIR`: one experiment, to a table, a picture and raw numbers."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Final
+
+from masdsl import ProgramError
+from masdsl.batch.base import EngineFault
+from masdsl.batch.budget import BadBudget
+from masdsl.batch.evaluation import EvaluationFault
+from masdsl.batch.plots import NoPlots
+from masdsl.batch.rows import DataFault
+from masdsl.journal import JournalError
+from masdsl.meta.host import BadTask
+from masdsl.runtime.models.base import ModelError
+from training.experiments.reports import SIZES, write_report
+from training.settings import TrainingFault
+
+EXPERIMENTS: Final[Mapping[str, str]] = {}
+"""What each experiment asks, by the name of its module."""
+_FAULTS: Final = (
+    TrainingFault, DataFault, EvaluationFault, EngineFault, BadBudget, BadTask, ModelError, ProgramError, JournalError,
+    NoPlots,
+)  # fmt: skip
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Make an experiment; 0 when it is there, 2 for what cannot be done, 130 when it was interrupted."""
+    parser = argparse.ArgumentParser(
+        prog="python -m training.experiments",
+        description="Make an experiment on what the papers leave open; the same again goes on where it stopped.",
+        epilog="\n".join(f"{name:12} {about}" for name, about in EXPERIMENTS.items()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("name", choices=sorted(EXPERIMENTS), metavar="NAME", help="which one; they are listed below")
+    parser.add_argument("--out", required=True, metavar="DIR", help="the folder for its parts and its results")
+    parser.add_argument(
+        "--size",
+        choices=SIZES,
+        default="full",
+        help="full: what docs/experiments.md reports; small: seconds, to see that it works (default: full)",
+    )
+    options = parser.parse_args(arguments)
+    experiment = import_module(f"training.experiments.{options.name}")
+    began = time.monotonic()
+    try:
+        report = experiment.run(options.size, options.out, lambda text: print(text, file=sys.stderr))
+        write_report(report, options.out, size=options.size, seconds=time.monotonic() - began)
+    except _FAULTS as fault:
+        print(f"error: {fault}", file=sys.stderr)
+        return 2
+    except OSError as fault:
+        print(f"error: {fault.filename or options.out}: {fault.strerror or fault}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from here", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
