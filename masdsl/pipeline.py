@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from masdsl.check.modules import ModuleReader
     from masdsl.check.program import Program
     from masdsl.emit import PyModule
+    from masdsl.graph.model import Graph
     from masdsl.runtime import Program as CompiledProgram
 
 
@@ -160,6 +161,24 @@ def trust_report(checked: Checked) -> dict[str, Any] | None:
         return None
     rates = rates_of(program, config)
     return labels_report(program, bound(program, prices_in(rates), counts_of(rates)), config)
+
+
+def graph(checked: Checked, flow: str | None = None, depth: int | None = None) -> Graph | None:
+    """Return the picture of a program (`masdsl.graph`), at the configuration's prices; None for one with errors.
+
+    `flow` and `depth` are those of `masdsl.graph.make`, whose NoFlow and TooLarge are raised.
+    """
+    program, config = checked.program, checked.config
+    if program is None:
+        return None
+    from masdsl.bounds.flows import bound
+    from masdsl.bounds.rates import counts_of, prices_in, rates_of
+    from masdsl.graph.make import Known, make
+
+    rates = rates_of(program, config)
+    counts = counts_of(rates)
+    known = Known(bound(program, prices_in(rates), counts), rates, counts, config)
+    return make(program, known, flow=flow, depth=depth)
 
 
 def build(program: Program) -> PyModule:

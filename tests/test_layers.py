@@ -45,6 +45,7 @@ ALLOWED: dict[str, set[str]] = {
     "check": FRONT | {"config", "syntax", "tools"},
     "bounds": BASE | {"check", "config", "diagnostics", "pricing", "tokenizers"},
     "trust": BASE | {"bounds", "check", "config", "diagnostics"},
+    "graph": BASE | {"bounds", "check", "config", "diagnostics", "journal", "trust"},
     "lower": BASE | {"check"},
     "emit": BASE | {"check", "lower", "verify"},
     "verify": {"limits"},
@@ -56,7 +57,7 @@ ALLOWED: dict[str, set[str]] = {
     "suppressions": FRONT | {"config", "syntax"},
     "fixes": BASE | {"diagnostics"},
     "cache": FRONT,
-    "pipeline": COMPILER | {"runtime", "suppressions"},
+    "pipeline": COMPILER | {"graph", "runtime", "suppressions"},
     "testing": COMPILER | {"pipeline", "runtime"},
     "rectify": COMPILER | {"journal", "patch", "pipeline", "pricing", "runtime"},
     "project": set(),
@@ -84,7 +85,7 @@ ALLOWED: dict[str, set[str]] = {
     "serve": COMPILER | {"journal", "loaded", "pipeline", "pricing", "rectify", "runtime"},
     "api": COMPILER | {"batch", "loaded", "meta", "patch", "pipeline", "pricing", "runtime", "testing"},
     "cli": COMPILER
-    | {"", "api", "cache", "decode", "fixes", "journal", "loaded", "meta", "patch", "pipeline", "pricing"}
+    | {"", "api", "cache", "decode", "fixes", "graph", "journal", "loaded", "meta", "patch", "pipeline", "pricing"}
     | {"batch", "project", "rectify", "runtime", "sandbox", "serve", "testing", "tracing"}
     | {"lsp", "mcp_server"},
     "": FRONT | {"api", "batch", "config", "loaded", "meta"},
@@ -105,6 +106,7 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "lsprotocol": ("masdsl.lsp",),
     "pygls": ("masdsl.lsp",),
     "xllamacpp": ("masdsl.runtime.models",),
+    "fast_sugiyama": ("masdsl.graph.layers",),
     "llguidance": ("masdsl.runtime.models.transformers_model",),
     "tokenizers": ("masdsl.meta.embedding", "masdsl.tokenizers"),
     "torch": ("masdsl.runtime.models.transformers_model",),

@@ -15,6 +15,7 @@ COMMANDS = {
     "check": "find mistakes in programs without running them",
     "cost": "show what programs cost at least and at worst",
     "trust": "show how far the text of each step can be trusted",
+    "graph": "draw a program, a run of it, or what a patch does to it",
     "fmt": "write programs in their one layout",
     "fix": "mend what has an obvious remedy",
     "build": "compile a program to a Python file",
