@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -40,6 +41,7 @@ pytestmark = [
 ]
 
 ROOT = Path(__file__).resolve().parent.parent
+GUIDE = ROOT / "docs" / "training.md"
 CONFIG = """[data]
 paths = ["rows.jsonl"]
 [base]
@@ -207,6 +209,7 @@ def test_an_adapter_comes_out_that_belongs_to_its_base(here: Path, extra: str) -
     model = load_adapter(load(base).model, str(here / "out" / "model"), base)
     assert any("lora_B" in name and bool(value.any()) for name, value in model.named_parameters())
     assert {path.suffix for path in (here / "out" / "model").iterdir()} <= {".json", ".safetensors", ".jinja"}
+    assert {path.stat().st_mode & 0o777 for path in (here / "out" / "model").iterdir()} == {0o644}
     change(here, 'model = "tiny"', f'model = "{here}/out/base"')
     change(here, "[training]", '[start]\nadapter = "out/model"\n[training]')
     with pytest.raises(TrainingFault, match="was trained on another base") as fault:
@@ -418,6 +421,13 @@ def test_a_template_that_writes_the_prompt_otherwise_is_refused(here: Path) -> N
     tokenizer.chat_template = "{{ raise_exception('no system role') }}"
     with pytest.raises(TrainingFault, match="does not take these messages: no system role"):
         tokenise(rows, tokenizer, 128)
+
+
+@pytest.mark.parametrize(
+    "name", sorted(set(re.findall(r"training/configs/(sft[\w-]*\.toml)", GUIDE.read_text(encoding="utf-8"))))
+)
+def test_the_configurations_of_the_guide_can_be_used(name: str) -> None:
+    assert read_sft(str(ROOT / "training" / "configs" / name)).data.paths
 
 
 def test_the_shipped_configuration_has_the_defaults() -> None:

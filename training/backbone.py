@@ -174,7 +174,7 @@ def _made(folder: str, make: Callable[[str], None]) -> None:
         made = tempfile.mkdtemp(prefix=".making-", dir=above)
         try:
             make(made)
-            os.chmod(made, 0o755)
+            make_readable(made)
             replace_folder(made, folder, keep=True)
         finally:
             shutil.rmtree(made, ignore_errors=True)
@@ -182,6 +182,14 @@ def _made(folder: str, make: Callable[[str], None]) -> None:
         raise BackboneFault(
             f"{folder} cannot be written: {error.strerror or error}; make room or rights there"
         ) from None
+
+
+def make_readable(folder: str) -> None:
+    """Let everybody read a folder of files; temporary folders and safetensors are made for their owner alone."""
+    os.chmod(folder, 0o755)
+    for name in os.listdir(folder):
+        if os.path.isfile(os.path.join(folder, name)):
+            os.chmod(os.path.join(folder, name), 0o644)
 
 
 def replace_folder(made: str, folder: str, *, keep: bool = False) -> None:
@@ -318,7 +326,7 @@ def save_folder(folder: str, save: Callable[[str], None]) -> None:
     made = tempfile.mkdtemp(prefix=".saving-", dir=above)
     try:
         save(made)
-        os.chmod(made, 0o755)
+        make_readable(made)
         replace_folder(made, os.path.abspath(folder))
     finally:
         shutil.rmtree(made, ignore_errors=True)

@@ -1,7 +1,9 @@
 """How weights are moved: the table [training] that all trainers share, and what TRL's trainers are told by it.
 
 `batch` is the number of examples of one optimiser step, over all processes and accumulation steps. So a configuration
-means the same on one CPU and on eight GPUs: only `at_once` and the number of processes say how it is cut up.
+means the same on one CPU and on eight GPUs: only `at_once` and the number of processes say how it is cut up. (Where
+`batch` does not divide the rows, the last step of an epoch has fewer of them; several processes then fill it up with
+rows of the epoch's beginning, which is accelerate's way to keep them in step.)
 """
 
 from __future__ import annotations
@@ -63,6 +65,7 @@ def trainer_arguments(table: Optimisation, folder: str) -> dict[str, Any]:
     import torch
 
     processes = int(os.environ.get("WORLD_SIZE", "1"))
+    on_cpu = not torch.cuda.is_available() or os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true")
     if table.batch % (table.at_once * processes):
         raise TrainingFault(
             f"[training] batch = {table.batch} cannot be shared by {processes} processes with at_once = "
@@ -90,10 +93,10 @@ def trainer_arguments(table: Optimisation, folder: str) -> dict[str, Any]:
         "logging_steps": table.log_every,
         "logging_nan_inf_filter": False,
         "include_num_input_tokens_seen": "non_padding",
-        "use_cpu": not torch.cuda.is_available(),
-        "ddp_backend": "gloo" if processes > 1 and not torch.cuda.is_available() else None,
+        "use_cpu": on_cpu,
+        "ddp_backend": "gloo" if processes > 1 and on_cpu else None,
         "ddp_find_unused_parameters": False,
-        "dataloader_pin_memory": torch.cuda.is_available(),
+        "dataloader_pin_memory": not on_cpu,
         "report_to": "none",
         "disable_tqdm": True,
     }

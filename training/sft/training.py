@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from training.adapters import Lora, seal_adapter, to_train
-from training.backbone import Base, Located, identity, load, locate, replace_folder
+from training.backbone import Base, Located, identity, load, locate, make_readable, replace_folder
 from training.optimisation import CADENCE, Optimisation, trainer_arguments
 from training.record import claim, digest_of, finished, write_manifest
 from training.settings import Path, TrainingFault, read_settings, settings_json
@@ -128,7 +128,8 @@ def _silent(_: str) -> None:
 
 def _facts(settings: Settings, base: Located) -> dict[str, Any]:
     """Return what decides the outcome of a run."""
-    told = settings_json(settings._replace(evaluation=None))
+    told = settings_json(settings)
+    del told["evaluation"]
     told["training"] = {name: value for name, value in told["training"].items() if name not in CADENCE}
     paths = (*settings.data.paths, *settings.data.validation)
     adapter = settings.start.adapter
@@ -228,6 +229,7 @@ def _save(trainer: Any, out: str, base: Located, digest: str | None) -> None:
                 os.remove(os.path.join(made, name))
         if digest is not None:
             seal_adapter(made, base, digest)
+        make_readable(made)
         replace_folder(made, os.path.join(out, MODEL))
 
 
