@@ -180,6 +180,7 @@ def test_pools_are_added_with_their_licence(tmp_path: Path) -> None:
     assert main(["arithmetic", "--out", str(out), "--pools", str(tmp_path), "--train", "10", "--held-out", "5"]) == 0
     train, held = rows(out / "train.jsonl"), rows(out / "held-out.jsonl")
     assert (len(train), len(held)) == (28, 7)
+    assert Counter(one.get("level") for one in train + held) == {"small": 7, "usual": 8, None: 20}
     added = [one for one in train + held if one["source"] == "mawps"]
     assert len({one["id"] for one in added}) == 20 and {one["licence"] for one in added} == {"MAWPS, MIT / Apache-2.0"}
 
@@ -197,6 +198,18 @@ def test_problems_have_the_answer_that_their_words_ask_for(template: Any) -> Non
         for text in one.wordings:
             assert numbers <= set("".join(c if c.isdigit() else " " for c in text).split()), text
         assert len(set(one.wordings)) == 4
+
+
+def test_small_problems_have_small_numbers_and_large_ones_larger() -> None:
+    def mean(**options: Any) -> float:
+        return sum(one.answer for one in problems(Random(4), 64, **options)) / 64
+
+    assert mean(small=True) * 3 < mean() < mean(scale=5) / 2
+
+
+def test_there_are_as_many_problems_as_are_asked_for() -> None:
+    made = problems(Random(5), 2000, templates=[TEMPLATES[2]], small=True)
+    assert len({one.wordings[0] for one in made}) == 2000, "more than there are of the smallest numbers"
 
 
 def test_an_expression_is_of_whole_numbers() -> None:

@@ -9,6 +9,7 @@ train.jsonl       queries to train on                    held-out.jsonl    other
 paraphrases.jsonl three other wordings of a share        unseen.jsonl      law and medicine
 shifted/          same.jsonl: the held-out queries in other words; held-out.jsonl: several operations, larger numbers
 
+Rows of ours have `family` (the template), `steps` (operations) and `level` (`small`, `usual` or `large` numbers).
 There is one real model here, so `shifted/` shifts the queries alone: for unseen models put others into its `mas.toml`.
 """
 
@@ -85,19 +86,20 @@ def make_arithmetic(
     Raises training.worlds.files.WorldFault, also for a folder without a pool and for a row without query or answer.
     """
     random = Random(f"arithmetic {seed}")
-    made = problems(random, train + held_out)
+    # Half of them with small numbers: a small model is right in few of the others.
+    count = train + held_out
+    levels = [("small", problems(random, count // 2, small=True)), ("usual", problems(random, count - count // 2))]
+    made = [(level, one) for level, several in levels for one in several]
     random.shuffle(made)
-    own = [_row(f"own/{number}", one) for number, one in enumerate(made)]
+    own = [_row(f"own/{number}", one, level) for number, (level, one) in enumerate(made)]
     foreign = [] if pools is None else list(_foreign(pools))
     random.shuffle(foreign)
     cut = len(foreign) // 10
-    held = made[train:]
+    held = [one for _, one in made[train:]]
     # Harder ones: several operations, and larger numbers.
-    several = [one for one in TEMPLATES if one.steps > 1]
-    harder = [
-        _row(f"harder/{number}", one)
-        for number, one in enumerate(problems(random, held_out, templates=several, scale=5))
-    ]
+    steps = [one for one in TEMPLATES if one.steps > 1]
+    large = problems(random, held_out, templates=steps, scale=5)
+    harder = [_row(f"harder/{number}", one, "large") for number, one in enumerate(large)]
     reworded = [
         {**row, "query": one.wordings[len(one.wordings) - 1]} for row, one in zip(own[train:], held, strict=True)
     ]
@@ -121,7 +123,7 @@ def make_arithmetic(
     write_world(out, files, about)
 
 
-def _row(name: str, problem: Problem) -> dict[str, Any]:
+def _row(name: str, problem: Problem, level: str) -> dict[str, Any]:
     return {
         "id": name,
         "query": problem.wordings[0],
@@ -129,6 +131,7 @@ def _row(name: str, problem: Problem) -> dict[str, Any]:
         "family": problem.kind,
         "source": "own",
         "steps": problem.steps,
+        "level": level,
     }
 
 

@@ -1,7 +1,7 @@
 """Sums and word problems by templates: every problem in several wordings, with its answer by construction.
 
 A template has a row of phrasings that ask the same, the expression that answers it, and expressions that people mistake
-for it. All answers are whole numbers above 9. `draw` is repeatable: the same random state gives the same problems.
+for it. All answers are whole numbers. `draw` is repeatable: the same random state gives the same problems.
 """
 
 from __future__ import annotations
@@ -292,24 +292,31 @@ TEMPLATES: Final = (
 """Kinds of one, two and three operations."""
 
 
-def draw(random: Random, template: Template, *, scale: int = 1) -> Problem:
-    """Return a problem of a template; `scale` multiplies the largest numbers of its ranges, but no percentages."""
+def draw(random: Random, template: Template, *, scale: int = 1, small: bool = False, wider: int = 0) -> Problem:
+    """Return a problem of a template.
+
+    `scale` multiplies the largest numbers of its ranges, but no percentages. `small` ones have numbers of a tenth, such
+    that also an answer may be less than 10. `wider` is added to the largest numbers.
+    """
+    least = 2 if small else 10
     while True:
-        numbers = {
-            name: random.randint(low, high * (1 if name == "p" else scale))
-            for name, (low, high) in template.ranges.items()
-        }
+        numbers = {}
+        for name, (low, high) in template.ranges.items():
+            if name != "p":
+                low, high = (max(low // 10, 2), max(high // 10, 9)) if small else (low, high * scale)
+                high += wider
+            numbers[name] = random.randint(low, high)
         name, other = random.sample(NAMES, 2)
         said = {"name": name, "other": other, "things": random.choice(THINGS), "goods": random.choice(GOODS)}
         expression = template.expression.format(**numbers)
         answer = value_of(expression)
-        if answer.denominator != 1 or answer < 10 or answer in numbers.values():
+        if answer.denominator != 1 or answer < least or answer in numbers.values():
             continue
         mistakes: dict[Fraction, str] = {}
         for mistake in template.mistakes:
             text = mistake.format(**numbers)
             value = value_of(text)
-            if value.denominator == 1 and value >= 10 and value != answer and value not in numbers.values():
+            if value.denominator == 1 and value >= least and value != answer and value not in numbers.values():
                 mistakes.setdefault(value, text)
         if len(mistakes) < 2:
             continue
@@ -319,15 +326,24 @@ def draw(random: Random, template: Template, *, scale: int = 1) -> Problem:
         return Problem(template.kind, template.steps, wordings, expression, int(answer), tuple(mistakes.values()))
 
 
-def problems(random: Random, count: int, *, templates: Sequence[Template] = TEMPLATES, scale: int = 1) -> list[Problem]:
-    """Return so many problems without a wording that is there twice, the kinds in turn."""
+def problems(
+    random: Random, count: int, *, templates: Sequence[Template] = TEMPLATES, scale: int = 1, small: bool = False
+) -> list[Problem]:
+    """Return so many problems without a wording that is there twice, the kinds in turn (see `draw`).
+
+    Where hardly any new ones are left, numbers get larger: so there are as many as are asked for.
+    """
     found: list[Problem] = []
     seen: set[str] = set()
+    wider = [0] * len(templates)
     while len(found) < count:
-        one = draw(random, templates[len(found) % len(templates)], scale=scale)
+        kind = len(found) % len(templates)
+        one = draw(random, templates[kind], scale=scale, small=small, wider=wider[kind])
         if seen.isdisjoint(one.wordings):
             seen.update(one.wordings)
             found.append(one)
+        else:
+            wider[kind] += 1
     return found
 
 
