@@ -23,7 +23,7 @@ from masdsl.source import Source
 from masdsl.syntax.grammar import keywords, reserved_words
 from masdsl.syntax.parse import parse_binding, parse_patch, parse_program
 from masdsl.syntax.print import format_document
-from tests.harness import pool, stdlib_page
+from tests.harness import editor_files, pool, stdlib_page
 from tests.harness.sessions import is_run, requoted, run
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -118,6 +118,8 @@ def changes(runs: bool) -> Iterator[tuple[Path, str, str]]:
             return old if is_run(command) and not runs else run(command, folder)[1]
 
         yield path, text, requoted(_filled(text), printed)
+    for path, made in editor_files.files():
+        yield path, path.read_text(encoding="utf-8") if path.exists() else "", made
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -64,6 +64,7 @@ ALLOWED: dict[str, set[str]] = {
     "tracing": COMPILER | {"pricing", "rectify", "runtime"},
     "loaded": COMPILER | {"journal", "pipeline", "pricing", "rectify", "runtime", "tracing"},
     "editor": COMPILER | {"fixes", "patch", "pipeline"},
+    "pygments_lexer": {"editor"},
     "lsp": BASE | {"config", "diagnostics", "editor"},
     "meta": COMPILER
     | {
@@ -105,6 +106,7 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "litellm": ("masdsl.runtime.models",),
     "lsprotocol": ("masdsl.lsp",),
     "pygls": ("masdsl.lsp",),
+    "pygments": ("masdsl.pygments_lexer",),
     "xllamacpp": ("masdsl.runtime.models",),
     "fast_sugiyama": ("masdsl.graph.layers",),
     "llguidance": ("masdsl.runtime.models.transformers_model",),

@@ -1,0 +1,1 @@
+autocmd BufRead,BufNewFile *.mas set filetype=mas
