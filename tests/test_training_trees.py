@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 import pytest
 
+from masdsl.batch.base import Chunk, EngineFault, Job, work_of
 from masdsl.journal import open_journal
 from masdsl.journal.record import StoredRun
 from training.pairs_command import main as make_pairs
@@ -325,6 +326,38 @@ def test_queries_without_an_answer_are_told_and_counted(world: World, capsys: py
     world.asks(("Nobody knows", None))
     assert world.grow(out="none") == 2
     assert "no queries that can be graded" in capsys.readouterr().err
+
+
+def test_a_graded_score_is_a_success_from_the_threshold_on(world: World) -> None:
+    world.says("big", {"*": "about 42"})
+    world.says("mid", {"planner": "a plan", "*": "no idea at all, 42"})
+    config = Path(world.config())
+    text = config.read_text()
+    for threshold, right in (("0.6", {"g0.i0": True, "g0.i1": False}), ("0.3", {"g0.i0": True, "g0.i1": True})):
+        config.write_text(text.replace('grader = "exact"', f'grader = "token_f1"\nthreshold = {threshold}'))
+        assert main([str(config), "--out", str(world.folder / threshold)]) == 0
+        found = nodes(world.trees(threshold)[0])
+        assert {name: end(found[name]).success for name in right} == right
+
+
+def test_tools_that_are_not_there_are_told_before_anything_is_paid(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tool = 'tool its(query) -> text from "its.own"'
+    assert world.grow(f"tools = ['{tool}']\n") == 2
+    assert "a tool of the task cannot be used" in capsys.readouterr().err
+    assert not (world.folder / "out" / "journal.db").exists()
+
+
+def test_a_tree_that_ends_its_workers_is_told_as_none() -> None:
+    job = Job(batch="nowhere", journal=":memory:", work="training.trees.worker")
+    with open_journal(":memory:") as journal:
+        done = work_of(job).failed_run(job, Chunk(3, 4), journal, "its run ended 3 workers")
+    assert [(one.number, one.value["tree"], one.value["why"]) for one in done.outcomes] == [
+        (3, None, "its run ended 3 workers")
+    ]
+    with pytest.raises(EngineFault, match="cannot do the work of `training.nothing`"):
+        work_of(job._replace(work="training.nothing"))
 
 
 # ---------------------------------------------------------------- killed, and grown again

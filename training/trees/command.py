@@ -30,7 +30,7 @@ from training.settings import TrainingFault, settings_json
 from training.tree import BadTree, Shape, line_of, tree_from_json
 from training.trees.card import Tally, told
 from training.trees.plan import Plan, read_plan
-from training.trees.worker import FORMAT, MODULE, configuration, grader_for, team_of
+from training.trees.worker import FORMAT, MODULE, configuration, grader_for, task_in, team_of
 
 _EVERY: Final = 5.0
 """Seconds between two lines of progress."""
@@ -88,6 +88,7 @@ def grow(plan: Plan, folder: str) -> int:
     grader = grader_for(plan)
     opened = Models(config, plan.folder)
     team_of(plan, Host(config), opened)  # a model that is not there is told now
+    task_in(plan, config, "a query")  # and so are tools
     for tier in config.tiers:
         try:
             opened(tier, tier=True)

@@ -21,12 +21,14 @@ from masdsl.batch.grading import Grader, GraderFault
 from masdsl.batch.models import BatchModels
 from masdsl.batch.reading import Samples
 from masdsl.batch.rows import DataFault
-from masdsl.config import Config, load_config
+from masdsl.check.program import Flow
+from masdsl.config import Config, NoModel, find_model, load_config
 from masdsl.diagnostics.base import Findings
 from masdsl.journal import Journal
 from masdsl.meta.fitting import declared_tools, granted_to
 from masdsl.meta.host import BadTask, Host, offered_tools, shape_of
 from masdsl.meta.queries import task_for
+from masdsl.meta.task import Task
 from masdsl.meta.team import context_of
 from masdsl.runtime.models.base import ModelError, ModelResolver
 from training.tree import Role, tree_to_json
@@ -142,12 +144,8 @@ class Grower:
     async def _grown(self, number: int, journal: Journal) -> Grown:
         plan = self._plan
         sample = self._samples[number]
-        host = Host(self._config)
-        tools = offered_tools(self._config) if plan.runs.tools is None else plan.runs.tools
         try:
-            task = task_for(sample.inputs["query"], host, budget=plan.runs.limits, tools=tools)
-            host = granted_to(host, declared_tools(task))
-            shape = shape_of(task, host)
+            task, shape, host = task_in(plan, self._config, sample.inputs["query"])
         except BadTask as fault:
             return Grown(None, {}, str(fault))
         seed = int.from_bytes(sha256(f"{plan.work.seed}/{number}".encode()).digest()[:6])
@@ -179,6 +177,14 @@ def configuration(plan: Plan) -> Config:
     return config
 
 
+def task_in(plan: Plan, config: Config, query: str) -> tuple[Task, Flow, Host]:
+    """Return the task of a query, the flow that it asks for, and what may be used for it. Raises BadTask."""
+    tools = offered_tools(config) if plan.runs.tools is None else plan.runs.tools
+    task = task_for(query, Host(config), budget=plan.runs.limits, tools=tools)
+    host = granted_to(Host(config), declared_tools(task))
+    return task, shape_of(task, host), host
+
+
 def grader_for(plan: Plan) -> Grader:
     """Return what says R_p. Raises EngineFault for a grader that cannot be used here."""
     try:
@@ -200,7 +206,7 @@ def team_of(plan: Plan, host: Host, models: ModelResolver) -> Team:
     }
     for role, player in played.items():
         if player.by not in (RULES, NOBODY):
-            is_tier = player.by not in host.config.models
+            is_tier = _is_tier(host.config, player.by)
             model = models(player.by, tier=is_tier)
             asked[role] = Asked(model, context_of(host, player.by, tier=is_tier))
     return Team(
@@ -210,3 +216,14 @@ def team_of(plan: Plan, host: Host, models: ModelResolver) -> Team:
         asked,
         plan.generator.by != NOBODY,
     )
+
+
+def _is_tier(config: Config, name: str) -> bool:
+    """Whether a name is that of a tier; one that is nothing is told as a tier that is not there."""
+    if name in config.tiers:
+        return True
+    try:
+        find_model(config, name, tier=False)
+    except NoModel:
+        return True
+    return False
