@@ -39,8 +39,9 @@ class ModelConfig(NamedTuple):
     of replies; needs `path`) or `python` (an object of the host's own; `factory` is `package.module:function`, which
     makes it from `options` and `path`; `folder` is the configuration's, where modules are looked for first). `key_env`
     names the environment variable that holds the key. Prices are USD per million tokens, both or none of them.
-    `timeout` is in seconds, `context` in tokens. `path` is absolute, as is `tokenizer`: the model's own
-    `tokenizer.json`. `tool_calls` says whether the model is told of tools by the provider's protocol
+    `timeout` is in seconds, `context` in tokens. `path` is absolute, as are `tokenizer`, the model's own
+    `tokenizer.json`, and `adapter`, the folder of a LoRA adapter for the model of a `gguf` file (whose `path` may be
+    the name of built-in weights). `tool_calls` says whether the model is told of tools by the provider's protocol
     (`has_tool_calls`); None where nothing is said.
     `grammar` is the notation of the grammars that a server keeps to, `llguidance` or `gbnf`; None for none.
     `about` is a line on what the model is good at, for whoever assigns models to roles. `at_once`, `calls_per_minute`
@@ -61,6 +62,7 @@ class ModelConfig(NamedTuple):
     tool_calls: bool | None = None
     about: str | None = None
     grammar: str | None = None
+    adapter: str | None = None
     at_once: int | None = None
     calls_per_minute: float | None = None
     tokens_per_minute: float | None = None

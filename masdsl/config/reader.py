@@ -61,6 +61,7 @@ _MODEL_KEYS: dict[str, Rule] = {
     "url": URL,
     "key_env": KEY_ENV,
     "path": TEXT,
+    "adapter": TEXT,
     "input_price": _PRICE,
     "output_price": _PRICE,
     "timeout": SECONDS,
@@ -125,7 +126,7 @@ _SERVED = (*_PRICES, "timeout", "context", "tokenizer", "tool_calls", "about", *
 _KINDS = {
     "openai": _Kind(("url", "model"), ("key_env", *_SERVED, "grammar")),
     "litellm": _Kind(("model",), ("url", "key_env", *_SERVED)),
-    "gguf": _Kind(("path",), ("timeout", "context", "tokenizer", "about")),
+    "gguf": _Kind(("path",), ("adapter", "timeout", "context", "tokenizer", "about")),
     "transformers": _Kind(("path",), ("timeout", "context", "tokenizer", "about")),
     "scripted": _Kind(("path",), (*_PRICES, "about", *_LIMITS)),
     "python": _Kind(
@@ -261,8 +262,8 @@ class Reader(NamedTuple):
         for key, other in (_PRICES, _PRICES[::-1]):
             if key in values and other not in entry:
                 self.missing((*where, key), owner, kind, other, _EXAMPLES[other])  # half a price bounds nothing
-        for key in ("path", "tokenizer"):
-            if key in values:
+        for key in ("path", "tokenizer", "adapter"):
+            if key in values and not (kind == "gguf" and values[key] in BUILT_IN_MODELS):
                 values[key] = self.full_path(values[key])
         if kind == "python":
             values["folder"] = os.path.dirname(self.path)

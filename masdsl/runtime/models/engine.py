@@ -33,11 +33,15 @@ _INSTALL = 'this model runs in the package xllamacpp, which is missing: pip inst
 
 
 class EngineKey(NamedTuple):
-    """What makes an engine: the file of weights, the longest text in tokens, and the threads of one call."""
+    """What makes an engine: the file of weights, the longest text in tokens, and the threads of one call.
+
+    `adapter` is a LoRA adapter in the format GGUF that is put onto the weights, empty for none.
+    """
 
     path: str
     context: int
     threads: int
+    adapter: str = ""
 
 
 @dataclass(eq=False)
@@ -212,6 +216,8 @@ def _load(key: EngineKey) -> Any:
         raise ModelError("unavailable", why) from None
     parameters = xllamacpp.CommonParams()
     parameters.model.path = key.path
+    if key.adapter:
+        parameters.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(key.adapter, 1.0)]
     parameters.n_ctx = key.context
     parameters.n_parallel = 1
     parameters.cpuparams.n_threads = key.threads
@@ -230,7 +236,8 @@ def _load(key: EngineKey) -> Any:
     try:
         return xllamacpp.Server(parameters)
     except Exception as error:
-        detail = f"llama.cpp cannot load {key.path} ({error}): the file is damaged, of an unknown kind or too large"
+        what = f"{key.path} with {key.adapter}" if key.adapter else key.path
+        detail = f"llama.cpp cannot load {what} ({error}): the file is damaged, of an unknown kind or too large"
         raise ModelError("unavailable", one_line(detail)) from None
 
 

@@ -44,7 +44,8 @@ class LocalModel:
     `path` is the file, or a function that finds it (and may take a while) and raises ModelError. `context` is the
     longest prompt and reply together, in tokens. `sampling` are parameters of llama.cpp for every call; the request's
     temperature goes before that in it. `timeout` in seconds bounds every call, waiting for others and loading
-    included.
+    included. `adapter` makes, from the path of the weights, that of a LoRA adapter for them (`lora.adapter_for`), and
+    raises ModelError; None for none.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class LocalModel:
         threads: int = DEFAULT_THREADS,
         sampling: Mapping[str, Any] | None = None,
         timeout: float | None = None,
+        adapter: Callable[[str], str] | None = None,
     ) -> None:
         self._name = name
         self._path = path
@@ -63,6 +65,8 @@ class LocalModel:
         self._threads = threads
         self._sampling = dict(sampling or {})
         self._timeout = timeout
+        self._adapter = adapter
+        self._key: EngineKey | None = None
 
     @property
     def name(self) -> str:
@@ -87,13 +91,18 @@ class LocalModel:
         waiting = 0
         try:
             async with asyncio.timeout(seconds):
-                path = self._path if isinstance(self._path, str) else await in_thread(self._path)
-                engine = engine_of(EngineKey(path, self.context, self._threads))
+                if self._key is None:
+                    self._key = await in_thread(self._find)
+                engine = engine_of(self._key)
                 waiting = engine.queue_length
                 return await self._ask(engine, request, seconds)
         except TimeoutError:
             behind = f"; {waiting} calls were before it, and the model answers one at a time" if waiting else ""
             raise ModelError("timeout", f"no reply within {seconds:g} s{behind}", billed=True) from None
+
+    def _find(self) -> EngineKey:
+        path = self._path if isinstance(self._path, str) else self._path()
+        return EngineKey(path, self.context, self._threads, "" if self._adapter is None else self._adapter(path))
 
     async def close(self) -> None:
         """Do nothing: the weights stay loaded for the next run of this process."""

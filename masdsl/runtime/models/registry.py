@@ -13,7 +13,16 @@ import os
 from collections.abc import Callable
 from typing import TypeAlias
 
-from masdsl.config import DEFAULT, EMBEDDED_MODEL, Config, ModelConfig, NoModel, find_model, load_config
+from masdsl.config import (
+    BUILT_IN_MODELS,
+    DEFAULT,
+    EMBEDDED_MODEL,
+    Config,
+    ModelConfig,
+    NoModel,
+    find_model,
+    load_config,
+)
 from masdsl.money import usd_per_million
 from masdsl.pricing import NoPrice, NotLocked, Prices
 from masdsl.pricing.lock import LockFault
@@ -89,11 +98,12 @@ def resolver(config: Config | None = None, *, folder: str | None = None) -> Mode
 # ---------------------------------------------------------------- making
 
 
-def embedded(name: str = EMBEDDED_MODEL) -> ChatModel:
+def embedded(name: str = EMBEDDED_MODEL, *, called: str = "", adapter: str = "", sha256: str = "") -> ChatModel:
     """Return the model whose weights `mas models pull` fetches. Raises ModelError (`unavailable`) where they are
     missing.
 
-    Nothing is fetched here: 93 MB are for the user to ask for.
+    Nothing is fetched here: 93 MB are for the user to ask for. `adapter` is the folder of a LoRA adapter that is put
+    onto them, its weights with this `sha256` if one is given; `called` is the name of the two together.
     """
     from masdsl.runtime.models import store
     from masdsl.runtime.models.engine import check_installed
@@ -109,7 +119,30 @@ def embedded(name: str = EMBEDDED_MODEL) -> ChatModel:
     if store.where(name) is None:
         find()
     weights = store.WEIGHTS[name]
-    return LocalModel(name, find, context=weights.context, sampling=SMALL_MODEL_SAMPLING)
+    if not adapter:
+        return LocalModel(name, find, context=weights.context, sampling=SMALL_MODEL_SAMPLING)
+    return LocalModel(
+        called or name,
+        find,
+        context=weights.context,
+        adapter=_adapter(adapter, weights.sha256, sha256),
+    )
+
+
+def _adapter(folder: str, base_sha256: str = "", sha256: str = "") -> Callable[[str], str]:
+    """Return what makes llama.cpp's form of an adapter for a file of weights. Raises ModelError where it is missing."""
+    if not os.path.isdir(folder):
+        raise ModelError("unavailable", f"there is no folder {folder} with an adapter")
+
+    def make(base: str) -> str:
+        from masdsl.runtime.models.lora import AdapterFault, adapter_for
+
+        try:
+            return adapter_for(folder, base, base_sha256=base_sha256, sha256=sha256)
+        except AdapterFault as fault:
+            raise ModelError("unavailable", str(fault)) from None
+
+    return make
 
 
 def rates_of(entry: ModelConfig) -> Rates:
@@ -173,9 +206,17 @@ def configured(entry: ModelConfig, price: Price | None = None) -> ChatModel:
 
             check_installed()
             path = entry.path or ""
+            if path in BUILT_IN_MODELS:
+                return embedded(path, called=entry.name, adapter=entry.adapter or "")
             if not os.path.isfile(path):
                 raise ModelError("unavailable", f"the model `{entry.name}` has no file {path}")
-            return LocalModel(entry.name, path, context=entry.context or DEFAULT_CONTEXT, timeout=entry.timeout)
+            return LocalModel(
+                entry.name,
+                path,
+                context=entry.context or DEFAULT_CONTEXT,
+                timeout=entry.timeout,
+                adapter=_adapter(entry.adapter) if entry.adapter else None,
+            )
         case "transformers":
             from masdsl.runtime.models.transformers_model import TransformersModel
 
