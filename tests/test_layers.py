@@ -162,10 +162,11 @@ TRAINING_THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "huggingface_hub": ("training.backbone",),
 }
 TRAINING_ROOMS = {"batch", "meta", "runtime", "config", "diagnostics", "resources"}
-TRAINING_ROOMS |= {"check", "decode", "journal", "loaded", "rectify"}
+TRAINING_ROOMS |= {"check", "decode", "journal", "loaded", "rectify", "sizes"}
 """What `training` may use of masdsl besides its public names; of the runtime, what hosts use: limits and models; of
 config and diagnostics, what reads TOML: where keys stand, near names; of resources, where the cache is;
-of journal, loaded and rectify, what forks runs where they stand; of check and decode, what those are told in."""
+of journal, loaded and rectify, what forks runs where they stand; of check and decode, what those are told in; of
+sizes, how long a text is."""
 
 HEAVY = ("litellm", "mcp", "httpx", "sqlite3", "pygls", "lsprotocol")
 HEAVY += ("openai", "torch", "transformers", "trl", "pydantic", "tokenizers", "xllamacpp")

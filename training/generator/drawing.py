@@ -25,8 +25,10 @@ PROBLEMS: Final = (
     "There are {a} {thing} in a box. {name} takes {b} away. How many are left?",
     "{name} packs {a} bags with {b} {thing} each. How many {thing} are that?",
     "{name} had {a} {thing}, lost {b} and found {c}. How many {thing} are there in the end?",
-    "A shop sells {thing} for {b} dollars each. {name} buys {c} of them and pays with {a} dollars more than needed. How "
-    "much does {name} pay?",
+    (
+        "A shop sells {thing} for {b} dollars each. {name} buys {c} of them and pays with {a} dollars more than"
+        " needed. How much does {name} pay?"
+    ),
     "{name} reads {b} pages a day. How many pages does {name} read in {c} days?",
 )
 HELD_OUT_PROBLEMS: Final = (
@@ -40,7 +42,7 @@ NUMBERS: Final = ("text", "text", "int", "float", "text(20)")
 
 
 class Drawn(NamedTuple):
-    """A query with the type that is asked for, the tools and calls that there are, and its gold answer if it has one."""
+    """A query with the type that is asked for, the tools and calls that there are, and its gold answer if any."""
 
     kind: str
     query: str
@@ -58,12 +60,12 @@ class Drawn(NamedTuple):
 
 
 class Pool(NamedTuple):
-    """A pool of queries with gold answers (`training.data.pools` has their form); `held_out` is the share at its end."""
+    """A pool of queries with gold answers (`training.data.pools` has their form): how many are taken of each half."""
 
     path: str
     kind: str
     grader: str
-    count: int
+    train: int
     held_out: int
 
 
@@ -146,7 +148,7 @@ def _of_pool(pool: Pool, chance: random.Random, held_out: bool) -> list[Drawn]:
     rows = [(row.number, dict(row.columns)) for row in rows_of(pool.path)]
     half = len(rows) // 2
     rows = rows[half:] if held_out else rows[:half]
-    count = min(pool.held_out if held_out else pool.count, len(rows))
+    count = min(pool.held_out if held_out else pool.train, len(rows))
     made = []
     for number, row in chance.sample(rows, count):
         query, answer = row.get("query"), row.get("answer")

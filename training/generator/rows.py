@@ -2,6 +2,7 @@
 
 data.jsonl      rows for SFT (`training.data.export`)     card.json, card.md  lengths, programs, how systems were chosen
 held-out.jsonl  queries for `python -m training.rates`    evaluation.jsonl    the first of them, for a trainer
+answers.jsonl   those with a gold answer, all with `ANSWER_CALLS` calls, so that systems are compared with like means
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from masdsl.batch.rows import DataFault
 from masdsl.batch.systems import config_of, identity
@@ -24,6 +25,8 @@ from training.data.scores import read_table
 from training.data.selection import select
 from training.generator.drawing import Drawn, Pool, draw
 from training.generator.systems import BY_DESIGN, CANDIDATES, Designed, Wanted, designed
+
+ANSWER_CALLS: Final = 6
 
 
 class Selected(NamedTuple):
@@ -117,7 +120,8 @@ def make(
     card = data_card(examples, steps, count, more)
     os.makedirs(out, exist_ok=True)
     write_examples(examples, os.path.join(out, "data.jsonl"), "compact")
-    for name, rows in (("held-out.jsonl", kept), ("evaluation.jsonl", kept[:24])):
+    golden = tuple({**one, "calls": ANSWER_CALLS} for one in kept if "answer" in one)
+    for name, rows in (("held-out.jsonl", kept), ("evaluation.jsonl", kept[:24]), ("answers.jsonl", golden)):
         write_text(os.path.join(out, name), "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in rows))
     write_text(os.path.join(out, "card.json"), json.dumps(card, indent=2, ensure_ascii=False) + "\n")
     write_text(os.path.join(out, "card.md"), card_text(card))
@@ -125,8 +129,8 @@ def make(
 
 
 def _row(number: int, one: Drawn) -> dict[str, Any]:
-    row = {"id": f"{one.kind}-{number}", "family": one.kind, "query": one.query, "signature": one.signature}
-    row |= {"tools": list(one.tools), "calls": one.calls}
+    row: dict[str, Any] = {"id": f"{one.kind}-{number}", "family": one.kind, "query": one.query}
+    row |= {"signature": one.signature, "tools": list(one.tools), "calls": one.calls}
     return row if one.answer is None else {**row, "answer": one.answer, "grader": one.grader}
 
 

@@ -13,7 +13,7 @@ class PoolSettings(NamedTuple):
     path: Path
     kind: str
     grader: str
-    count: Count = 10
+    train: Count = 10
     held_out: Count = 5
 
 

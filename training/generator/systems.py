@@ -45,7 +45,13 @@ CANDIDATES: Final[Mapping[str, tuple[str, ...]]] = {
     "label": ("one", "cot", "vote", "vote_cot"),
 }
 """The systems that were measured for kinds with gold answers: the files of `candidates/`, by name."""
-BY_DESIGN: Final[Mapping[str, str]] = {"word_problem": "cot"}
+BY_DESIGN: Final[Mapping[str, str]] = {
+    "sum": "one",
+    "word_problem": "cot",
+    "choice": "letter",
+    "fact": "cot",
+    "label": "cot",
+}
 """What is taken where no candidate solved a query."""
 
 
@@ -84,7 +90,9 @@ def _draws(calls: int) -> int:
 
 def _sum(wanted: Wanted, chosen: str) -> Designed:
     if wanted.returns in ("int", "float") or chosen == "number":
-        return _one(wanted, "solver", "Work out the number that is asked for.", "A sum needs a single number: one call.")
+        return _one(
+            wanted, "solver", "Work out the number that is asked for.", "A sum needs a single number: one call."
+        )
     prompt = "Work this out, and end with the number that is asked for."
     return _one(wanted, "solver", prompt, "A sum is short: one call works it out.")
 
@@ -116,9 +124,7 @@ def _fact(wanted: Wanted, chosen: str) -> Designed:
     why = "A fact is known or not: one call that says what it knows, then answers."
     if chosen == "one":
         return _one(wanted, "expert", "Answer in a few words.", "A fact is known or not: one call.")
-    return _thought(
-        wanted, "expert", "Say what you know about this, then give the answer in a few words.", why
-    )
+    return _thought(wanted, "expert", "Say what you know about this, then give the answer in a few words.", why)
 
 
 def _label(wanted: Wanted, chosen: str) -> Designed:
@@ -162,9 +168,7 @@ def _drafted(
     return Designed(reasons[0], _program(wanted, agents, body))
 
 
-def _followed(
-    wanted: Wanted, first: tuple[str, str], second: tuple[str, str], reasons: tuple[str, str]
-) -> Designed:
+def _followed(wanted: Wanted, first: tuple[str, str], second: tuple[str, str], reasons: tuple[str, str]) -> Designed:
     """Return a first text and a second look at it where there are two calls; else one call."""
     (name, prompt), (again, prompt_again) = first, second
     if wanted.calls < 2:
@@ -181,7 +185,10 @@ def _summarise(wanted: Wanted, _: str) -> Designed:
         ("reader", "Summarise the text."),
         ("checker", "Which main points of the text are missing in the draft, or wrong?"),
         ("editor", "Write the summary again, short, with these faults mended."),
-        ("A summary has to be complete: a draft, what it misses, and the final text.", "A summary, and few calls: one."),
+        (
+            "A summary has to be complete: a draft, what it misses, and the final text.",
+            "A summary, and few calls: one.",
+        ),
     )
 
 
@@ -238,7 +245,9 @@ def _code(wanted: Wanted, _: str) -> Designed:
             "code = coder(query)\ntested = python(code)\nif tested.passed {\nreturn code\n}\n"
             "return debugger(query, code, tested.log)\n"
         )
-        return Designed("Code can be run: it is written, tried, and mended if it fails.", _program(wanted, agents, body))
+        return Designed(
+            "Code can be run: it is written, tried, and mended if it fails.", _program(wanted, agents, body)
+        )
     return _followed(
         wanted,
         ("coder", "Write the Python code."),
@@ -253,7 +262,10 @@ def _writing(wanted: Wanted, _: str) -> Designed:
         ("writer", "Write it."),
         ("critic", "What would make this text better? Name two things."),
         ("editor", "Write the final text with these improvements."),
-        ("A text gains by a second look: a writer, a critic, and the final text.", "A text, and few calls: one writer."),
+        (
+            "A text gains by a second look: a writer, a critic, and the final text.",
+            "A text, and few calls: one writer.",
+        ),
     )
 
 
@@ -262,7 +274,10 @@ def _translate(wanted: Wanted, _: str) -> Designed:
         wanted,
         ("translator", "Do what is asked with the text."),
         ("checker", "Compare the draft with the text, and give the corrected version alone."),
-        ("Meaning is easily lost: one rewrites, another compares and corrects.", "A sentence, and few calls: one call."),
+        (
+            "Meaning is easily lost: one rewrites, another compares and corrects.",
+            "A sentence, and few calls: one call.",
+        ),
     )
 
 
