@@ -100,3 +100,13 @@ def trainer_arguments(table: Optimisation, folder: str) -> dict[str, Any]:
         "report_to": "none",
         "disable_tqdm": True,
     }
+
+
+def checked_length(wanted: int, model: Any) -> int:
+    """Return how many tokens an example may have. Raises TrainingFault for more than the model was made for."""
+    most = getattr(model.config, "max_position_embeddings", None)
+    if most is not None and wanted > most:
+        raise TrainingFault(
+            f"[training] max_length = {wanted} is more than the {most} tokens that the model was made for; choose less"
+        )
+    return wanted

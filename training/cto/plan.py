@@ -7,8 +7,10 @@ from typing import Annotated, Literal, NamedTuple, TypeAlias
 from masdsl.meta.task import SIGNATURE
 from training.adapters import Lora
 from training.backbone import Base
+from training.optimisation import Optimisation
 from training.pairs import Normal
 from training.settings import Count, Path, Positive, Range
+from training.sft.evaluation import Evaluation
 from training.tree import ROLES, Role
 
 Loss: TypeAlias = Literal["cto", "dpo", "score-dpo", "kto", "grpo"]
@@ -36,8 +38,8 @@ class Data(NamedTuple):
         return self.normalise
 
 
-class Reference(NamedTuple):
-    """The table [reference]: pi_ref is the base, with this adapter where there is one; then that one is trained on."""
+class Start(NamedTuple):
+    """The table [start]: pi_ref is the base, with this adapter where there is one; then that one is trained further."""
 
     adapter: Path | None = None
 
@@ -78,10 +80,13 @@ class Training(NamedTuple):
     log_every: Positive = 1
 
     def contradiction(self) -> tuple[str, str] | None:
-        """Return what cannot be: a batch that `at_once` does not divide."""
-        if self.batch % self.at_once:
-            return "batch", f"{self.batch} is no multiple of at_once = {self.at_once}; choose one that is"
-        return None
+        """Return what cannot be, as `Optimisation` does."""
+        return self.optimisation().contradiction()
+
+    def optimisation(self) -> Optimisation:
+        """Return it as the table that all trainers share."""
+        shared = {name: value for name, value in self._asdict().items() if name != "precompute"}
+        return Optimisation(method="lora", **shared)
 
 
 class Rewards(NamedTuple):
@@ -126,15 +131,18 @@ class Plan(NamedTuple):
 
     base: Base
     data: Data = Data()
-    reference: Reference = Reference()
+    start: Start = Start()
     loss: Objective = Objective()
     lora: Lora = Lora()
     training: Training = Training()
     grpo: Grpo | None = None
+    evaluation: Evaluation | None = None
 
     def contradiction(self) -> tuple[str, str] | None:
         """Return what does not fit together: the key that is wrong, and why."""
         kind = self.loss.kind
+        if self.evaluation is not None and self.data.role not in ("generator", "all"):
+            return "evaluation", f"it measures a generator, and role is {self.data.role}; leave the table out"
         if kind == "grpo":
             if self.grpo is None:
                 return "loss", 'kind = "grpo" needs a table [grpo] with `queries`'
@@ -145,6 +153,8 @@ class Plan(NamedTuple):
                     f"generations = {self.grpo.generations} does not divide [training] batch = {self.training.batch}; "
                     "the replies to one query are in one step"
                 )
+            if self.data.pairs is not None or self.data.held_out is not None:
+                return "data", "pairs: GRPO learns from queries, not from pairs; leave it and held_out out"
             return None
         if self.data.pairs is None:
             return "data", f"pairs: the loss {kind} learns from a file of `python -m training.pairs`; name it"

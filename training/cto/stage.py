@@ -1,96 +1,92 @@
 """The preference stage as a whole: from a plan to an adapter for each role, each from pi_ref; the same again goes on.
 
-OUT/manifest.json                 what was asked for, of which data and base, with which versions
-OUT/ROLE/checkpoints/             what a run that was broken off goes on from
-OUT/ROLE/adapter/                 the LoRA adapter, as safetensors
-OUT/ROLE/log.jsonl, result.json   every logged step; how it ended. A role with a result is done
+OUT/base/                 the base, where it is `tiny`
+OUT/ROLE/run.json         what the run of a role is of
+OUT/ROLE/checkpoints/     states to go on from, sealed; removed when the role is done
+OUT/ROLE/model/           the LoRA adapter, as safetensors
+OUT/ROLE/log.jsonl        every logged step
+OUT/ROLE/manifest.json    configuration, data, base, versions, losses, seconds
 """
 
 from __future__ import annotations
 
-import gc
 import json
 import os
-import time
-from collections.abc import Callable, Sequence
+import shutil
+from collections.abc import Sequence
 from fractions import Fraction
-from hashlib import file_digest
-from importlib.metadata import version
-from importlib.util import find_spec
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
-from masdsl import __version__
 from masdsl.batch.rows import DataFault
 from masdsl.batch.systems import config_of
 from masdsl.meta.host import Host
 from training.adapters import load_adapter, save_adapter
 from training.backbone import Located, identity, load, locate
-from training.cto.checkpoints import last_checkpoint
+from training.checkpoints import Sealing, last_good
 from training.cto.plan import Plan
 from training.cto.rows import Row, needs_values, of_role, read_preferences, refuse_twice, weighted
+from training.cto.trainers import Material, grpo_rows, material_of, refuse_long_prompts, trainer_of, within_length
 from training.data.pools import write_text
+from training.optimisation import CADENCE, checked_length
 from training.rates.asking import read_asked
+from training.record import claim, digest_of, finished, write_manifest
 from training.rewards import Judge
 from training.settings import TrainingFault, settings_json
+from training.sft.evaluation import measure_of
 from training.tree import Role
+from training.watching import Measuring, Tell, Telling
 
-FORMAT: Final = 1
-_LIBRARIES: Final = ("torch", "transformers", "trl", "peft")
-Tell = Callable[[str], None]
-
-
-class Done(NamedTuple):
-    """How the training of a role ended: optimizer steps, rows, the last log of each kind, seconds, and the adapter."""
-
-    role: Role
-    steps: int
-    rows: int
-    left_out: int
-    first: dict[str, float]
-    last: dict[str, float]
-    seconds: float
-    adapter: str
+MODEL = "model"
+CHECKPOINTS = "checkpoints"
 
 
-def run(plan: Plan, out: str, *, tell: Tell = print, callbacks: Sequence[Any] = ()) -> tuple[Done, ...]:
-    """Train every role that a plan asks for, one after another, each from pi_ref; what is done already is left alone.
+class _Given(NamedTuple):
+    """What all roles share: the plan, the base with its identity, who judges replies of GRPO, and who is told."""
 
-    `callbacks` are further ones of `transformers.TrainerCallback`.
+    plan: Plan
+    base: Located
+    digest: str
+    judge: Judge | None
+    tell: Tell
+    callbacks: Sequence[Any]
 
-    Raises TrainingFault, DataFault and what reading a configuration of models raises, for what cannot be used.
+
+def run(plan: Plan, out: str, *, tell: Tell = print, callbacks: Sequence[Any] = ()) -> tuple[dict[str, Any], ...]:
+    """Train every role that a plan asks for, one after another; return their manifests. What is done is left alone.
+
+    `callbacks` are further ones of `transformers.TrainerCallback`. It is one process.
+
+    Raises TrainingFault, DataFault, GraderFault, OSError, and what reading a configuration of models raises. Whatever
+    ends it, the same call goes on from the last whole checkpoint.
     """
-    missing = [name for name in _LIBRARIES if find_spec(name) is None]
-    if missing:
-        raise TrainingFault(f"{' and '.join(missing)} is not installed: pip install 'masdsl[train]'")
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise TrainingFault("python -m training.cto trains in one process; start it without torchrun or accelerate")
     out = os.path.abspath(out)
-    rows = read_preferences(plan.data.pairs) if plan.data.pairs and plan.loss.kind != "grpo" else ()
-    held_out = read_preferences(plan.data.held_out) if plan.data.held_out and rows else ()
+    rows = read_preferences(plan.data.pairs) if plan.data.pairs else ()
+    held_out = read_preferences(plan.data.held_out) if plan.data.held_out else ()
     by_role = {role: _chosen(plan, rows, role) for role in _roles(plan, rows)}
     judge = _judge(plan)
-    os.makedirs(out, exist_ok=True)
     texts = [text for row in rows for text in (*(one.content for one in row.prompt), row.chosen, row.rejected)]
     base = locate(plan.base, home=out, texts=texts or _prompts(judge))
-    digest = identity(base)
-    _keep_manifest(plan, out, digest)
-    done = []
-    for role, chosen in by_role.items():
-        kept = [row for row in held_out if row.role == role]
-        done.append(_train(plan, role, chosen, kept, judge, base, digest, os.path.join(out, role), tell, callbacks))
-        gc.collect()
-    return tuple(done)
+    given = _Given(plan, base, identity(base), judge, tell, callbacks)
+    return tuple(
+        _train(given, role, chosen, [row for row in held_out if row.role == role], os.path.join(out, role))
+        for role, chosen in by_role.items()
+    )
 
 
 def _roles(plan: Plan, rows: Sequence[Row]) -> tuple[Role, ...]:
     """Return the roles that are trained: of `all`, those that have rows."""
-    if plan.loss.kind == "grpo" or plan.data.role != "all":
+    if plan.data.role != "all":
         return plan.data.roles
     return tuple(role for role in plan.data.roles if any(row.role == role for row in rows))
 
 
 def _chosen(plan: Plan, rows: Sequence[Row], role: Role) -> tuple[Row, ...]:
-    if plan.loss.kind == "grpo":
+    """Return the rows of a role, weighted as the plan says; none for GRPO. Raises DataFault."""
+    path = plan.data.pairs
+    if path is None:
         return ()
-    path = plan.data.pairs or ""
     clip = None if plan.data.clip is None else Fraction(repr(plan.data.clip))
     refuse_twice(path, clip, plan.data.normal)
     found = of_role(rows, role, path)
@@ -116,151 +112,97 @@ def _prompts(judge: Judge | None) -> list[str]:
 # ---------------------------------------------------------------- one role
 
 
-def _train(
-    plan: Plan,
-    role: Role,
-    rows: Sequence[Row],
-    held_out: Sequence[Row],
-    judge: Judge | None,
-    base: Located,
-    digest: str,
-    folder: str,
-    tell: Tell,
-    callbacks: Sequence[Any],
-) -> Done:
+def _train(given: _Given, role: Role, rows: Sequence[Row], held_out: Sequence[Row], folder: str) -> dict[str, Any]:
+    """Train one role and return its manifest."""
     from transformers import PrinterCallback
 
-    from training.cto.trainers import Material, grpo_rows, material_of, refuse_long_prompts, trainer_of, within_length
-
-    known = os.path.join(folder, "result.json")
-    if os.path.isfile(known):
-        tell(f"{role}: done already, {folder}")
-        return _read_done(known)
-    checkpoints = os.path.join(folder, "checkpoints")
-    last = last_checkpoint(checkpoints)
-    backbone = load(base)
-    if plan.reference.adapter:
-        model = load_adapter(backbone.model, plan.reference.adapter, base, trainable=True)
-        backbone = backbone._replace(model=model)
-    if judge is not None:
-        material, left_out = Material(grpo_rows(judge)), 0
-        room = plan.training.max_length - (plan.grpo.reply_tokens if plan.grpo else 0)
-        refuse_long_prompts(material.rows, backbone.tokenizer, room)
-    else:
-        whole = material_of(plan, rows, held_out)
-        most = plan.training.max_length
-        material = Material(*(within_length(one, backbone.tokenizer, most) for one in whole))
-        left_out = len(whole.rows) - len(material.rows)
-        if left_out:
-            tell(f"{role}: {left_out} of {len(whole.rows)} rows have more than max_length = {most} tokens; left out")
-        if not material.rows:
-            raise DataFault(f"no row of the {role} is within [training] max_length = {most} tokens; raise it")
-    trainer = trainer_of(
-        plan, backbone, material, checkpoints, judge=judge, has_adapter=plan.reference.adapter is not None
-    )
+    plan, tell = given.plan, given.tell
+    facts = _facts(plan, role, given.digest)
+    known = finished(folder, facts)
+    if known is not None and os.path.isdir(os.path.join(folder, MODEL)):
+        tell(f"{role}: finished already: {os.path.join(folder, MODEL)}")
+        return known
+    backbone = load(given.base)
+    checked_length(plan.training.max_length, backbone.model)
+    adapter = plan.start.adapter
+    if adapter is not None:
+        backbone = backbone._replace(model=load_adapter(backbone.model, adapter, given.base, trainable=True))
+    material, left_out = _material(given, role, rows, held_out, backbone.tokenizer)
+    checkpoints = os.path.join(folder, CHECKPOINTS)
+    claim(folder, facts)
+    trainer = trainer_of(plan, backbone, material, checkpoints, judge=given.judge, has_adapter=adapter is not None)
     trainer.remove_callback(PrinterCallback)
-    for one in (_telling(role, tell), *callbacks):
+    for one in (Telling(lambda line: tell(f"{role}: {line}")), Sealing(), *given.callbacks):
         trainer.add_callback(one)
-    if last:
+    if plan.evaluation is not None and role == "generator":
+        trainer.add_callback(Measuring(measure_of(plan.evaluation, folder), plan.evaluation.every, tell))
+    last = last_good(checkpoints, tell)
+    if last is not None:
         tell(f"{role}: going on from {last}")
-    began = time.monotonic()
     trainer.train(resume_from_checkpoint=last)
-    logs = [one for one in trainer.state.log_history if "loss" in one or "eval_loss" in one]
-    steps = [one for one in logs if "loss" in one]
-    if any(one["loss"] != one["loss"] or one.get("grad_norm", 0) != one.get("grad_norm", 0) for one in steps):
-        raise TrainingFault(
-            f"{role}: the loss or its gradient became NaN; lower [training] learning_rate, or take bf16 = "
-            f"false; remove {folder} before the next try"
-        )
-    adapter = os.path.join(folder, "adapter")
     model = trainer.accelerator.unwrap_model(trainer.model)
     if "ref" in model.peft_config:  # TRL's copy of the adapter that training began with
         model.delete_adapter("ref")
-    save_adapter(model, adapter, base, digest)
-    write_text(os.path.join(folder, "log.jsonl"), "".join(json.dumps(one) + "\n" for one in logs))
-    done = Done(
-        role,
-        trainer.state.global_step,
-        len(material.rows),
-        left_out,
-        steps[0],
-        steps[-1],
-        round(time.monotonic() - began, 1),
-        adapter,
+    save_adapter(model, os.path.join(folder, MODEL), given.base, given.digest)
+    history = [one for one in trainer.state.log_history if "train_runtime" not in one]
+    write_text(os.path.join(folder, "log.jsonl"), "".join(json.dumps(one) + "\n" for one in history))
+    manifest = write_manifest(
+        folder, facts, {"rows": len(material.rows), "rows_left_out": left_out, **_results(trainer)}
     )
-    write_text(known, json.dumps({"format": FORMAT, **done._asdict()}, indent=2) + "\n")
-    tell(f"{role}: {done.steps} steps on {done.rows} rows: {adapter}")
-    return done
+    shutil.rmtree(checkpoints, ignore_errors=True)
+    tell(f"{os.path.join(folder, MODEL)}: {manifest['steps']} steps, loss {manifest['loss']:.4f}")
+    return manifest
 
 
-def _telling(role: Role, tell: Tell) -> Any:
-    """Return a callback that tells each logged step in one line."""
-    from transformers import TrainerCallback
-
-    shown = ("loss", "rewards/margins", "rewards/accuracies", "reward", "eval_loss")
-
-    class Telling(TrainerCallback):  # type: ignore[misc]  # transformers is not looked into
-        def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **rest: Any) -> None:
-            found = [f"{name} {float(logs[name]):.4g}" for name in shown if name in (logs or {})]
-            if found:
-                tell(f"{role}: step {state.global_step} of {state.max_steps}: {', '.join(found)}")
-
-    return Telling()
-
-
-def _read_done(path: str) -> Done:
-    try:
-        with open(path, encoding="utf-8") as file:
-            data = json.load(file)
-        return Done(*(data[name] for name in Done._fields))
-    except (OSError, ValueError, KeyError, TypeError):
-        raise TrainingFault(f"{path} is damaged; remove it, and the same command goes on from the checkpoint") from None
+def _material(
+    given: _Given, role: Role, rows: Sequence[Row], held_out: Sequence[Row], tokenizer: Any
+) -> tuple[Material, int]:
+    """Return what is learned from, and how many rows were too long. Raises DataFault and TrainingFault."""
+    plan, most = given.plan, given.plan.training.max_length
+    if given.judge is not None and plan.grpo is not None:
+        material = Material(grpo_rows(given.judge))
+        refuse_long_prompts(material.rows, tokenizer, most - plan.grpo.reply_tokens)
+        return material, 0
+    whole = material_of(plan, rows, held_out)
+    material = Material(*(within_length(one, tokenizer, most) for one in whole))
+    left_out = len(whole.rows) - len(material.rows)
+    if not material.rows:
+        raise DataFault(f"no row of the {role} is within [training] max_length = {most} tokens; raise it")
+    if left_out:
+        given.tell(f"{role}: {left_out} of {len(whole.rows)} rows left out, longer than max_length = {most} tokens")
+    return material, left_out
 
 
-# ---------------------------------------------------------------- the manifest
-
-
-def _keep_manifest(plan: Plan, out: str, digest: str) -> None:
-    """Write what is trained on what; raise TrainingFault where the folder has another training."""
-    path = os.path.join(out, "manifest.json")
-    files: dict[str, str | None] = {"data.pairs": plan.data.pairs, "data.held_out": plan.data.held_out}
-    for number, place in enumerate(plan.grpo.queries if plan.grpo else ()):
-        files[f"grpo.queries.{number}"] = place
-    made = {
-        "format": FORMAT,
-        "settings": settings_json(plan),
+def _facts(plan: Plan, role: Role, digest: str) -> dict[str, Any]:
+    """Return what decides the outcome of a run."""
+    told = settings_json(plan._replace(evaluation=None))
+    told["training"] = {name: value for name, value in told["training"].items() if name not in CADENCE}
+    told["data"] = {**told["data"], "role": role}
+    paths = [plan.data.pairs, plan.data.held_out, *(plan.grpo.queries if plan.grpo else ())]
+    adapter = plan.start.adapter
+    return {
+        "command": "python -m training.cto",
+        "settings": told,
+        "data_sha256": {path: digest_of(path) for path in paths if path and os.path.isfile(path)},
         "base_sha256": digest,
-        "files": {name: _digest_of(place) for name, place in files.items() if place},
+        "adapter_sha256": digest_of(os.path.join(adapter, "adapter_model.safetensors")) if adapter else None,
     }
-    versions = {"masdsl": __version__, **{name: version(name) for name in _LIBRARIES}}
-    if not os.path.exists(path):
-        write_text(path, json.dumps({**made, "versions": versions}, indent=2) + "\n")
-        return
-    try:
-        with open(path, encoding="utf-8") as file:
-            before = json.load(file)
-        changed = sorted(name for name in made if before.get(name) != made[name])
-    except (OSError, ValueError, AttributeError) as error:
-        raise TrainingFault(f"{path} cannot be read ({error}); name another folder with --out") from None
-    if changed:
-        told = ", ".join(_difference(before.get("settings", {}), made["settings"])) or ", ".join(changed)
-        raise TrainingFault(
-            f"{out} has a training with other {told}; take those again to go on, or name another folder with --out"
-        )
 
 
-def _difference(before: Any, now: Any, at: str = "") -> list[str]:
-    if isinstance(before, dict) and isinstance(now, dict):
-        names = sorted({*before, *now})
-        return [
-            told for name in names for told in _difference(before.get(name), now.get(name), f"{at}.{name}".strip("."))
-        ]
-    return [] if before == now else [at]
-
-
-def _digest_of(path: str) -> str | None:
-    try:
-        with open(path, "rb") as file:
-            return file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return None  # a data set of the hub
+def _results(trainer: Any) -> dict[str, Any]:
+    """Return what the trainer's log says: the first and the last step with all figures, and the losses between."""
+    history = trainer.state.log_history
+    steps = [one for one in history if "loss" in one]
+    return {
+        "steps": trainer.state.global_step,
+        "epochs": trainer.state.epoch,
+        "loss": steps[-1]["loss"],
+        "seconds": steps[-1]["seconds"],
+        "parameters": trainer.model.num_parameters(),
+        "parameters_trained": trainer.model.num_parameters(only_trainable=True),
+        "first": steps[0],
+        "last": steps[-1],
+        "losses": [[one["step"], round(one["loss"], 6)] for one in steps],
+        "held_out": [[one["step"], round(one["eval_loss"], 6)] for one in history if "eval_loss" in one],
+        "rates": [{"step": one["step"], **one["rates"]} for one in history if "rates" in one],
+    }

@@ -14,6 +14,7 @@ from training.adapters import lora_config
 from training.backbone import Backbone, BackboneFault
 from training.cto.plan import Plan
 from training.cto.rows import Row, drawn, judged
+from training.optimisation import trainer_arguments
 from training.rewards import STAGES, Judge, rewards_of
 from training.settings import TrainingFault
 
@@ -65,35 +66,12 @@ def trainer_of(
 
     Raises BackboneFault where [lora] does not fit the model.
     """
-    import torch
     from datasets import Dataset
 
-    training, gpu = plan.training, torch.cuda.is_available()
     common: dict[str, Any] = {
-        "output_dir": folder,
-        "per_device_train_batch_size": training.at_once,
-        "per_device_eval_batch_size": training.at_once,
-        "gradient_accumulation_steps": training.batch // training.at_once,
-        "num_train_epochs": training.epochs,
-        "max_steps": training.steps or -1,
-        "learning_rate": training.learning_rate,
-        "lr_scheduler_type": training.schedule,
-        "warmup_steps": training.warmup,
-        "weight_decay": training.weight_decay,
-        "max_grad_norm": training.clip,
-        "seed": training.seed,
-        "save_strategy": "steps",
-        "save_steps": training.save_every,
-        "save_total_limit": training.keep,
-        "logging_steps": training.log_every,
-        "logging_nan_inf_filter": False,
-        "bf16": training.bf16,
-        "activation_checkpointing": training.checkpointing,
+        **trainer_arguments(plan.training.optimisation(), folder),
         "disable_dropout": plan.lora.dropout == 0,
-        "use_cpu": not gpu,
-        "dataloader_pin_memory": gpu,
-        "report_to": "none",
-        "disable_tqdm": True,
+        "include_num_input_tokens_seen": "no",  # GRPO's inputs are no tensors
     }
     if material.held_out:
         common["eval_strategy"] = "epoch"

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from training.adapters import Lora, seal_adapter, to_train
 from training.backbone import Base, Located, identity, load, locate, make_readable, replace_folder
-from training.optimisation import CADENCE, Optimisation, trainer_arguments
+from training.optimisation import CADENCE, Optimisation, checked_length, trainer_arguments
 from training.record import claim, digest_of, finished, write_manifest
 from training.settings import Path, TrainingFault, read_settings, settings_json
 from training.sft.evaluation import Evaluation, measure_of
@@ -95,7 +95,7 @@ def train(settings: Settings, out: str, *, tell: Tell = print, measure: Measure 
         tell(f"finished already: {os.path.join(out, MODEL)}")
         return known
     backbone = load(base)
-    limit = _limit(settings.training.max_length, backbone.model)
+    limit = checked_length(settings.training.max_length, backbone.model)
     data = tokenise(rows, backbone.tokenizer, limit)
     _tell_lengths(data, limit, tell)
     lora = settings.lora if settings.training.method == "lora" else None
@@ -140,16 +140,6 @@ def _facts(settings: Settings, base: Located) -> dict[str, Any]:
         "base_sha256": identity(base),
         "adapter_sha256": digest_of(os.path.join(adapter, "adapter_model.safetensors")) if adapter else None,
     }
-
-
-def _limit(wanted: int, model: Any) -> int:
-    """Return how many tokens an example may have. Raises TrainingFault for more than the model was made for."""
-    most = getattr(model.config, "max_position_embeddings", None)
-    if most is not None and wanted > most:
-        raise TrainingFault(
-            f"[training] max_length = {wanted} is more than the {most} tokens that the model was made for; choose less"
-        )
-    return wanted
 
 
 def _tell_lengths(data: Tokenised, limit: int, tell: Tell) -> None:
