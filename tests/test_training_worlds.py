@@ -22,12 +22,14 @@ from masdsl import pipeline
 from masdsl.batch.evaluation import evaluate
 from masdsl.batch.store import outcomes_in
 from masdsl.batch.systems import config_of
+from masdsl.cli.test import run as run_tests
 from masdsl.diagnostics.base import Findings
 from masdsl.journal.memory import MemoryRun
 from masdsl.runtime.loader import load_module
 from masdsl.runtime.models.base import Message, ModelError, Request
 from masdsl.runtime.models.registry import Models
 from tests.harness.journaled import CrashError, Crashing, cut, header
+from training.data.plan import read_plan
 from training.worlds.__main__ import main
 from training.worlds.chance import correlated, logistic, uniform
 from training.worlds.mind import RULES, Mind, Skills
@@ -368,7 +370,7 @@ PROMPTS = (
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(schema=schemas(), said=st.sampled_from(PROMPTS), family=st.sampled_from(FAMILIES), seed=st.integers(0, 99))
 def test_replies_obey_the_schema(schema: dict[str, Any], said: str, family: str, seed: int, tasks_file: Path) -> None:
     query = f"{family}: {task(family, 1).texts[0]}"
@@ -506,6 +508,16 @@ def test_agents_use_the_tools_that_are_granted(world: Path, programs: Path) -> N
     used = [sum(event.what == "tool" and event.kind == "finished" for event in one.events) for one in results]
     assert sum(map(bool, used)) >= 4, "a search, most of the time"
     assert sum(one["answer"] in str(result.value) for one, result in zip(facts, results, strict=True)) >= 4
+
+
+def test_the_systems_of_the_world_pass_their_own_tests(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_tests([str(path) for path in sorted(SYSTEMS.glob("*.mas"))]) == 0
+    assert "4 tests passed" in capsys.readouterr().out
+
+
+def test_the_configuration_for_its_data_can_be_read() -> None:
+    plan = read_plan(str(ROOT / "training" / "configs" / "simulated.toml"))
+    assert str(SYSTEMS) in plan.systems.paths and plan.evaluation.grader == "exact"
 
 
 def test_a_run_that_was_broken_off_goes_on_to_the_same_rows(world: Path, programs: Path) -> None:
