@@ -95,6 +95,7 @@ def trainer_arguments(table: Optimisation, folder: str) -> dict[str, Any]:
         "include_num_input_tokens_seen": "non_padding",
         "use_cpu": on_cpu,
         "ddp_backend": "gloo" if processes > 1 and on_cpu else None,
+        "ddp_timeout": 6 * 3600,  # seconds that processes wait for the one that measures, or reads a large model
         "ddp_find_unused_parameters": False,
         "dataloader_pin_memory": not on_cpu,
         "report_to": "none",

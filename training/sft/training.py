@@ -71,6 +71,7 @@ def train(settings: Settings, out: str, *, tell: Tell = print, measure: Measure 
     whole checkpoint.
     """
     from accelerate import PartialState
+    from accelerate.utils import broadcast_object_list
     from trl import SFTConfig
 
     out = os.path.abspath(out)
@@ -88,9 +89,10 @@ def train(settings: Settings, out: str, *, tell: Tell = print, measure: Measure 
     watched = read_rows(settings.data.validation) if settings.data.validation else ()
     with process.main_process_first():
         base = locate(settings.base, home=out, texts=(row.text for row in rows))
-    with process.main_process_first():
-        facts = _facts(settings, base)
-        known = finished(out, facts)
+    # One process reads all weights for their hash, not all of them.
+    told: list[Any] = [_facts(settings, base) if process.is_main_process else None]
+    facts = broadcast_object_list(told)[0]
+    known = finished(out, facts)
     if known is not None and os.path.isdir(os.path.join(out, MODEL)):
         tell(f"finished already: {os.path.join(out, MODEL)}")
         return known
@@ -192,6 +194,7 @@ def _run(trainer: Any, folder: str, tell: Tell) -> None:
     """Train to the end, from the last whole checkpoint where there is one."""
     from accelerate import PartialState
     from accelerate.utils import broadcast_object_list
+    from safetensors import SafetensorError
 
     from training.checkpoints import last_good
 
@@ -199,7 +202,25 @@ def _run(trainer: Any, folder: str, tell: Tell) -> None:
     broadcast_object_list(chosen)
     if chosen[0] is not None:
         tell(f"going on from {chosen[0]}")
-    trainer.train(resume_from_checkpoint=chosen[0])
+    try:
+        trainer.train(resume_from_checkpoint=chosen[0])
+    except (RuntimeError, SafetensorError) as error:
+        advice = _advice(str(error))
+        if not advice:
+            raise
+        raise TrainingFault(f"{folder}: {str(error).splitlines()[0]}; {advice}") from None
+
+
+def _advice(error: str) -> str:
+    """Return what to do about an error of torch's or safetensors' that comes from the machine; empty for another."""
+    if "out of memory" in error or "can't allocate memory" in error:
+        return (
+            "the memory does not suffice: take a smaller [training] at_once or max_length, checkpointing = true, or "
+            "bf16, and another folder for --out"
+        )
+    if any(word in error for word in ("No space left", "failed writing file", "unexpected pos", "I/O error")):
+        return "a checkpoint could not be written: make room there; the same command goes on from the one before"
+    return ""
 
 
 def _save(trainer: Any, out: str, base: Located, digest: str | None) -> None:
