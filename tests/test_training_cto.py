@@ -421,6 +421,18 @@ def test_each_role_begins_from_the_reference(here: Path) -> None:
     assert manifest["settings"]["loss"]["beta"] == 0.1 and set(manifest["versions"]) >= {"torch", "trl"}
 
 
+@pytest.mark.parametrize(("kind", "at_once"), [("cto", 1), ("score-dpo", 1), ("kto", 2)])
+def test_held_out_rows_are_looked_at_after_each_epoch(here: Path, kind: str, at_once: int) -> None:
+    text = (here / "cto.toml").read_text(encoding="utf-8")
+    (here / "cto.toml").write_text(text.replace("[data]\n", '[data]\nheld_out = "pairs.jsonl"\n'), encoding="utf-8")
+    changed(here, kind=f'"{kind}"', epochs="2", at_once=str(at_once), batch="2")
+    assert command(here) == 0
+    manifest = json.loads((here / "out" / "generator" / "manifest.json").read_text(encoding="utf-8"))
+    (_, first), (_, second) = manifest["held_out"]
+    assert 0 < second < 1
+    assert kind == "kto" or second < first  # KTO's own estimate of the distance to pi_ref moves with it
+
+
 def test_an_adapter_is_trained_on_from_itself(here: Path, base: Located) -> None:
     changed(here, epochs="1")
     assert command(here, "first") == 0
