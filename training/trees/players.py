@@ -115,10 +115,10 @@ def in_block(reason: str, text: str, kind: Kind) -> str:
 
 def _of_model(emitted: Emitted, model: AskedModel, kind: Kind, label: str) -> Written:
     text = emitted.text or (emitted.tries[-1].text if emitted.tries else "")
-    if emitted.how == "text":
+    if emitted.how == "text" or not text:  # under the decoder, too, what came to nothing stands as it was said
         action = model.said[-1] if model.said else ""
     else:
-        action = in_block(emitted.reasoning, text, kind) if text else emitted.reasoning
+        action = in_block(emitted.reasoning, text, kind)
     is_lost = not emitted.text and model.is_lost
     return Written(action, emitted.text, label, emitted.why_none(), _amount(emitted.spent), is_lost)
 
