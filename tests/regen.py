@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from masdsl.check.builtins import BUILTINS
 from masdsl.cli import usage
@@ -25,6 +26,7 @@ from masdsl.syntax.parse import parse_binding, parse_patch, parse_program
 from masdsl.syntax.print import format_document
 from tests.harness import editor_files, pool, stdlib_page
 from tests.harness.sessions import is_run, requoted, run
+from tests.harness.tutorial import carried_out
 
 ROOT = Path(__file__).resolve().parent.parent
 COLUMNS = 8
@@ -110,6 +112,10 @@ def changes(runs: bool) -> Iterator[tuple[Path, str, str]]:
     for path in (ROOT / "grammar" / "spec.md", ROOT / "README.md", ROOT / "docs" / "stdlib.md"):
         text = path.read_text(encoding="utf-8")
         yield path, text, _formatted(_filled(text))
+    tutorial = ROOT / "docs" / "tutorial.md"
+    text = tutorial.read_text(encoding="utf-8")
+    with TemporaryDirectory() as folder_of_tutorial:
+        yield tutorial, text, carried_out(text, Path(folder_of_tutorial))
     for path in sorted((ROOT / "examples").glob("*/README.md")):
         text = path.read_text(encoding="utf-8")
         folder = path.parent
