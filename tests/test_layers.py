@@ -46,6 +46,7 @@ ALLOWED: dict[str, set[str]] = {
     "bounds": BASE | {"check", "config", "diagnostics", "pricing", "tokenizers"},
     "trust": BASE | {"bounds", "check", "config", "diagnostics"},
     "graph": BASE | {"bounds", "check", "config", "diagnostics", "journal", "trust"},
+    "report": BASE | {"diagnostics", "graph", "journal"},
     "lower": BASE | {"check"},
     "emit": BASE | {"check", "lower", "verify"},
     "verify": {"limits"},
@@ -87,7 +88,7 @@ ALLOWED: dict[str, set[str]] = {
     "api": COMPILER | {"batch", "loaded", "meta", "patch", "pipeline", "pricing", "runtime", "testing"},
     "cli": COMPILER
     | {"", "api", "cache", "decode", "fixes", "graph", "journal", "loaded", "meta", "patch", "pipeline", "pricing"}
-    | {"batch", "project", "rectify", "runtime", "sandbox", "serve", "testing", "tracing"}
+    | {"batch", "project", "rectify", "report", "runtime", "sandbox", "serve", "testing", "tracing"}
     | {"lsp", "mcp_server"},
     "": FRONT | {"api", "batch", "config", "loaded", "meta"},
     "__main__": {"cli"},

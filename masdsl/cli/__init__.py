@@ -22,6 +22,7 @@ COMMANDS = {
     "run": "run a program, or go on with a run",
     "runs": "list, show and forget the runs that are kept",
     "serve": "offer programs as an HTTP service",
+    "report": "write a page about a kept run, or a batch",
     "replay": "show a kept run again without calling a model",
     "eval": "run programs on a data set, and grade them",
     "worker": "make runs of batches that others have begun",

@@ -208,7 +208,7 @@ def _of_run(options: Namespace, findings: Findings) -> Graph | None:
         return None
     from masdsl.graph.overlay import overlay
 
-    return overlay(drawn, rows, [run_line(header, rows)])
+    return overlay(drawn, rows, [run_line(header, rows)], header.tiers)
 
 
 def picture_of_run(

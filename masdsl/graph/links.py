@@ -23,7 +23,7 @@ def link_to(template: str, place: Place) -> str:
 
     Whatever a file may be called, the address holds no quote, blank or angle bracket, and no scheme of its own.
     """
-    file = quote(place.file, safe="/._-~")
+    file = quote(place.file.encode("utf-8", "replace"), safe="/._-~")
     if template.startswith("{file}") and file.startswith("//"):
         file = f"/{file.lstrip('/')}"
     address = template.replace("{file}", file).replace("{line}", str(place.line)).replace("{column}", str(place.column))

@@ -15,9 +15,12 @@ _VALUED: Final = ("reply", "tool", "done")
 _NOTHING: Final = Ran()
 
 
-def overlay(graph: Graph, rows: Sequence[Row], headline: Sequence[str] = ()) -> Graph:
+def overlay(
+    graph: Graph, rows: Sequence[Row], headline: Sequence[str] = (), tiers: Mapping[str, str] | None = None
+) -> Graph:
     """Return a picture with what happened at every step, and at every group of steps; `headline` is about the run.
 
+    `tiers` says which models stood behind the tiers then.
     What happened below a step that the picture does not have (a system that was designed for it, a flow that is folded)
     counts for that step.
     """
@@ -35,7 +38,10 @@ def overlay(graph: Graph, rows: Sequence[Row], headline: Sequence[str] = ()) -> 
             name = parents[name]
     return graph._replace(
         vertices=tuple(
-            vertex._replace(ran=happened.get(vertex.id, _NOTHING))
+            vertex._replace(
+                ran=happened.get(vertex.id, _NOTHING),
+                model=(tiers or {}).get(vertex.tier, vertex.model) if vertex.kind == model.AGENT else vertex.model,
+            )
             if vertex.id in steps and vertex.state != model.DROPPED
             else vertex
             for vertex in graph.vertices

@@ -14,6 +14,7 @@ from masdsl.rectify.remaining import Version
 from masdsl.rectify.stored import stored
 from masdsl.runtime import Result
 from masdsl.runtime.events import Observer
+from masdsl.runtime.recording import Witness
 
 
 class ReadRun:
@@ -44,18 +45,26 @@ class ReadRun:
         """Do nothing: nothing is open."""
 
 
-async def replay(header: RunHeader, rows: Sequence[Row], ground: Ground, observer: Observer | None = None) -> Result:
-    """Return what a run gave, calling no model and no tool.
+async def replay(
+    header: RunHeader,
+    rows: Sequence[Row],
+    ground: Ground,
+    observer: Observer | None = None,
+    witness: Witness | None = None,
+) -> Result:
+    """Return what a run gave, calling no model and no tool. The `witness` is told of every step's inputs.
 
     Raises RunFailed where it failed, `NotInJournal` where it was broken off before it ended, JournalDamaged and
     StoredFaulty as `stored` does.
     """
     kept = stored(header, rows, ground)
-    result = await run_again(ReadRun(header, rows), kept.versions[-1], observer)
+    result = await run_again(ReadRun(header, rows), kept.versions[-1], observer, witness)
     return replace(result, interventions=kept.interventions)
 
 
-async def run_again(run: ReadRun, version: Version, observer: Observer | None = None) -> Result:
+async def run_again(
+    run: ReadRun, version: Version, observer: Observer | None = None, witness: Witness | None = None
+) -> Result:
     """Run a version of a program with what a run has kept, and nothing else. Raises RunFailed and NotInJournal."""
     compiled = load(version.program)
     key = list(compiled.flows)[[flow.key for flow in version.program.flows].index(version.entry)]
@@ -66,5 +75,6 @@ async def run_again(run: ReadRun, version: Version, observer: Observer | None = 
         policy="strict" if run.header.policy == "strict" else "frozen",
         sites=Sites(version.program, version.program.flow(version.entry)),
         replay_only=True,
+        witness=witness,
         on_event=observer,
     )
