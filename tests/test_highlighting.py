@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import re
 import shutil
@@ -9,6 +10,7 @@ import subprocess
 import tomllib
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +20,7 @@ from pygments.token import Comment, Error, Keyword, Name, String
 
 from masdsl.editor.words import unclassified
 from masdsl.pygments_lexer import MasLexer
-from tests.harness import editor_files
+from tests.harness import editor_files, tree_sitter
 
 ROOT = Path(__file__).resolve().parent.parent
 EDITORS = ROOT / "editors"
@@ -148,3 +150,74 @@ def test_vim_shows_what_words_are(tmp_path: Path) -> None:
     assert group(7, "{#") == "masNote" and group(7, "{%") == "masMark" and group(7, "endfor") == "masTagWord"
     assert group(8, '"""') == "masString" and group(9, "flow") == "masDeclaration"
     assert group(10, "at") == "" and group(11, "of") == "masControl"
+
+
+# ---------------------------------------------------------------- tree-sitter
+
+TREE_SITTER = EDITORS / "tree-sitter-mas"
+
+
+def test_the_parser_of_tree_sitter_is_that_of_the_grammar() -> None:
+    """Names of rules, words and signs are the same; making it again needs tree-sitter's command."""
+    rules = json.loads((TREE_SITTER / "src" / "grammar.json").read_text(encoding="utf-8"))["rules"]
+    parser = (TREE_SITTER / "src" / "parser.c").read_text(encoding="utf-8")
+    table = parser[parser.index("ts_symbol_names[] = {") : parser.index("ts_symbol_map[]")]
+    known = set(re.findall(r'= "((?:[^"\\]|\\.)*)",', table))
+    made = set(re.findall(r"^  \[(?:anon_)?sym_(\w+)\] = ", table, re.MULTILINE))
+    advice = "run `tree-sitter generate src/grammar.json` in editors/tree-sitter-mas"
+    assert set(tree_sitter.strings(rules)) <= {name.replace("\\?", "?") for name in known}, advice
+    assert set(rules) <= made, advice
+
+
+@pytest.fixture(scope="module")
+def parsing(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The language, compiled, and the binding of Python's."""
+    binding = pytest.importorskip("tree_sitter", reason="tree-sitter's binding is not here: pip install -e '.[dev]'")
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler is None:
+        pytest.skip("there is no C compiler here")
+    library = tmp_path_factory.mktemp("tree-sitter") / "mas.so"
+    source = TREE_SITTER / "src"
+    subprocess.run([compiler, "-shared", "-fPIC", "-I", source, "-o", library, source / "parser.c"], check=True)
+    loaded = ctypes.CDLL(str(library))
+    loaded.tree_sitter_mas.restype = ctypes.c_void_p
+    capsule = ctypes.pythonapi.PyCapsule_New
+    capsule.restype, capsule.argtypes = ctypes.py_object, (ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
+    language = binding.Language(capsule(loaded.tree_sitter_mas(), b"tree_sitter.Language", None))
+    return binding, language
+
+
+def test_tree_sitter_parses_every_program(parsing: Any) -> None:
+    binding, language = parsing
+    parser = binding.Parser(language)
+    faulty = [str(path) for path in PROGRAMS if parser.parse(path.read_bytes()).root_node.has_error]
+    assert faulty == []
+    assert parser.parse(b"mas 1\nflow main( {").root_node.has_error
+
+
+def test_tree_sitter_parses_bindings_and_patches(parsing: Any) -> None:
+    binding, language = parsing
+    parser = binding.Parser(language)
+    for text in (
+        'bind 1\nwriter = fast\ncritic = "openai/gpt-4o"\n',
+        "patch 1\nset writer.retry = 2\ndrop main.refine\nwrap main.draft in if true\nrename main.loop.draft = text\n",
+    ):
+        assert not parser.parse(text.encode()).root_node.has_error, text
+
+
+def test_the_query_of_tree_sitter_tells_words_apart(parsing: Any) -> None:
+    binding, language = parsing
+    query = binding.Query(language, (TREE_SITTER / "queries" / "highlights.scm").read_text(encoding="utf-8"))
+    tree = binding.Parser(language).parse(SAMPLE.encode())
+    assert not tree.root_node.has_error
+    shown: dict[tuple[int, str], set[str]] = {}
+    for capture, nodes in binding.QueryCursor(query).captures(tree.root_node).items():
+        for node in nodes:
+            shown.setdefault((node.start_point[0] + 1, node.text.decode()), set()).add(capture)
+    assert "comment.documentation" in shown[2, "## What comes."]
+    assert "type.definition" in shown[3, "Kind"] and "constant" in shown[3, "math"]
+    assert "variable.parameter" in shown[4, "on"] and "keyword" in shown[4, "effect"]
+    assert "keyword" in shown[5, "on"] and "function" in shown[5, "solver"] and "variable.parameter" in shown[5, "max"]
+    assert "variable" in shown[10, "at"] and "variable" in shown[10, "calls"]
+    assert "keyword" in shown[11, "of"] and "function.call" in shown[11, "solver"]
+    binding.Query(language, (TREE_SITTER / "queries" / "injections.scm").read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""The files of `editors/` that are made from the grammar: TextMate (VS Code and others) and Vim.
+"""The files of `editors/` that are made from the grammar: TextMate (VS Code and others), Vim, tree-sitter.
 
 `python -m tests.regen` writes them, and a test keeps them equal. The words come from `masdsl.editor.words`.
 """
@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from masdsl.editor.words import ALONE, CONSTANT, CONTROL, DECLARATION, IN_PLACE, LOGICAL, PRIMITIVE, TEMPLATE
+from tests.harness import tree_sitter
 
 ROOT = Path(__file__).resolve().parents[2]
 EDITORS = ROOT / "editors"
+TREE_SITTER = EDITORS / "tree-sitter-mas"
 NOTE = "Made from the grammar by `python -m tests.regen`; do not edit."
 _NO_BINDING = r"(?!\s*(?:[.(,:\[]|\+?=))"
 
@@ -24,6 +26,8 @@ def files() -> Iterator[tuple[Path, str]]:
     yield syntaxes / "mas.tmLanguage.json", _as_json(textmate())
     yield syntaxes / "markdown-mas.tmLanguage.json", _as_json(markdown())
     yield EDITORS / "vim" / "syntax" / "mas.vim", vim()
+    yield TREE_SITTER / "src" / "grammar.json", tree_sitter.text()
+    yield TREE_SITTER / "queries" / "highlights.scm", tree_sitter.highlights()
 
 
 def _as_json(made: dict[str, Any]) -> str:
