@@ -84,12 +84,13 @@ ALLOWED: dict[str, set[str]] = {
     "batch": COMPILER
     | {"journal", "loaded", "patch", "pipeline", "pricing", "rectify", "runtime", "sandbox", "tracing"},
     "mcp_server": COMPILER | {"api", "fixes", "loaded", "meta", "patch", "pipeline", "runtime", ""},
+    "interop": COMPILER | {"runtime"},
     "serve": COMPILER | {"journal", "loaded", "pipeline", "pricing", "rectify", "runtime"},
     "api": COMPILER | {"batch", "loaded", "meta", "patch", "pipeline", "pricing", "runtime", "testing"},
     "cli": COMPILER
     | {"", "api", "cache", "decode", "fixes", "graph", "journal", "loaded", "meta", "patch", "pipeline", "pricing"}
     | {"batch", "project", "rectify", "report", "runtime", "sandbox", "serve", "testing", "tracing"}
-    | {"lsp", "mcp_server"},
+    | {"interop", "lsp", "mcp_server"},
     "": FRONT | {"api", "batch", "config", "loaded", "meta"},
     "__main__": {"cli"},
 }
@@ -97,8 +98,10 @@ ALLOWED: dict[str, set[str]] = {
 # Third-party package -> the modules that may import it, by prefix.
 THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "lark": ("masdsl.decode.bnf", "masdsl.syntax"),
-    "jinja2": ("masdsl.check", "masdsl.meta.prompting", "masdsl.runtime"),
-    "pydantic": ("masdsl.mcp_server.server", "masdsl.runtime"),
+    "jinja2": ("masdsl.check", "masdsl.interop.langgraph_support", "masdsl.meta.prompting", "masdsl.runtime"),
+    "pydantic": ("masdsl.interop.langgraph_support", "masdsl.mcp_server.server", "masdsl.runtime"),
+    "langchain_core": ("masdsl.interop.langgraph_support",),
+    "langgraph": ("masdsl.interop.langgraph_support",),
     "httpx": ("masdsl.runtime.models",),
     "mcp": ("masdsl.mcp_server.server", "masdsl.tools.mcp_connection", "masdsl.tools.mcp_process"),
     "mcp_types": ("masdsl.mcp_server.server", "masdsl.tools.mcp_connection", "masdsl.tools.mcp_process"),

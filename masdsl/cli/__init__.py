@@ -43,6 +43,7 @@ COMMANDS = {
     "sandbox": "show where model-written Python is run, and run some",
     "mcp": "answer the questions of a coding agent about programs",
     "lsp": "serve an editor: diagnostics, completion, renaming, costs",
+    "export": "write a program for another framework",
     "init": "start a project",
 }
 

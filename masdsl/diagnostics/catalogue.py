@@ -23,7 +23,7 @@ RANGES = {
     "6": ("prompts", ("prompts",)),
     "7": ("lints", ("lints", "suppressions")),
     "8": ("bindings and patches", ("patches",)),
-    "9": ("running", ("run", "sandbox", "designs", "library")),
+    "9": ("running, designing, exporting", ("run", "sandbox", "designs", "library", "interop")),
 }
 """First digit of a code -> what the range is about, and its files in this folder."""
 

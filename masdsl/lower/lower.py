@@ -53,7 +53,7 @@ def _lower(checked: Program, reserved: set[str], in_order: bool) -> tuple[ir.Mod
         if isinstance(param.default, tuple | program.RecordValue)
     }
     variables = {flow.key: Variables(flow, outer.inner()) for flow in checked.flows}
-    callees = Callees(names, _parameters(checked, variables), _effects(checked, in_order))
+    callees = Callees(names, _parameters(checked, variables), effects_of(checked, everything=in_order))
     flows = tuple(
         _flow(flow, names["flow", flow.key], variables[flow.key], callees, constants) for flow in checked.flows
     )
@@ -159,7 +159,7 @@ def _class(name: str, kind: Record | Enum) -> ir.Class:
 # ---------------------------------------------------------------- effects
 
 
-def _effects(checked: Program, everything: bool) -> set[Key]:
+def effects_of(checked: Program, *, everything: bool = False) -> set[Key]:
     """Return what keeps the order of the source: effect tools, agents that may use one, flows that call one; or all."""
     found: set[Key] = {("tool", tool.key) for tool in checked.tools if tool.effect or everything}
     if everything:
