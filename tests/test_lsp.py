@@ -233,6 +233,31 @@ def test_a_warning_can_be_allowed_where_it_stands(session: Session) -> None:
     assert session.errors(program.uri) == []
 
 
+@pytest.mark.parametrize("at", range(40, len(PROGRAM), 211))
+def test_no_request_fails_on_a_text_that_ends_anywhere(session: Session, at: int) -> None:
+    program = opened(session, PROGRAM[:at])
+    here = Positions(PROGRAM[:at]).place(at)
+    place = lsp.Position(here.line, here.column)
+    whole = lsp.Range(lsp.Position(0, 0), place)
+    options = lsp.FormattingOptions(2, True)
+    for method, params in (
+        ("hover", lsp.HoverParams(program, place)),
+        ("completion", lsp.CompletionParams(program, place)),
+        ("signature_help", lsp.SignatureHelpParams(program, place)),
+        ("definition", lsp.DefinitionParams(program, place)),
+        ("references", lsp.ReferenceParams(lsp.ReferenceContext(True), program, place)),
+        ("document_highlight", lsp.DocumentHighlightParams(program, place)),
+        ("code_action", lsp.CodeActionParams(program, whole, lsp.CodeActionContext([]))),
+        ("formatting", lsp.DocumentFormattingParams(program, options)),
+        ("document_symbol", lsp.DocumentSymbolParams(program)),
+        ("semantic_tokens_full", lsp.SemanticTokensParams(program)),
+        ("folding_range", lsp.FoldingRangeParams(program)),
+        ("inlay_hint", lsp.InlayHintParams(program, whole)),
+        ("code_lens", lsp.CodeLensParams(program)),
+    ):
+        session.ask(f"text_document_{method}", params)
+
+
 # ---------------------------------------------------------------- hover
 
 
