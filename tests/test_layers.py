@@ -134,6 +134,7 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "uvicorn": ("masdsl.serve",),
     "prometheus_client": ("masdsl.serve",),
     "opentelemetry": ("masdsl.tracing",),
+    "rich": ("masdsl.cli.live",),
 }
 
 # The same for `training/`, which is a part of the checkout alone.

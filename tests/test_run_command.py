@@ -190,7 +190,7 @@ def test_events_are_lines_of_json_on_standard_error(mas, here: Path) -> None:
 def test_progress_is_shown_on_a_terminal_only_and_replies_cannot_control_it(here: Path) -> None:
     (here / "s.toml").write_text('[replies]\nwriter = "The \\u001b[31msea"\n')
     master, slave = pty.openpty()
-    command = [sys.executable, "-m", "masdsl", "run", "p.mas", "--script", "s.toml", "topic=x"]
+    command = [sys.executable, "-m", "masdsl", "run", "p.mas", "--script", "s.toml", "--progress", "lines", "topic=x"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, stdout=slave, stderr=slave, env=environment) as process:
         os.close(slave)

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from masdsl.cli import FAILED, FINE
 from masdsl.cli.boundary import guarded
 from masdsl.cli.keeping import add_journal_option, changes_of, folder_of_run, opened, stored_program, told
-from masdsl.cli.run import Progress, print_event, print_json, print_value
+from masdsl.cli.progress import add_progress_option, watched
+from masdsl.cli.run import print_json, print_value
 from masdsl.cli.terminal import exit_code, print_error, print_findings
 from masdsl.config import load_config
 from masdsl.diagnostics.base import ERROR, Findings
@@ -39,10 +40,9 @@ def run(arguments: Sequence[str]) -> int:
     from masdsl.runtime.failures import NotInJournal
     from masdsl.runtime.program import run_coroutine
 
-    observer = print_event if options.events else Progress() if sys.stderr.isatty() else None
     ground = loaded.ground_of(header)
     try:
-        with told():
+        with told(), watched(events=options.events, progress=options.progress) as observer:
             result = run_coroutine(lambda: replay(header, rows, ground, observer))
     except RunFailed as failure:
         print_error(f"the run failed, as it did: {failure}")
@@ -66,6 +66,6 @@ def _parser() -> ArgumentParser:
     )
     parser.add_argument("id", metavar="ID", help="the run (`mas runs` lists them)")
     add_journal_option(parser)
-    parser.add_argument("--events", action="store_true", help="print every event as a line of JSON on standard error")
+    add_progress_option(parser)
     parser.add_argument("--json", action="store_true", help="print the value and what it took as JSON")
     return parser

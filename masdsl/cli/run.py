@@ -23,6 +23,7 @@ from masdsl.cli.keeping import (
     tell_how_to_resume,
     told,
 )
+from masdsl.cli.progress import add_progress_option, watched
 from masdsl.cli.terminal import exit_code, print_findings, write
 from masdsl.config import Config, load_config
 from masdsl.diagnostics.base import ERROR, Finding, Findings
@@ -32,7 +33,7 @@ from masdsl.loaded import LoadedProgram, ProgramError
 if TYPE_CHECKING:
     from masdsl.check.program import Flow, Program
     from masdsl.journal import Journal
-    from masdsl.runtime import Event, Result, RunFailed
+    from masdsl.runtime import Result, RunFailed
     from masdsl.runtime.program import Models
 
 
@@ -141,7 +142,7 @@ def _parser() -> ArgumentParser:
         default="frozen",
         help="whether a patch lets finished steps be (frozen) or those of changed agents are done again (strict)",
     )
-    parser.add_argument("--events", action="store_true", help="print every event as a line of JSON on standard error")
+    add_progress_option(parser)
     parser.add_argument("--json", action="store_true", help="print the value and what it took as JSON")
     return parser
 
@@ -198,12 +199,12 @@ def _run(loaded: LoadedProgram, flow: Flow, inputs: dict[str, Any], options: Nam
     from masdsl.runtime.failures import RunStopped
     from masdsl.runtime.program import run_coroutine
 
-    observers = [print_event] if options.events else [Progress()] if sys.stderr.isatty() else []
-    key, observer = _key(loaded, flow), observers[0] if observers else None
+    key = _key(loaded, flow)
     run = options.resume or new_id()
     interruption = Interruption()
     try:
-        with told(), interruption.watched():
+        progress = watched(events=options.events, progress=options.progress, most=lambda: _most(loaded, flow, options))
+        with told(), interruption.watched(), progress as observer:
             result = run_coroutine(
                 lambda: loaded.start(
                     key,
@@ -304,33 +305,15 @@ def print_json(result: Result, run: str | None, failed: RunFailed | None = None)
     write(dumps(document, indent=2) + "\n")
 
 
-def print_event(event: Event) -> None:
-    """Print an event as a line of JSON on standard error."""
-    from json import dumps
+def _most(loaded: LoadedProgram, flow: Flow, options: Namespace) -> dict[str, Any]:
+    """Return what a run of a flow takes at worst."""
+    from masdsl.pipeline import Checked, cost_report
 
-    write(dumps(event.to_json()) + "\n", sys.stderr)
-    sys.stderr.flush()
-
-
-class Progress:
-    """A line on the terminal for each step that ends, and for what delays one."""
-
-    def __call__(self, event: Event) -> None:
-        """Tell an event, if it is one of those."""
-        if event.kind == "retried":
-            detail = f"asks again: {event.detail}"
-        elif event.kind in ("failed", "refused"):
-            detail = f"{event.kind}: {event.detail}"
-        elif event.kind in ("reused", "claimed"):
-            detail = "from the journal"
-        elif event.kind == "repeated":
-            detail = "asked again: it was under way when the run was broken off, so it may be paid for twice"
-        elif event.kind == "finished" and event.what != "flow":
-            detail = f"{event.seconds:.1f} s{' (default)' if event.detail == 'default' else ''}"
-        else:
-            return
-        write(f"{escape(event.address)}  {escape(event.name)}  {escape(detail)}\n", sys.stderr)
-        sys.stderr.flush()
+    config = loaded.config
+    if options.script:  # whatever answers is none of the configured models
+        config = config._replace(models={key: one._replace(tokenizer=None) for key, one in config.models.items()})
+    report = cost_report(Checked(None, loaded.checked, config))
+    return next(one["most"] for one in report["flows"] if one["flow"] == flow.key) if report else {}
 
 
 def _tell_cost(loaded: LoadedProgram, flow: Flow, result: Result, options: Namespace) -> None:
@@ -338,13 +321,8 @@ def _tell_cost(loaded: LoadedProgram, flow: Flow, result: Result, options: Names
     if options.events or options.json:
         return
     from masdsl.bounds.table import cell
-    from masdsl.pipeline import Checked, cost_report
 
-    config = loaded.config
-    if options.script:  # whatever answers is none of the configured models
-        config = config._replace(models={key: one._replace(tokenizer=None) for key, one in config.models.items()})
-    report = cost_report(Checked(None, loaded.checked, config))
-    most = next(one["most"] for one in report["flows"] if one["flow"] == flow.key) if report else {}
+    most = _most(loaded, flow, options)
     taken = {
         "calls": result.calls,
         "tokens": result.tokens,

@@ -22,13 +22,14 @@ from masdsl.cli.designing import (
     total_line,
 )
 from masdsl.cli.keeping import Interruption, add_journal_option, opened, show_intervention, told
-from masdsl.cli.run import Progress, print_event
+from masdsl.cli.progress import add_progress_option, watched
 from masdsl.cli.terminal import print_error, write
 from masdsl.diagnostics.escape import escape
 
 if TYPE_CHECKING:
     from masdsl.journal import Journal
     from masdsl.meta.outcome import Solved
+    from masdsl.runtime.events import Observer
 
 
 AGAIN = ("resume", "replay", "decisions", "good", "bad")
@@ -82,13 +83,12 @@ def _solve(options: Namespace, journal: Journal) -> int:
     host = host_of(options)
     team = team_of(options, host, options.rectifier)
     seams = seams_of(host)
-    observer = print_event if options.events else Progress() if sys.stderr.isatty() else None
     interruption = Interruption()
     show = None if options.json else show_intervention
-    watch = queries.Watch(observer, show, interruption.reason)
     session = options.resume or options.replay or new_id()
 
-    async def go_on() -> Solved:
+    async def go_on(observer: Observer | None) -> Solved:
+        watch = queries.Watch(observer, show, interruption.reason)
         if options.resume:
             return await queries.resume(session, host, team, journal, seams=seams, watch=watch)
         if options.replay:
@@ -103,8 +103,9 @@ def _solve(options: Namespace, journal: Journal) -> int:
                 task = task_of(options, host)
                 tell_plan(queries.wait(lambda: queries.plan(task, host, team, journal, seams)), as_json=options.json)
                 return FINE
-            with interruption.watched():
-                solved = queries.wait(go_on)
+            progress = watched(events=options.events, progress=options.progress)
+            with interruption.watched(), progress as observer:
+                solved = queries.wait(lambda: go_on(observer))
     except BadTask as fault:
         raise UsageError(str(fault)) from fault
     except NotKept as missing:
@@ -182,5 +183,5 @@ def _parser() -> ArgumentParser:
     parser.add_argument("--decisions", metavar="ID", help="print a session's decisions as training data (JSON lines)")
     parser.add_argument("--good", metavar="ID", help="say that an answer was good: its system becomes an example")
     parser.add_argument("--bad", metavar="ID", help="say that an answer was bad: its system is no example")
-    parser.add_argument("--events", action="store_true", help="print every event as a line of JSON on standard error")
+    add_progress_option(parser)
     return parser
