@@ -165,7 +165,7 @@ TRAINING_THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "trl": ("training.cto.losses", "training.cto.trainers", "training.sft.training"),
     "peft": ("training.adapters",),
     "huggingface_hub": ("training.backbone",),
-    "safetensors": ("training.sft.training",),
+    "safetensors": ("training.generator.ship", "training.sft.training"),
 }
 TRAINING_ROOMS = {"batch", "meta", "runtime", "config", "diagnostics", "resources"}
 TRAINING_ROOMS |= {"check", "decode", "journal", "loaded", "rectify", "sizes"}

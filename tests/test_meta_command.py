@@ -83,14 +83,14 @@ def test_a_dry_run_asks_no_model_and_keeps_nothing(
     out = capsys.readouterr().out
     assert "9 calls" in out and "0.5 USD" in out and "mas2_math" in out and "model smollm2" in out
     assert mas(command, "Solve this math problem", "--dry-run", "--json") == 0
-    assert json.loads(capsys.readouterr().out)["team"]["generator"] == "model smollm2"
+    assert json.loads(capsys.readouterr().out)["team"]["generator"] == "trained model smollm2+designer"
     assert not (place / "state" / "runs.db").exists() or mas("runs") == 0
 
 
 def test_without_a_model_that_can_be_used_it_says_so_and_fails(
     place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def missing(name: str = "smollm2") -> None:
+    def missing(name: str = "smollm2", **options: str) -> None:
         raise ModelError("unavailable", "no weights here; run: mas models pull smollm2")
 
     monkeypatch.setattr(registry, "embedded", missing)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from masdsl.runtime import Limits
 from training.generator.__main__ import main
 from training.generator.drawing import CALLS, draw, written
 from training.generator.rows import selected
+from training.generator.ship import main as ship
 from training.generator.systems import CANDIDATES, KINDS, Wanted, designed
 from training.rates.asking import read_asked
 
@@ -116,3 +118,37 @@ def test_bad_input_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
         (tmp_path / "rows.toml").write_text(text, encoding="utf-8")
         assert main([str(tmp_path / "rows.toml"), "--out", str(tmp_path / "out")]) == 2
         assert told in capsys.readouterr().err
+
+
+# ---------------------------------------------------------------- as it is shipped
+
+
+def test_an_adapter_is_shipped_in_half_precision_with_its_cards(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch = pytest.importorskip("torch", reason="torch is not installed (extra `train`)")
+    save_file = pytest.importorskip("safetensors.torch", reason="safetensors is not installed").save_file
+    run, data, out = tmp_path / "run", tmp_path / "data", tmp_path / "out"
+    (run / "model").mkdir(parents=True)
+    data.mkdir()
+    assert ship([str(run), "--data", str(data), "--out", str(out)]) == 2
+    assert "with LoRA that is finished" in capsys.readouterr().err
+    save_file({"b": torch.tensor([[1.5, -2.0]]), "a": torch.ones(1, 1)}, run / "model" / "adapter_model.safetensors")
+    config = {"r": 1, "base_model_name_or_path": "/home/me/cache"}
+    (run / "model" / "adapter_config.json").write_text(json.dumps(config), encoding="utf-8")
+    (run / "model" / "masdsl.json").write_text('{"base": "smollm2", "sha256": "of the other"}', encoding="utf-8")
+    rows = str(data / "data.jsonl")
+    manifest = {"settings": {"paths": [rows]}, "data_sha256": {rows: "ab"}}
+    (run / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    for name in ("card.json", "card.md"):
+        (data / name).write_text(name, encoding="utf-8")
+    assert ship([str(run), "--data", str(data), "--out", str(out)]) == 0
+    weights = (out / "adapter_model.safetensors").read_bytes()
+    assert b'"F16"' in weights and b'"F32"' not in weights
+    digest = sha256(weights).hexdigest()
+    assert digest in capsys.readouterr().out
+    assert json.loads((out / "masdsl.json").read_text("utf-8")) == {"base": "smollm2", "sha256": digest}
+    assert json.loads((out / "adapter_config.json").read_text("utf-8"))["base_model_name_or_path"] == "smollm2"
+    kept = json.loads((out / "manifest.json").read_text("utf-8"))
+    assert kept == {"settings": {"paths": ["data.jsonl"]}, "data_sha256": {"data.jsonl": "ab"}}
+    assert (out / "card.md").read_text("utf-8") == "card.md"

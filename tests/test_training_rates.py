@@ -20,7 +20,7 @@ from training.data.export import Example
 from training.rates.asking import Asked, read_asked
 from training.rates.command import main
 from training.rates.measuring import Constant, Measured, measure
-from training.rates.rates import rates_of, table
+from training.rates.rates import against, rates_of, table
 
 GOOD = 'mas 1\nagent solver(query) -> int "Work it out."\nflow main(query) -> int {\nreturn solver(query)\n}\n'
 FIVE = """mas 1
@@ -123,6 +123,17 @@ def test_rates_are_shares_of_all_queries() -> None:
     assert (rates.programs, rates.tokens, rates.calls) == (1, 20, 1)
     assert "| one | 3 | 67 % (21-94) |" in table([rates])
     assert rates_of("one", [measured(GOOD, run=False)], run=False).ran is None
+
+
+def test_generators_are_compared_query_by_query() -> None:
+    queries = [SUM._replace(id=str(number)) for number in range(6)]
+    right = [measured(GOOD, one) for one in queries]
+    none = [measured("nothing", one) for one in reversed(queries)]
+    rates = against(rates_of("none", none), none, right)
+    assert rates.paired is not None and (rates.paired.samples, rates.paired.less, rates.paired.more) == (6, 6, 0)
+    assert rates.paired.difference == -1 and rates.paired.p == pytest.approx(2 / 2**6)
+    assert "| -100 % (p 0.031) |" in table([rates])
+    assert against(rates_of("none", none), none, []).paired is None
 
 
 def test_a_trained_model_is_asked_as_it_was_trained() -> None:

@@ -75,7 +75,10 @@ def add_team(parser: ArgumentParser) -> None:
         "--designer", metavar="TIER", default="smart", help="the tier of the meta-agents (default: smart)"
     )
     parser.add_argument(
-        "--generator", choices=PLAYERS, default="model", help="who designs: a model, or the nearest known system"
+        "--generator",
+        choices=("model", "trained", "rules"),
+        help="who designs: a model that is told the language, one that was trained for it (the default offline), or"
+        " the nearest known system",
     )
     parser.add_argument("--implementer", choices=PLAYERS, default="model", help="who assigns models to roles")
 

@@ -48,15 +48,28 @@ def compact_text(program: str) -> str:
     return "".join(f"{line}\n" for line in (first, *lines))
 
 
-class TrainedGenerator:
-    """A small model that was trained to write templates, under the decoder where it takes grammars."""
+TEMPERATURE: Final = 0.0
+"""Where nobody says another: what it learned is one answer for each query, and so it was measured."""
 
-    def __init__(self, model: ChatModel) -> None:
+
+class TrainedGenerator:
+    """A small model that was trained to write templates, under the decoder where it takes grammars.
+
+    With `tools` false it is told of none, and writes systems without any: for one that was trained with few.
+    """
+
+    def __init__(self, model: ChatModel, *, tools: bool = True) -> None:
         self._model = model
+        self._tools = tools
         self.name = f"trained model {model.name}"
 
     async def generate(self, task: Task, examples: Sequence[Example], desk: Desk) -> Emitted:
         """Return what the model writes; examples are not shown to it."""
+        if not self._tools:
+            task = task._replace(tools=())
         messages = messages_of(task.query, task.signature, task.tools, desk.left.calls)
         model = desk.taped(self._model)
-        return await emit_program(model, messages, task, desk.host, desk.terms, left=desk.left, trained=True)
+        terms = desk.terms
+        if terms.temperature is None:
+            terms = terms._replace(temperature=TEMPERATURE, tries=1)  # it would say the same again
+        return await emit_program(model, messages, task, desk.host, terms, left=desk.left, trained=True)

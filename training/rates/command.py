@@ -22,13 +22,14 @@ from masdsl.batch.systems import config_of
 from masdsl.meta.emission import Terms
 from masdsl.meta.host import BadTask, Host
 from masdsl.meta.roles import ModelGenerator, PoolGenerator
+from masdsl.meta.shipped import SHA256, shipped_generator
 from masdsl.meta.trained import TrainedGenerator
 from masdsl.runtime.models.base import ChatModel, ModelError
 from masdsl.runtime.models.registry import Models
 from training.data.pools import write_text
 from training.rates.asking import Asked, read_asked
 from training.rates.measuring import Constant, Generates, Measured, measure
-from training.rates.rates import Rates, failures, rates_of, rates_text, table
+from training.rates.rates import Rates, against, failures, rates_of, rates_text, table
 from training.rates.settings import GeneratorSettings, Settings
 from training.settings import TrainingFault, read_settings
 
@@ -72,10 +73,13 @@ def measured(settings: Settings, out: str) -> tuple[Rates, ...]:
     models = Models(host.config, host.config.folder())
     generators = {name: _generator(one, models) for name, one in settings.generators.items()}
     kept = _Kept(os.path.join(out, "measured.jsonl"))
-    rates = []
+    rates: list[Rates] = []
+    first: list[Measured] = []
     for name, generator in generators.items():
         found = asyncio.run(_all(name, generator, settings, asked, host, kept))
-        rates.append(rates_of(name, found, run=settings.run.programs))
+        first = first or found
+        own = rates_of(name, found, run=settings.run.programs)
+        rates.append(against(own, found, first) if first is not found else own)
         print(f"{name}:\n{failures(found)}", end="", file=sys.stderr)
     write_text(os.path.join(out, "rates.json"), rates_text(rates))
     write_text(os.path.join(out, "rates.md"), table(rates))
@@ -87,6 +91,8 @@ def _generator(one: GeneratorSettings, models: Models) -> Generates:
         return PoolGenerator()
     if one.kind == "self-consistency":
         return Constant()
+    if one.kind == "shipped":
+        return shipped_generator()
     model = _model(one.model, models)
     return TrainedGenerator(model) if one.kind == "trained" else ModelGenerator(model, getattr(model, "context", None))
 
@@ -134,6 +140,8 @@ def _key(*parts: Any) -> str:
     name, own, run, one, host = parts
     config = host.config
     said = [__version__, name, own, run, one.to_json(), dict(config.tiers), config.models.get(own.model), config.tools]
+    if own.kind == "shipped":
+        said.append(SHA256)
     return sha256(json.dumps(said, sort_keys=True, default=repr).encode()).hexdigest()
 
 

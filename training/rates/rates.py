@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from statistics import fmean
 from typing import Any, Final, NamedTuple
 
-from masdsl.batch.statistics import Interval, mean_interval
+from masdsl.batch.statistics import Interval, Paired, mean_interval, paired_test
 from masdsl.meta.emission import Terms
 from masdsl.meta.host import Host
 from masdsl.meta.queries import wait
@@ -24,7 +24,8 @@ class Rates(NamedTuple):
     """Shares of all queries, each with its interval (95 %); `ran` is None where nothing was run, `right` without gold.
 
     `closed` counts texts that the decoder ended, `programs` how many different programs were written. Tokens (of
-    replies), seconds and calls are means: of writing over all queries, of running over the runs.
+    replies), seconds and calls are means: of writing over all queries, of running over the runs. `paired` compares the
+    scores with those of the first generator of a table, query by query (`masdsl.batch.statistics.paired_test`).
     """
 
     name: str
@@ -42,10 +43,12 @@ class Rates(NamedTuple):
     calls: float
     run_tokens: float
     run_seconds: float
+    paired: Paired | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON data."""
-        return {name: one._asdict() if isinstance(one, Interval) else one for name, one in self._asdict().items()}
+        parts = (Interval, Paired)
+        return {name: one._asdict() if isinstance(one, parts) else one for name, one in self._asdict().items()}
 
 
 def rates_of(name: str, found: Sequence[Measured], *, run: bool = True) -> Rates:
@@ -72,17 +75,28 @@ def rates_of(name: str, found: Sequence[Measured], *, run: bool = True) -> Rates
     )
 
 
+def against(rates: Rates, own: Sequence[Measured], first: Sequence[Measured]) -> Rates:
+    """Return rates with the comparison of their right answers with those of another generator on the same queries."""
+    other = {one.id: one.score for one in first if one.gold}
+    both = [(one.score, other[one.id]) for one in own if one.id in other]
+    if rates.right is None or not both:
+        return rates
+    return rates._replace(paired=paired_test(*zip(*both, strict=True)))
+
+
 def _mean(values: Sequence[float]) -> float:
     return fmean(values) if values else 0.0
 
 
 def table(rates: Sequence[Rates]) -> str:
     """Return rates as a table in Markdown."""
-    head = "generator, queries, parse, check, fit, fit after fixes, run, right, closed, programs, tokens, seconds"
-    lines = [f"| {head.replace(', ', ' | ')} | calls | run tokens | run seconds |", "|---|" + "---:|" * 14]
+    head = (
+        "generator, queries, parse, check, fit, fit after fixes, run, right, less the first's, closed, programs, tokens"
+    )
+    lines = [f"| {head.replace(', ', ' | ')} | seconds | calls | run tokens | run seconds |", "|---|" + "---:|" * 15]
     for one in rates:
-        shares = (one.parses, one.checks, one.fits, one.mended, one.ran, one.right)
-        numbers = (
+        found = (one.parses, one.checks, one.fits, one.mended, one.ran, one.right)
+        means = (
             str(one.closed),
             str(one.programs),
             f"{one.tokens:.0f}",
@@ -91,7 +105,10 @@ def table(rates: Sequence[Rates]) -> str:
             f"{one.run_tokens:.0f}",
             f"{one.run_seconds:.1f}",
         )
-        lines.append(f"| {one.name} | {one.queries} | {' | '.join(map(_shown, shares))} | {' | '.join(numbers)} |")
+        lines.append(
+            f"| {one.name} | {one.queries} | {' | '.join(map(_shown, found))} | {_compared(one.paired)}"
+            f" | {' | '.join(means)} |"
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -99,6 +116,10 @@ def _shown(share: Interval | None) -> str:
     if share is None:
         return ""
     return f"{100 * share.mean:.0f} % ({100 * share.low:.0f}-{100 * share.high:.0f})"
+
+
+def _compared(paired: Paired | None) -> str:
+    return "" if paired is None else f"{100 * paired.difference:+.0f} % (p {paired.p:.2g})"
 
 
 def failures(found: Sequence[Measured], most: int = 5) -> str:

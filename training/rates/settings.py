@@ -8,7 +8,7 @@ from typing import Annotated, Literal, NamedTuple
 from masdsl.meta.task import SIGNATURE
 from training.settings import Count, Path, Positive, Range
 
-Kind = Literal["trained", "guided", "nearest", "self-consistency"]
+Kind = Literal["shipped", "trained", "guided", "nearest", "self-consistency"]
 
 
 class Queries(NamedTuple):
@@ -22,7 +22,7 @@ class Queries(NamedTuple):
 
 
 class GeneratorSettings(NamedTuple):
-    """`[generators.NAME]`: who writes. `model` is of `mas.toml`, or a tier; the last two kinds ask none."""
+    """`[generators.NAME]`: who writes. `model` is of `mas.toml`, or a tier; kinds that need none name none."""
 
     kind: Kind
     model: str = ""
@@ -33,8 +33,8 @@ class GeneratorSettings(NamedTuple):
         """Return the key that does not fit the others, and why."""
         if self.kind in ("trained", "guided") and not self.model:
             return "model", "it is needed: the name of a model, as in `mas.toml`, or of a tier"
-        if self.kind in ("nearest", "self-consistency") and self.model:
-            return "model", f"`{self.kind}` asks no model; take the line out"
+        if self.kind in ("shipped", "nearest", "self-consistency") and self.model:
+            return "model", f"`{self.kind}` names none; take the line out"
         return None
 
 
