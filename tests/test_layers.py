@@ -83,7 +83,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "batch": COMPILER
     | {"journal", "loaded", "patch", "pipeline", "pricing", "rectify", "runtime", "sandbox", "tracing"},
-    "mcp_server": COMPILER | {"api", "fixes", "loaded", "meta", "patch", "pipeline", "runtime", ""},
+    "mcp_server": COMPILER | {"api", "fixes", "graph", "loaded", "meta", "patch", "pipeline", "runtime", ""},
     "interop": COMPILER | {"runtime"},
     "serve": COMPILER | {"journal", "loaded", "pipeline", "pricing", "rectify", "runtime"},
     "api": COMPILER | {"batch", "loaded", "meta", "patch", "pipeline", "pricing", "runtime", "testing"},

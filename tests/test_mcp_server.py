@@ -58,7 +58,7 @@ def test_what_a_coding_agent_does(tmp_path: Path) -> None:
 
     async def work(client: Any) -> None:
         tools = {one.name: one for one in (await client.list_tools()).tools}
-        assert set(tools) == {"check", "cost", "format", "fix", "patch", "diff", "explain"}
+        assert set(tools) == {"check", "cost", "format", "fix", "patch", "diff", "explain", "graph"}
         assert all(one.annotations.read_only_hint for one in tools.values())
         assert all(one.description for one in tools.values())
         found = json.loads(text_of(await client.call_tool("check", {"path": "prog.mas"})))
@@ -79,6 +79,8 @@ def test_what_a_coding_agent_does(tmp_path: Path) -> None:
         assert done["worst_case"]["before"]["main"]["calls"] == done["worst_case"]["after"]["main"]["calls"] == 1
         layout = text_of(await client.call_tool("format", {"program": GOOD.replace("  answer", "      answer")}))
         assert layout == GOOD
+        picture = text_of(await client.call_tool("graph", {"program": GOOD}))
+        assert "flowchart" in picture and "solver" in picture
         guide = await client.read_resource("mas://guide")
         assert "flow main" in guide.contents[0].text
 
@@ -95,6 +97,8 @@ CANNOT: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("patch", {"program": GOOD, "patch": "patch 1\ndrop main.nothing\n"}, "MAS802"),
     ("patch", {"program": GOOD, "patch": "no patch"}, "error"),
     ("diff", {"before": GOOD, "after": "mas"}, "error"),
+    ("graph", {"program": BAD}, "MAS102"),
+    ("graph", {"program": GOOD, "flow": "other"}, "there are: main"),
     ("explain", {"code": "MAS99999"}, "MAS99999"),
 )
 

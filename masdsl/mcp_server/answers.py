@@ -160,6 +160,30 @@ def difference(before: str, after: str) -> str:
         raise BadQuestion(str(fault)) from None
 
 
+def pictured(asked: Asked, flow: str | None, depth: int | None) -> str:
+    """Return the picture of a program as Mermaid: steps, data flow, loops, models, worst cases.
+
+    Raises BadQuestion for a program with errors, a flow that is not there, and a picture that would be too large.
+    """
+    from masdsl.graph import mermaid
+    from masdsl.graph.links import DEFAULT
+    from masdsl.graph.make import NoFlow
+    from masdsl.graph.sketch import LARGEST, TooLarge
+    from masdsl.pipeline import graph
+
+    program = check_source(asked.source, asked.config, asked.findings)
+    try:
+        drawn = graph(Checked(asked.source, program, asked.config), flow, depth)
+    except NoFlow as missing:
+        known = ", ".join(missing.known) or "none"
+        raise BadQuestion(f"there is no flow `{flow or 'main'}` to be drawn; there are: {known}") from None
+    except TooLarge:
+        raise BadQuestion(f"the picture would have more than {LARGEST:,} parts; fold flows with depth 0") from None
+    if drawn is None:
+        raise _refused(asked.findings)
+    return mermaid.render(drawn, DEFAULT)
+
+
 def explained(code: str) -> str:
     """Return the page of a diagnostic; without a code, the list of all. Raises BadQuestion for one that is none."""
     from masdsl.diagnostics.catalogue import UnknownCode, explain, overview

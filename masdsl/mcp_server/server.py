@@ -95,6 +95,17 @@ def server(folder: str) -> MCPServer:
 
     @tool
     @_answered
+    def graph(
+        program: Program = None,
+        path: Path = None,
+        flow: Annotated[str | None, Field(description="Leave it out for the flow that a run begins with.")] = None,
+        depth: Annotated[int | None, Field(description="Levels of called flows that are drawn.", ge=0)] = None,
+    ) -> str:
+        """Draw a program as a Mermaid flowchart: steps, data flow, loops, branches, models, worst cases."""
+        return answers.pictured(root.read(program, path), flow, depth)
+
+    @tool
+    @_answered
     def explain(
         code: Annotated[str, Field(description="Such as MAS101; leave it out for the list of all.")] = "",
     ) -> str:
