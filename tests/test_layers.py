@@ -102,6 +102,7 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "pydantic": ("masdsl.interop.langgraph_support", "masdsl.mcp_server.server", "masdsl.runtime"),
     "langchain_core": ("masdsl.interop.langgraph_support",),
     "langgraph": ("masdsl.interop.langgraph_support",),
+    "yaml": ("masdsl.interop",),
     "httpx": ("masdsl.runtime.models",),
     "mcp": ("masdsl.mcp_server.server", "masdsl.tools.mcp_connection", "masdsl.tools.mcp_process"),
     "mcp_types": ("masdsl.mcp_server.server", "masdsl.tools.mcp_connection", "masdsl.tools.mcp_process"),

@@ -44,8 +44,12 @@ COMMANDS = {
     "mcp": "answer the questions of a coding agent about programs",
     "lsp": "serve an editor: diagnostics, completion, renaming, costs",
     "export": "write a program for another framework",
+    "import": "write the program that a document of another framework means",
     "init": "start a project",
 }
+
+MODULES = {"import": "import_"}
+"""Commands whose module has another name, because Python has a use of its own for theirs."""
 
 TRACED = frozenset({"run", "serve", "eval", "worker", "design", "solve", "library"})
 """Commands that run programs for their user, so that OpenTelemetry may be told of them."""
@@ -104,7 +108,7 @@ def _dispatch(given: list[str]) -> int:
     if command in COMMANDS:
         from importlib import import_module
 
-        run: Callable[[list[str]], int] = import_module(f"masdsl.cli.{command}").run
+        run: Callable[[list[str]], int] = import_module(f"masdsl.cli.{MODULES.get(command, command)}").run
         return _traced(run, rest) if command in TRACED else run(rest)
     if command in ("--help", "-h", "help"):
         if rest and rest[0] in COMMANDS:

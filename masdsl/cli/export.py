@@ -7,7 +7,7 @@ from argparse import ArgumentParser
 from collections.abc import Sequence
 
 from masdsl.cli import FINE, FOUND
-from masdsl.cli.boundary import guarded
+from masdsl.cli.boundary import UsageError, guarded
 from masdsl.cli.terminal import print_findings, say, write
 from masdsl.diagnostics.base import Findings
 
@@ -18,7 +18,9 @@ def run(arguments: Sequence[str]) -> int:
     """Write the exported program; return 1, with what is wrong, where it has errors or does not translate."""
     options = _parser().parse_args(arguments)
     findings = Findings()
-    text = guarded(options.path, findings, _langgraph, options.path, findings)
+    to_yaml = options.output.endswith((".yaml", ".yml"))
+    work = _langgraph if options.to == "langgraph" else _agent_spec_yaml if to_yaml else _agent_spec
+    text = guarded(options.path, findings, work, options.path, findings)
     if text is None:
         print_findings(findings.sorted(), stream=sys.stderr)
         return FOUND
@@ -46,14 +48,43 @@ def _langgraph(path: str, findings: Findings) -> str | None:
     return export(program, version=__version__, headline=bound(program, {}).headline)
 
 
+def _agent_spec(path: str, findings: Findings, as_yaml: bool = False) -> str | None:
+    from masdsl.interop.agent_spec import document_text, export
+    from masdsl.pipeline import check_file
+
+    program = check_file(path, findings).program
+    document = None if program is None else export(program, findings)
+    if document is None:
+        return None
+    try:
+        return document_text(document, as_yaml=as_yaml)
+    except ModuleNotFoundError:
+        raise UsageError(
+            "YAML needs PyYAML, which is not installed", "run: pip install pyyaml, or write JSON"
+        ) from None
+
+
+def _agent_spec_yaml(path: str, findings: Findings) -> str | None:
+    return _agent_spec(path, findings, as_yaml=True)
+
+
 def _parser() -> ArgumentParser:
     parser = ArgumentParser(
         prog="mas export",
         description="Write a program for another framework. What the framework cannot say is an error at its place.",
     )
     parser.add_argument("path", metavar="PROGRAM", help="the program")
-    parser.add_argument("--to", required=True, choices=("langgraph",), help="langgraph: a Python file on LangGraph")
     parser.add_argument(
-        "-o", "--output", metavar="FILE", default=STDOUT, help="the file to write (default: standard output)"
+        "--to",
+        required=True,
+        choices=("langgraph", "agent-spec"),
+        help="a Python file on LangGraph, or a document of Open Agent Specification",
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        default=STDOUT,
+        help="the file to write (default: standard output); Agent Spec is YAML where it ends with .yaml, else JSON",
     )
     return parser
