@@ -23,6 +23,12 @@ flow main(query) -> text {
 """
 
 
+@pytest.fixture(autouse=True)
+def near_by_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which systems are near does not depend on whether `masdsl[meta]` is installed."""
+    monkeypatch.setattr("masdsl.meta.embedding.is_installed", lambda: False)
+
+
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a script of replies: the first request of a session is the generator's."""

@@ -43,6 +43,12 @@ flow main(query) -> text {
 """
 
 
+@pytest.fixture(autouse=True)
+def near_by_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which systems are near does not depend on whether `masdsl[meta]` is installed."""
+    monkeypatch.setattr("masdsl.meta.embedding.is_installed", lambda: False)
+
+
 # ---------------------------------------------------------------- the simplest systems
 
 
