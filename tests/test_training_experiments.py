@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from masdsl.batch.statistics import mean_interval
+from training.experiments.__main__ import main
 from training.experiments.reports import Picture, Point, Report, Series, Table, markdown, write_report
 
 HALF = mean_interval([0.0, 1.0] * 20)
@@ -47,3 +48,18 @@ def test_a_report_is_written_with_raw_numbers_and_a_picture(tmp_path: Path) -> N
     )
     write_report(named, str(tmp_path / "named"), size="small", seconds=1.0)
     assert (tmp_path / "named" / "plot.png").exists()
+
+
+@pytest.mark.parametrize("name", ["front", "roles", "theta"])
+def test_an_experiment_works_in_its_small_size(name: str, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="plots need masdsl[eval]")
+    assert main([name, "--size", "small", "--out", str(tmp_path)]) == 0
+    first = json.loads((tmp_path / "results.json").read_text())
+    assert "simulated" in first["world"]
+    assert all("Simulated" in table["title"] for table in first["tables"])
+    made = {path: path.stat().st_mtime_ns for path in (tmp_path / "parts").iterdir()}
+    assert main([name, "--size", "small", "--out", str(tmp_path)]) == 0
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "parts").iterdir()} == made, "parts are made once"
+    again = json.loads((tmp_path / "results.json").read_text())
+    assert again["raw"] == first["raw"]
+    assert again["tables"] == first["tables"]

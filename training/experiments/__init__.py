@@ -5,4 +5,5 @@ Each is a module of this folder with `run(size, out, tell) -> Report`; `__main__
 not made again. `docs/experiments.md` has the results.
 
 reports   what an experiment found, as data, Markdown and a picture
+running   runs of systems in a simulated world, and parts that are kept
 """

@@ -21,7 +21,11 @@ from masdsl.runtime.models.base import ModelError
 from training.experiments.reports import SIZES, write_report
 from training.settings import TrainingFault
 
-EXPERIMENTS: Final[Mapping[str, str]] = {}
+EXPERIMENTS: Final[Mapping[str, str]] = {
+    "front": "accuracy against cost of ways to come to a system (simulated)",
+    "roles": "with and without each of the three roles, by rules (simulated)",
+    "theta": "when should the rectifier be asked? theta_C swept under injected faults (simulated)",
+}
 """What each experiment asks, by the name of its module."""
 _FAULTS: Final = (
     TrainingFault, DataFault, EvaluationFault, EngineFault, BadBudget, BadTask, ModelError, ProgramError, JournalError,
