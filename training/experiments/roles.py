@@ -7,7 +7,8 @@ the word of its first edit, or leaving the run alone (rectifier). The role then 
 model is trained here, and the family of a query is told. Without a role, the generator's place is taken by the nearest
 system, the implementer's by the tier `default` everywhere, the rectifier's by nobody.
 
-Beside it stand the built-in rules of all roles, and on trees of the held-out queries the best trajectory of each tree:
+Beside it stand all three roles learned in the same way by the share of successes alone, whatever they cost; the
+built-in rules of all roles; and on trees of the held-out queries the best trajectory of each tree:
 an upper bound for choices among what was sampled there, which nobody can reach who does not know the answers; and the
 mean over all trajectories, which is what choices at random come to.
 """
@@ -21,7 +22,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice, product
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from masdsl.batch.statistics import holm, mean_interval, paired_test
 from masdsl.check.program import Program
@@ -129,7 +130,8 @@ def run(size: Size, out: str, tell: Callable[[str], None]) -> Report:
         tool_fails=extent.tool_fails,
     )
     train, queries = queries_in(folder, "train.jsonl"), queries_in(folder, "held-out.jsonl")
-    learned = learn(list(_grown(extent, folder, "train.jsonl", None, os.path.join(out, "trees"))), train)
+    grown = list(_grown(extent, folder, "train.jsonl", None, os.path.join(out, "trees")))
+    learned, by_success = learn(grown, train, by="value"), learn(grown, train, by="success")
     tell(f"learned of {extent.train} trees: {', '.join(f'{one}: {name}' for one, name in learned.systems.items())}")
     bounds = [one for one, _ in _grown(extent, folder, "held-out.jsonl", extent.bounded, os.path.join(out, "bounds"))]
     world = World(folder, queries)
@@ -141,8 +143,9 @@ def run(size: Size, out: str, tell: Callable[[str], None]) -> Report:
         name = " + ".join(role for role, is_there in zip(ROLES, has, strict=True) if is_there) or "no role"
         found[name] = cast.runs(*has)
         tell(f"{name}: done")
+    found["all three, learned by success alone"] = cast._replace(learned=by_success).runs(True, True, True)
     found["built-in rules of all roles"] = cast.by_rules()
-    return _report(extent, learned, found, bounds)
+    return _report(extent, learned, by_success, found, bounds)
 
 
 def _grown(
@@ -176,34 +179,40 @@ def _grown(
 # ---------------------------------------------------------------- learning
 
 
-def learn(grown: Sequence[tuple[Tree, Mapping[str, str]]], queries: Sequence[Query]) -> Learned:
-    """Return what had the highest mean value in trees, for each role; of equal ones the first by name."""
+def learn(
+    grown: Sequence[tuple[Tree, Mapping[str, str]]], queries: Sequence[Query], *, by: Literal["value", "success"]
+) -> Learned:
+    """Return what had the highest mean in trees, for each role; of equal ones the first by name.
+
+    The mean is of V(v), or of the share of the trajectories through v that succeeded, whatever they cost.
+    """
     family_of = {one.text: str(one.metadata["family"]) for one in queries}
     seen: dict[tuple[str, ...], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for tree, labels in grown:
         family, value_of = family_of[tree.query], values(tree)
         for decision in decisions(tree):
             for option in decision.options:
-                value = value_of[option.node].mean
-                if value is None:
+                found = value_of[option.node]
+                if found.mean is None:
                     continue
+                value = float(found.mean) if by == "value" else found.successes / found.trajectories
                 label = labels[option.node]
                 if decision.role == "generator":
-                    seen["generator", family][label].append(float(value))
+                    seen["generator", family][label].append(value)
                 elif decision.role == "implementer":
                     system = labels[option.node.partition(".")[0]]
                     if label in BINDINGS:
-                        seen["implementer", family, system][label].append(float(value))
+                        seen["implementer", family, system][label].append(value)
                 else:
-                    seen["rectifier", str(decision.trigger)][label].append(float(value))
-    best = {key: min(found, key=lambda one: (-mean(found[one]), one)) for key, found in seen.items()}
+                    seen["rectifier", str(decision.trigger)][label].append(value)
+    best = {key: min(named, key=lambda one: (-mean(named[one]), one)) for key, named in seen.items()}
     return Learned(
         {key[1]: name for key, name in best.items() if key[0] == "generator"},
         {(key[1], key[2]): name for key, name in best.items() if key[0] == "implementer"},
         {key[1]: name for key, name in best.items() if key[0] == "rectifier"},
         {
-            ", ".join(key): {name: (mean(of), len(of)) for name, of in sorted(found.items())}
-            for key, found in sorted(seen.items())
+            ", ".join(key): {name: (mean(of), len(of)) for name, of in sorted(named.items())}
+            for key, named in sorted(seen.items())
         },
     )
 
@@ -278,7 +287,9 @@ class Cast(NamedTuple):
 # ---------------------------------------------------------------- what was found
 
 
-def _report(extent: Extent, learned: Learned, found: Mapping[str, Sequence[Did]], bounds: Sequence[Tree]) -> Report:
+def _report(
+    extent: Extent, learned: Learned, by_success: Learned, found: Mapping[str, Sequence[Did]], bounds: Sequence[Tree]
+) -> Report:
     base = [one.score for one in found["no role"]]
     compared = {name: [one.score for one in runs] for name, runs in found.items() if name != "no role"}
     adjusted = dict(zip(compared, holm([paired_test(one, base).p for one in compared.values()]), strict=True))
@@ -313,15 +324,18 @@ def _report(extent: Extent, learned: Learned, found: Mapping[str, Sequence[Did]]
             (Series("", tuple(Point(one, score_of(of)) for one, of in found.items())),),
         ),
         facts={**extent._asdict(), "systems for families": learned.systems, "patches by trigger": learned.patches}
-        | {"bindings": {", ".join(key): way for key, way in learned.bindings.items()}},
+        | {"bindings": {", ".join(key): way for key, way in learned.bindings.items()}}
+        | {"systems for families, by success": by_success.systems},
         raw={
             **{name: list(runs) for name, runs in found.items()},
             "mean values in trees, and over how many options": learned.means,
+            "mean successes in trees, and over how many options": by_success.means,
             "best of tree": best,
             "mean of tree": chance,
         },
         reading=(
             f"Learned for families: {_listed(learned.systems)}. Patches: {_listed(learned.patches)}. "
+            f"By success alone: {_listed(by_success.systems)}. Patches: {_listed(by_success.patches)}. "
             "The learned choices are told the family of a query; what stands for a missing role is not. V weighs a "
             "success by how little it cost, so the highest value need not have the most right answers."
         ),
