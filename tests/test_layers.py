@@ -169,11 +169,12 @@ TRAINING_THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "safetensors": ("training.generator.ship", "training.sft.training"),
 }
 TRAINING_ROOMS = {"batch", "meta", "runtime", "config", "diagnostics", "resources"}
-TRAINING_ROOMS |= {"check", "decode", "journal", "loaded", "money", "rectify", "sizes"}
+TRAINING_ROOMS |= {"check", "decode", "graph", "journal", "loaded", "money", "rectify", "sizes", "verify"}
 """What `training` may use of masdsl besides its public names; of the runtime, what hosts use: limits and models; of
 config and diagnostics, what reads TOML: where keys stand, near names; of resources, where the cache is;
 of journal, loaded and rectify, what forks runs where they stand; of check and decode, what those are told in; of
-sizes, how long a text is; of money, how many picodollars a dollar has."""
+sizes, how long a text is; of money, how many picodollars a dollar has; of graph, which steps of a program hang on
+which; of verify, how a text is refused that is no generated code."""
 
 HEAVY = ("litellm", "mcp", "httpx", "sqlite3", "pygls", "lsprotocol")
 HEAVY += ("openai", "torch", "transformers", "trl", "pydantic", "tokenizers", "xllamacpp")

@@ -58,13 +58,18 @@ class Player(NamedTuple):
 
 
 class Generator(NamedTuple):
-    """pi_gen: as `Player`; what it is shown, and where templates come from for `rules` and `nobody`."""
+    """pi_gen: as `Player`; what it is shown, and where templates come from for `rules` and `nobody`.
+
+    `asked` says whether it is shown the guide and examples, or, as a model is asked that `training.sft` has trained,
+    the query, the head of the flow, tools and calls alone. Pairs have these words as their prompt.
+    """
 
     by: str = "smart"
     temperature: Annotated[float, Range(least=0)] | None = 1.0
     reply_tokens: Positive = 900
     reasoning_tokens: Count = 200
     constrained: bool = True
+    asked: Literal["guided", "trained"] = "guided"
     examples: Count = EXAMPLES
     candidates: Positive = CANDIDATES
     systems: tuple[Path, ...] = ()

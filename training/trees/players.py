@@ -23,7 +23,7 @@ from masdsl.batch.base import Amount
 from masdsl.batch.rows import DataFault
 from masdsl.check.program import Flow
 from masdsl.decode.binding import open_roles
-from masdsl.meta.emission import Terms, emit_binding, emit_program
+from masdsl.meta.emission import Terms, completion_of, emit_binding, emit_program
 from masdsl.meta.host import Backbone, Host, fit_of
 from masdsl.meta.library import hash_of
 from masdsl.meta.retrieval import Example, Known, about, nearest, pool_systems, title
@@ -38,6 +38,7 @@ from masdsl.meta.roles import (
 )
 from masdsl.meta.systems import adapted, compact, parsed, template
 from masdsl.meta.task import Emitted, Spent, Task
+from masdsl.meta.trained import compact_text, messages_of
 from masdsl.rectify.base import Proposal
 from masdsl.rectify.rules import proposals
 from masdsl.rectify.state import State
@@ -141,16 +142,25 @@ class Templates:
     def __init__(self, settings: Generator, asked: Asked | None) -> None:
         self._settings = settings
         self._asked = asked
+        self._is_trained = settings.asked == "trained"
         self._known = _systems(settings.systems) if settings.systems else pool_systems()
 
     def context(self, top: Desktop) -> tuple[Message, ...]:
         """Return what every option of a query is an answer to."""
+        if self._is_trained:
+            return messages_of(top.task.query, top.task.signature, top.task.tools, top.left.calls)
         shown = self._near(top)[: self._settings.examples]
         context = None if self._asked is None else self._asked.context
         return generator_context(top.task, shown, top.desk(Terms()), context)
 
     def _near(self, top: Desktop) -> tuple[Example, ...]:
         return nearest(top.task.query, self._known, self._settings.candidates)
+
+    def _action(self, reason: str, text: str) -> str:
+        """Return what rules say for a system: what a model of the kind that is asked would say."""
+        if self._is_trained:
+            return completion_of(reason, compact_text(text))
+        return in_block(reason, compact(text), "mas")
 
     async def sample(self, top: Desktop, nodes: Sequence[str], ask: Ask) -> list[Written]:
         """Return an option for each node, or fewer where rules have no more that differ."""
@@ -161,7 +171,9 @@ class Templates:
             model = ask(node)
             messages = self.context(top)
             terms = terms_of(self._settings, seed_at(top.random(node)))
-            emitted = await emit_program(model, messages, top.task, top.host, terms, left=top.left)
+            emitted = await emit_program(
+                model, messages, top.task, top.host, terms, left=top.left, trained=self._is_trained
+            )
             return _of_model(emitted, model, "mas", "model")
 
         return list(await asyncio.gather(*map(one, nodes)))
@@ -181,7 +193,7 @@ class Templates:
                 continue
             if fit_of(text, top.shape, top.host, top.left).program is not None:
                 text = template(text) or text
-                action = in_block(one.system.title, compact(text), "mas")
+                action = self._action(one.system.title, text)
                 found[hash_of(tree)] = Written(action, text, one.system.name)
         return list(found.values())
 
