@@ -37,6 +37,8 @@ from training.rates.measuring import Measured
 
 LONGEST = 1_024
 """Tokens of a row of Python at most: the context of the model."""
+LONGER: Final = 3
+"""How many times the steps the second model of Python has."""
 _MOST: Final[dict[Size, int]] = {"small": 1, "full": 20}
 _STEPS: Final[dict[Size, tuple[int, int]]] = {"small": (3, 4), "full": (100, 8)}
 """Queries that are asked; steps and examples of a step, fewer than elsewhere: rows of Python are long."""
@@ -60,7 +62,15 @@ def run(size: Size, out: str, tell: Tell) -> Report:
         kept = os.path.join(out, f"{name}.jsonl")
         found[name] = written(loaded(model), asked, chain, scale, kept, decoder=decoder)
     found["Python"] = _python(python, asked, host, os.path.join(out, "Python.jsonl"))
-    manifests = {"masdsl": _manifest(os.path.dirname(model)), "Python": _manifest(os.path.dirname(python))}
+    more = scale._replace(steps=LONGER * steps)
+    longer = trained_on(rows, os.path.join(out, "python-longer"), more, tell, max_length=LONGEST)
+    told = f"Python {LONGER} x the steps"
+    found[told] = _python(longer, asked, host, os.path.join(out, "Python-longer.jsonl"))
+    manifests = {
+        told: _manifest(os.path.dirname(longer)),
+        "masdsl": _manifest(os.path.dirname(model)),
+        "Python": _manifest(os.path.dirname(python)),
+    }
     table: list[tuple[str, tuple[Cell, ...]]] = []
     for name, one in found.items():
         card = manifests[name.split(",")[0]]
@@ -83,7 +93,7 @@ def run(size: Size, out: str, tell: Tell) -> Report:
         reading=(
             "Valid is: it parses, checks and fits (masdsl); it compiles, is verified and loads (Python). Each arm has "
             "a tokenizer learned from its own rows, and the same vocabulary. Rows that are longer than the context are "
-            "left out. Steps are the same, so Python's are longer: seconds say how much."
+            "left out. Steps of Python are longer: seconds say how much."
         ),
     )
 
