@@ -230,8 +230,9 @@ def _save(trainer: Any, out: str, base: Located, digest: str | None) -> None:
     if trainer.is_fsdp_enabled:
         trainer.accelerator.state.fsdp_plugin.set_state_dict_type("FULL_STATE_DICT")
     made = os.path.join(out, ".saving")
-    with PartialState().main_process_first():
+    if PartialState().is_main_process:
         shutil.rmtree(made, ignore_errors=True)
+    PartialState().wait_for_everyone()  # another process, if it removed it too, would remove what is being written
     trainer.save_model(made)
     PartialState().wait_for_everyone()
     if PartialState().is_main_process:
