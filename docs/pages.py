@@ -29,6 +29,7 @@ ELSEWHERE: Final[Mapping[str, str]] = {
     "tests/bench/README.md": "benchmarks.md",
     "training/README.md": "training-commands.md",
     "examples/pool/README.md": "pool.md",
+    "masdsl/meta/generator/README.md": "generator.md",
     **{f"examples/{one.parent.name}/README.md": f"examples/{one.parent.name}.md"
        for one in sorted((ROOT / "examples").glob("*/README.md")) if one.parent.name != "pool"},
 }  # fmt: skip
