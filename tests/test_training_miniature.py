@@ -166,5 +166,5 @@ def test_the_experiments_on_training_work_in_their_small_size(tmp_path: Path) ->
         assert "small size" in (tmp_path / name / "table.md").read_text()
         assert "simulated" in (tmp_path / name / "table.md").read_text()
     raw = json.loads((tmp_path / "loss" / "results.json").read_text())["raw"]
-    assert list(raw) == ["SFT alone", "L_CTO", "DPO", "Score-DPO"]
+    assert list(raw) == ["SFT alone", "L_CTO", "L_CTO, Delta V up to 5", "DPO", "Score-DPO", "KTO"]
     assert all(len(one["score"]) == 4 for runs in raw.values() for one in (runs if isinstance(runs, list) else [runs]))

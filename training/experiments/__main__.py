@@ -26,7 +26,7 @@ EXPERIMENTS: Final[Mapping[str, str]] = {
     "roles": "with and without each of the three roles, by rules (simulated)",
     "theta": "when should the rectifier be asked? theta_C swept under injected faults (simulated)",
     "emission": "the language against Python: what the same small model emits after the same steps",
-    "loss": "value-scaled loss against DPO and Score-DPO: what is emitted after the same pairs and steps",
+    "loss": "value-scaled loss against DPO, Score-DPO and KTO: what is emitted after the same pairs and steps",
     "pairing": "one system for a family of queries against each query's own, and against any",
     "paraphrase": "whether the emitted topology is the same for other wordings of a query",
     "unseen": "what is emitted for law and medicine, which training never saw",

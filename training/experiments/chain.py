@@ -81,7 +81,7 @@ class Scale(NamedTuple):
 
 SCALES: Final[dict[Size, Scale]] = {
     "small": Scale(12, 4, 3, 4, 6, 2, 2, (0,), Tiny(hidden=32, layers=1, heads=2, vocabulary=400)),
-    "full": Scale(96, 40, 300, 16, 32, 40, 8, (0, 1), Tiny(hidden=64, layers=2, heads=4, vocabulary=768)),
+    "full": Scale(96, 40, 300, 16, 32, 40, 8, (0, 1, 2, 3, 4), Tiny(hidden=64, layers=2, heads=4, vocabulary=768)),
 }
 
 
@@ -248,16 +248,24 @@ def pairs(out: str, scale: Scale) -> str:
 
 
 def preferring(
-    model: str, path: str, folder: str, scale: Scale, kind: cto_plan.Loss, tell: Tell, *, seed: int
+    model: str,
+    path: str,
+    folder: str,
+    scale: Scale,
+    kind: cto_plan.Loss,
+    tell: Tell,
+    *,
+    seed: int,
+    clip: float | None = None,
 ) -> dict[str, Any]:
-    """Train a LoRA adapter of a model on pairs by one of the losses; return its manifest."""
+    """Train a LoRA adapter of a model on pairs by one of the losses; return its manifest. `clip` is of Delta V."""
     from training.cto.stage import run
     from training.watching import quiet
 
     quiet()
     plan = cto_plan.Plan(
         Base(model),
-        cto_plan.Data(path, role="generator"),
+        cto_plan.Data(path, role="generator", clip=clip),
         loss=cto_plan.Objective(kind),
         training=cto_plan.Training(
             learning_rate=1e-3,

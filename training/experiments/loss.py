@@ -1,4 +1,4 @@
-"""Value-scaled loss against DPO and Score-DPO: the same base, pairs, steps and seeds; what is emitted then.
+"""Value-scaled loss against DPO, Score-DPO and KTO: the same base, pairs, steps and seeds; what is emitted then.
 
 MAS² (arXiv:2509.24323) scales each pair's loss by the difference of values (11), and does not compare it with DPO.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from statistics import fmean
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from masdsl.batch.statistics import mean_interval
 from training.cto.plan import Loss
@@ -29,8 +29,23 @@ from training.experiments.chain import (
 from training.experiments.reports import Cell, Picture, Point, Report, Series, Size, Table
 from training.rates.measuring import Measured
 
-LOSSES: Final[tuple[Loss, ...]] = ("cto", "dpo", "score-dpo")
-_NAMES: Final = {"cto": "L_CTO", "dpo": "DPO", "score-dpo": "Score-DPO"}
+
+class Arm(NamedTuple):
+    """A loss that is compared, with the highest Delta V that counts (None: all do, the paper's form)."""
+
+    name: str
+    kind: Loss
+    folder: str
+    clip: float | None = None
+
+
+ARMS: Final = (
+    Arm("L_CTO", "cto", "cto"),
+    Arm("L_CTO, Delta V up to 5", "cto", "cto-clipped", clip=5.0),
+    Arm("DPO", "dpo", "dpo"),
+    Arm("Score-DPO", "score-dpo", "score-dpo"),
+    Arm("KTO", "kto", "kto"),
+)
 
 
 def run(size: Size, out: str, tell: Tell) -> Report:
@@ -44,20 +59,18 @@ def run(size: Size, out: str, tell: Tell) -> Report:
     rows: list[tuple[str, tuple[Cell, ...]]] = [("SFT alone", (*_figures([before]), None, None))]
     series = [Series("SFT alone", (_point([before]),))]
     raw: dict[str, Any] = {"SFT alone": [_scores(before)]}
-    for kind in LOSSES:
+    for arm in ARMS:
         found, manifests = [], []
         for seed in scale.seeds:
-            folder = os.path.join(out, f"{kind}-{seed}")
-            manifests.append(preferring(model, path, folder, scale, kind, tell, seed=seed))
+            folder = os.path.join(out, f"{arm.folder}-{seed}")
+            manifests.append(preferring(model, path, folder, scale, arm.kind, tell, seed=seed, clip=arm.clip))
             adapter = os.path.join(folder, "generator", "model")
             kept = os.path.join(folder, "held-out.jsonl")
             found.append(written(loaded(model, adapter), asked, chain, scale, kept))
         lasts = [one["last"] for one in manifests]
-        rows.append(
-            (_NAMES[kind], (*_figures(found), _last(lasts, "rewards/margins"), _last(lasts, "rewards/accuracies")))
-        )
-        series.append(Series(_NAMES[kind], (_point(found),)))
-        raw[_NAMES[kind]] = [{**_scores(one), "last step": last} for one, last in zip(found, lasts, strict=True)]
+        rows.append((arm.name, (*_figures(found), _last(lasts, "rewards/margins"), _last(lasts, "rewards/accuracies"))))
+        series.append(Series(arm.name, (_point(found),)))
+        raw[arm.name] = [{**_scores(one), "last step": last} for one, last in zip(found, lasts, strict=True)]
     columns = ("fits (%)", "right (%)", "calls of a run", "tokens of a run", "margin", "pairs in order")
     return Report(
         question="Does scaling the loss by the difference of values help?",
