@@ -8,10 +8,9 @@ from collections.abc import Sequence
 
 from masdsl.cli import FOUND
 from masdsl.cli.boundary import guarded
-from masdsl.cli.terminal import exit_code, print_findings, say, write
+from masdsl.cli.patching import STDOUT, put
+from masdsl.cli.terminal import exit_code, print_findings
 from masdsl.diagnostics.base import Findings
-
-STDOUT = "-"
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -22,13 +21,7 @@ def run(arguments: Sequence[str]) -> int:
     if text is None:
         print_findings(findings.sorted(), stream=sys.stderr)
         return FOUND
-    if options.output == STDOUT:
-        write(text)
-    else:
-        from masdsl.cli.writing import replace_text
-
-        replace_text(options.output, text)
-        say(f"wrote {options.output}")
+    put(text, options.output)
     print_findings(findings.sorted(), stream=sys.stderr)
     return exit_code(findings.sorted())
 

@@ -5,22 +5,18 @@ from __future__ import annotations
 from typing import Final
 
 from masdsl.check.program import (
-    Append,
     Bind,
     Block,
     For,
-    If,
     Invoke,
     Limits,
     Loop,
-    Match,
     Program,
     Return,
     Statement,
     Until,
 )
 from masdsl.check.uses import invokes, statements_of
-from masdsl.node import Node
 from masdsl.types import List, Type
 
 WIDEST: Final = 60
@@ -52,23 +48,6 @@ def is_plain(block: Block) -> bool:
 def _leaves(block: Block) -> bool:
     """Whether there is a step or a `return` anywhere in a block: an `until` of a loop in it leads nowhere else."""
     return any(isinstance(node, Return) or bool(steps_of(node)) for node in statements_of(block))
-
-
-def expressions(node: Statement) -> tuple[Node, ...]:
-    """Return the expressions of a statement; those of the blocks in it are not its own."""
-    match node:
-        case Bind() | Append() | Return():
-            return (node.value,)
-        case Until():
-            return (node.condition,)
-        case If():
-            return tuple(branch.condition for branch in node.branches)
-        case Match():
-            return (node.subject,)
-        case For():
-            return (node.items,)
-        case _:
-            return ()
 
 
 def most_items(kind: Type) -> int:

@@ -30,9 +30,9 @@ from masdsl.check.program import (
     Within,
 )
 from masdsl.check.relations import show
-from masdsl.check.uses import invokes, program_callees, statements_of
+from masdsl.check.uses import expressions_of, invokes, program_callees, statements_of
 from masdsl.graph import model
-from masdsl.graph.blocks import expressions, is_plain, limits_text, most_items, short, steps_of, working
+from masdsl.graph.blocks import is_plain, limits_text, most_items, short, steps_of, working
 from masdsl.graph.frames import Frame, Step, Walked
 from masdsl.graph.model import Cluster, Place, Vertex
 from masdsl.graph.names import Env, Sources, contracted, is_used, made_of, merged, readings, written
@@ -236,7 +236,7 @@ class _Walker:
         name = self._to.free(f"{address}=")
         self._to.add(Vertex(name, model.VALUE, "", short(text), frame.cluster, place))
         for statement in statements_of(block):
-            for part in expressions(statement):
+            for part in expressions_of(statement):
                 self._to.reads(part, name, env)
         for given in written(block):
             env[given] = {name: False}
