@@ -87,10 +87,11 @@ ALLOWED: dict[str, set[str]] = {
     "interop": COMPILER | {"runtime"},
     "serve": COMPILER | {"journal", "loaded", "pipeline", "pricing", "rectify", "runtime"},
     "api": COMPILER | {"batch", "loaded", "meta", "patch", "pipeline", "pricing", "runtime", "testing"},
+    "playground": COMPILER | {"journal", "loaded", "pipeline", "runtime", "serve"},
     "cli": COMPILER
     | {"", "api", "cache", "decode", "fixes", "graph", "journal", "loaded", "meta", "patch", "pipeline", "pricing"}
     | {"batch", "project", "rectify", "report", "runtime", "sandbox", "serve", "testing", "tracing"}
-    | {"interop", "lsp", "mcp_server"},
+    | {"interop", "lsp", "mcp_server", "playground"},
     "": FRONT | {"api", "batch", "config", "loaded", "meta"},
     "__main__": {"cli"},
 }
@@ -131,8 +132,8 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "datasets": ("masdsl.batch.rows",),
     "matplotlib": ("masdsl.batch.plots",),
     "fastapi": ("masdsl.serve",),
-    "starlette": ("masdsl.serve",),
-    "uvicorn": ("masdsl.serve",),
+    "starlette": ("masdsl.playground", "masdsl.serve"),
+    "uvicorn": ("masdsl.playground", "masdsl.serve"),
     "prometheus_client": ("masdsl.serve",),
     "opentelemetry": ("masdsl.tracing",),
     "rich": ("masdsl.cli.live",),

@@ -162,8 +162,12 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ([], "playground"),
-        (["x.mas"], "mas serve --api PROGRAM"),
+        (["x.mas"], "there is no such file"),
+        (["shop.mas", "--host", "0.0.0.0"], "mas serve --api PROGRAM --host"),
+        (["shop.mas", "--keys", "none.toml"], "listens on this machine alone"),
+        (["shop.mas", "--grace", "3"], "--grace belongs to the service for programs"),
+        (["--api", "shop.mas", "--open"], "--api has no page"),
+        (["--api", "shop.mas", "--port", "70000"], "--port is 70000"),
         (["--api"], "no program is given"),
         (["--api", "shop.mas", "--host", "0.0.0.0"], "without keys only this machine may call"),
         (["--api", "shop.mas", "--host", "::"], "give --keys FILE, or listen on 127.0.0.1"),

@@ -21,7 +21,7 @@ COMMANDS = {
     "build": "compile a program to a Python file",
     "run": "run a program, or go on with a run",
     "runs": "list, show and forget the runs that are kept",
-    "serve": "offer programs as an HTTP service",
+    "serve": "open programs in a page to write and run them, or as a service",
     "report": "write a page about a kept run, or a batch",
     "replay": "show a kept run again without calling a model",
     "eval": "run programs on a data set, and grade them",

@@ -1,4 +1,4 @@
-"""`mas serve`: programs as an HTTP service."""
+"""`mas serve`: a playground for programs, or programs as an HTTP service."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from masdsl.cli import FINE
 from masdsl.cli.boundary import UsageError, guarded
@@ -24,20 +24,21 @@ if TYPE_CHECKING:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Serve the flows of programs until a signal ends it.
+    """Serve a playground, or the flows of programs, until a signal ends it.
 
-    Returns 1 if a program has errors; UsageError for wrong options, keys, names, and for what cannot be opened.
+    Returns 1 if a program of a service has errors; UsageError for wrong options, keys, names, and for what cannot be
+    opened.
     """
     options = _parser().parse_args(arguments)
+    _fits(options)
     if not options.api:
-        raise UsageError(
-            "`mas serve` without --api is kept for a playground that does not exist yet",
-            "serve programs over HTTP with: mas serve --api PROGRAM",
-        )
+        from masdsl.cli.playground import play
+
+        return play(options)
     if not options.programs:
         raise UsageError("no program is given", "name one, as in `mas serve --api hello.mas`")
     try:
-        from masdsl.serve import endpoints, keys, ledger, server
+        from masdsl.serve import endpoints, keys, ledger, listening, server
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] == "masdsl":
             raise
@@ -55,7 +56,7 @@ def run(arguments: Sequence[str]) -> int:
             return exit_code(findings.sorted())
         with told():
             server.serve(programs, _settings(options, server.Settings()), _say)
-    except server.CannotServe as why:
+    except listening.CannotServe as why:
         raise UsageError(str(why), why.advice) from why
     except (endpoints.BadProgram, keys.BadKeys, ledger.LedgerError) as fault:
         raise UsageError(str(fault)) from fault
@@ -79,10 +80,41 @@ def _settings(options: Namespace, default: server.Settings) -> server.Settings:
     )
 
 
+OF_THE_API: Final = {
+    "host": "127.0.0.1",
+    "keys": None,
+    "allow_host": (),
+    "resume_runs": False,
+    "at_once": 256,
+    "max_body": 1 << 20,
+    "heartbeat": 15.0,
+    "grace": 15.0,
+    "stop_within": 10.0,
+}
+"""Options of the service alone, and what holds where they are not given."""
+
+
+def _fits(options: Namespace) -> None:
+    """Fill in what is not given; raise UsageError for options of the other kind of service, and for a wrong port."""
+    for name, default in OF_THE_API.items():
+        if getattr(options, name) is None:
+            setattr(options, name, default)
+        elif not options.api:
+            option = f"--{name.replace('_', '-')}"
+            why = "listens on this machine alone" if name in ("host", "keys", "allow_host") else "has no such option"
+            raise UsageError(
+                f"{option} belongs to the service for programs, and the playground {why}",
+                f"leave it out, or offer flows over HTTP with: mas serve --api PROGRAM {option} ..",
+            )
+    if options.api and options.open:
+        raise UsageError("--open opens the playground in a browser, and --api has no page", "leave one of them out")
+    if not 0 <= options.port <= 65_535:
+        raise UsageError(f"--port is {options.port:g}", "give a number from 0 to 65535")
+
+
 def _check(options: Namespace) -> None:
     """Raise UsageError for numbers that are out of range."""
     ranges = {
-        "port": (0, 65_535),
         "at_once": (1, 100_000),
         "max_body": (1, 1 << 30),
         "heartbeat": (0.1, 3600),
@@ -101,28 +133,32 @@ def _say(line: str) -> None:
 
 
 def _parser() -> ArgumentParser:
-    parser = ArgumentParser(prog="mas serve", description="Serve the flows of programs over HTTP (docs/serve.md).")
-    parser.add_argument("--api", action="store_true", help="serve an HTTP API (the only kind of service there is yet)")
-    parser.add_argument("programs", metavar="PROGRAM", nargs="*", help="programs, such as hello.mas")
-    parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="where to listen (default: 127.0.0.1)")
+    parser = ArgumentParser(
+        prog="mas serve",
+        description="Open a program, or the programs of a folder, in a page on this machine: to write, look at and run"
+        " them (docs/playground.md). With --api, serve the flows of programs over HTTP (docs/serve.md).",
+    )
+    parser.add_argument(
+        "programs", metavar="PROGRAM", nargs="*", help="programs, such as hello.mas, or a folder of some"
+    )
     parser.add_argument("--port", type=int, default=8000, metavar="N", help="0: any that is free (default: 8000)")
-    parser.add_argument("--keys", metavar="FILE", help="API keys and their budgets (TOML); must be there to be reached")
-    parser.add_argument(
-        "--allow-host", action="append", default=[], metavar="NAME", help="a name that it answers to, behind a proxy"
-    )
-    parser.add_argument("--resume-runs", action="store_true", help="let runs go on that were broken off (it may cost)")
-    parser.add_argument("--at-once", type=int, default=256, metavar="N", help="runs at once at most (default: 256)")
-    parser.add_argument("--max-body", type=int, default=1 << 20, metavar="BYTES", help="of a request (default: 1 MiB)")
-    parser.add_argument(
-        "--heartbeat", type=float, default=15.0, metavar="S", help="seconds between signs of life of a stream"
-    )
-    parser.add_argument("--grace", type=float, default=15.0, metavar="S", help="seconds for runs to end by themselves")
-    parser.add_argument(
-        "--stop-within", type=float, default=10.0, metavar="S", help="seconds for calls under way after that"
-    )
     parser.add_argument(
         "--model", metavar="TIER=MODEL", action="append", default=[], help="put another model behind a tier"
     )
     parser.add_argument("--script", metavar="FILE", help="take all replies from a file instead of models")
     add_journal_option(parser)
+    parser.add_argument("--open", action="store_true", help="open the page in your browser")
+    api = parser.add_argument_group("the service for programs")
+    api.add_argument("--api", action="store_true", help="serve an HTTP API instead of the page")
+    api.add_argument("--host", metavar="ADDRESS", help="where to listen (default: 127.0.0.1)")
+    api.add_argument("--keys", metavar="FILE", help="API keys and their budgets (TOML); must be there to be reached")
+    api.add_argument("--allow-host", action="append", metavar="NAME", help="a name that it answers to, behind a proxy")
+    api.add_argument(
+        "--resume-runs", action="store_true", default=None, help="let runs go on that were broken off (it may cost)"
+    )
+    api.add_argument("--at-once", type=int, metavar="N", help="runs at once at most (default: 256)")
+    api.add_argument("--max-body", type=int, metavar="BYTES", help="of a request (default: 1 MiB)")
+    api.add_argument("--heartbeat", type=float, metavar="S", help="seconds between signs of life of a stream")
+    api.add_argument("--grace", type=float, metavar="S", help="seconds for runs to end by themselves")
+    api.add_argument("--stop-within", type=float, metavar="S", help="seconds for calls under way after that")
     return parser

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from masdsl.serve import metrics as figures
+from masdsl.serve.bodies import body_of
 from masdsl.serve.endpoints import Endpoint
 from masdsl.serve.guard import Guard
 from masdsl.serve.inputs import read_body
@@ -21,7 +22,7 @@ from masdsl.serve.ledger import LedgerError
 from masdsl.serve.live import Live, Outcome
 from masdsl.serve.openapi import document
 from masdsl.serve.problems import Problem, json_bytes
-from masdsl.serve.requests import Preferences, body_of, caller, idempotency_key, no_query, preferences, shows_values
+from masdsl.serve.requests import Preferences, caller, idempotency_key, no_query, preferences, shows_values
 from masdsl.serve.service import Service
 from masdsl.serve.streaming import EVENT_STREAM, HEADERS, ended_events, live_events
 

@@ -45,7 +45,7 @@ def read_body(body: bytes, parameters: tuple[Parameter, ...]) -> dict[str, Any]:
 
     Raises Problem: `malformed-request` for what is no JSON, `wrong-inputs` with every place that does not fit.
     """
-    data = _parsed(body) if body.strip() else {}
+    data = read_json(body) if body.strip() else {}
     faults: list[Fault] = []
     if not isinstance(data, dict):
         names = ", ".join(one.name for one in parameters) or "none"
@@ -100,7 +100,8 @@ def _constant(text: str) -> Any:
 _DECODER: Final = JSONDecoder(object_pairs_hook=_pairs, parse_constant=_constant)
 
 
-def _parsed(body: bytes) -> Any:
+def read_json(body: bytes) -> Any:
+    """Return the data of a JSON text, read strictly. Raises Problem `malformed-request`."""
     try:
         return _DECODER.decode(body.decode("utf-8"))
     except UnicodeDecodeError:

@@ -1,12 +1,11 @@
-"""What a request asks for besides its path: who asks, the idempotency key, preferences, the body."""
+"""What a request asks for besides its path: who asks, the idempotency key, preferences."""
 
 from __future__ import annotations
 
-import asyncio
 import re
 from typing import Final, NamedTuple
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
 from masdsl.serve.keys import LOCAL, Key
 from masdsl.serve.problems import Problem
@@ -15,8 +14,6 @@ from masdsl.serve.streaming import EVENT_STREAM
 
 IDEMPOTENCY: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?")
 RUN_ID: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
-BODY_SECONDS: Final = 30.0
-"""Seconds in which a body has to arrive."""
 _WAIT: Final = re.compile(r"wait=([0-9]{1,6})")
 
 
@@ -82,26 +79,3 @@ def preferences(request: Request) -> Preferences:
     waits = [found for one in wanted if (found := _WAIT.fullmatch(one))]
     accepted = [one.partition(";")[0].strip().lower() for one in request.headers.get("accept", "").split(",")]
     return Preferences("respond-async" in wanted, float(waits[0][1]) if waits else None, EVENT_STREAM in accepted)
-
-
-async def body_of(request: Request, most: int) -> bytes:
-    """Return the body: JSON of at most so many bytes. Raises Problem."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            parts, size = [], 0
-            async for part in request.stream():
-                size += len(part)
-                if size > most:
-                    raise Problem("too-large", f"a body may have {most:,} bytes", headers={"Connection": "close"})
-                parts.append(part)
-    except TimeoutError:
-        raise Problem(
-            "too-slow", f"the body took more than {BODY_SECONDS:g} s", headers={"Connection": "close"}
-        ) from None
-    except ClientDisconnect:
-        raise Problem("malformed-request", "the caller went away") from None
-    body = b"".join(parts)
-    if body and kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
-        raise Problem("not-json", f"the body is {kind or 'of no type'}"[:100])
-    return body

@@ -10,12 +10,10 @@ second signal   the same, at once
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
-import signal
 import socket
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 import uvicorn
@@ -28,6 +26,7 @@ from masdsl.serve.endpoints import served
 from masdsl.serve.guard import is_loopback
 from masdsl.serve.keys import Keys, read_keys
 from masdsl.serve.ledger import Entry, Ledger
+from masdsl.serve.listening import CannotServe, Server, listen
 from masdsl.serve.metrics import Metrics
 from masdsl.serve.service import Limits, Service
 from masdsl.version import __version__
@@ -51,14 +50,6 @@ class Settings(NamedTuple):
     resume_runs: bool = False
 
 
-class CannotServe(Exception):
-    """The service cannot begin; the text says why, `advice` what to do."""
-
-    def __init__(self, why: str, advice: str) -> None:
-        super().__init__(why)
-        self.advice = advice
-
-
 def serve(programs: Sequence[tuple[str, LoadedProgram]], settings: Settings, say: Callable[[str], None]) -> None:
     """Serve programs, given by name, until a signal ends it. `say` tells the operator a line.
 
@@ -72,7 +63,7 @@ def serve(programs: Sequence[tuple[str, LoadedProgram]], settings: Settings, say
             "give --keys FILE, or listen on 127.0.0.1",
         )
     flows = served(programs)
-    listening = _listen(settings.host, settings.port)
+    listening = listen(settings.host, settings.port, "choose another --host or --port")
     try:
         service = _service(settings, flows, keys)
         try:
@@ -99,27 +90,6 @@ def _service(settings: Settings, flows: Any, keys: Keys) -> Service:
     except BaseException:
         journal.close()
         raise
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens. Raises CannotServe."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host.removeprefix("[").removesuffix("]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listening = socket.socket(family, kind, protocol)
-        try:
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listening.bind(address)
-            listening.listen(2048)
-        except BaseException:
-            listening.close()
-            raise
-    except (OSError, OverflowError, UnicodeError) as error:
-        why = getattr(error, "strerror", None) or str(error)
-        raise CannotServe(f"cannot listen on {host} port {port}: {why}", "choose another --host or --port") from None
-    listening.setblocking(False)
-    return listening
 
 
 def _run(service: Service, settings: Settings, listening: socket.socket, say: Callable[[str], None]) -> None:
@@ -157,8 +127,8 @@ def _tell_broken(broken: Sequence[Entry], settings: Settings, say: Callable[[str
         say(f"  {entry.id}  {entry.endpoint}")
 
 
-class _Server(uvicorn.Server):
-    """Uvicorn's server, with an end in which runs keep what they have paid for."""
+class _Server(Server):
+    """A server with an end in which runs keep what they have paid for."""
 
     def __init__(
         self,
@@ -175,7 +145,6 @@ class _Server(uvicorn.Server):
         self._to_resume = to_resume
         self._ready = ready
         self._say = say
-        self._hurry = asyncio.Event()
         self._resuming: asyncio.Task[None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -198,32 +167,10 @@ class _Server(uvicorn.Server):
 
     async def _drain(self) -> int:
         draining = asyncio.ensure_future(self._service.drain(self._settings.grace, self._settings.stop_within))
-        hurry = asyncio.ensure_future(self._hurry.wait())
+        hurry = asyncio.ensure_future(self.hurry.wait())
         await asyncio.wait((draining, hurry), return_when=asyncio.FIRST_COMPLETED)
         hurry.cancel()
         if not draining.done():
             draining.cancel()
             return await self._service.drain(0.0, 0.0)
         return draining.result()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None, None, None]:
-        """Let the first signal end the service in order, and a second one at once; the process then ends with 0."""
-        loop = asyncio.get_running_loop()
-
-        def ask() -> None:
-            if self.should_exit:
-                self._hurry.set()
-                self.force_exit = True
-            self.should_exit = True
-
-        def handle(number: int, frame: object) -> None:
-            loop.call_soon_threadsafe(ask)
-
-        numbers = [signal.SIGINT, signal.SIGTERM]
-        before = {number: signal.signal(number, handle) for number in numbers}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)

@@ -264,11 +264,12 @@ class _Marking:
 
 def main(arguments: list[str]) -> None:
     """Serve the program of a folder under the options of `mas serve`."""
-    from masdsl.cli.serve import _parser, _say, _settings
+    from masdsl.cli.serve import _fits, _parser, _say, _settings
     from masdsl.serve.server import Settings, serve
 
     folder = Path(arguments[0])
     options = _parser().parse_args(["--api", *arguments[1:], "--port", "0", "--journal", str(folder / "runs.db")])
+    _fits(options)
     program = masdsl.load(folder / "shop.mas", models=_Marking(folder))  # type: ignore[arg-type]
     serve([("shop", program)], _settings(options, Settings()), _say)
 
