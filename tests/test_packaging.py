@@ -61,7 +61,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the project's files as a fresh clone has them."""
     copy = tmp_path_factory.mktemp("checkout") / "masdsl"
     skip = shutil.ignore_patterns(
-        "__pycache__", ".git", ".*_cache", ".hypothesis", ".venv", "venv", "build", "dist", "*_mas.py"
+        "__pycache__", ".git", ".*_cache", ".hypothesis", ".venv", "venv", "build", "dist", "node_modules", "*_mas.py"
     )
     shutil.copytree(ROOT, copy, ignore=skip)
     return copy
@@ -123,6 +123,8 @@ def test_both_wheels_have_the_same_files(artefacts: dict[str, Path], checkout: P
     names = [sorted(zipfile.ZipFile(artefacts[form]).namelist()) for form in FORMS[:2]]
     assert names[0] == names[1]
     assert {"masdsl/examples/pool/adas_debate.mas", "masdsl/meta/prompts/generator.jinja"} <= set(names[0])
+    page = {"index.html", "main.js", "style.css", "codemirror.js", "codemirror.LICENSE.txt"}
+    assert {f"masdsl/playground/page/{name}" for name in page} <= set(names[0])
     tops = {name.partition("/")[0] for name in names[0]}
     assert tops == {"masdsl", next(top for top in tops if top.endswith(".dist-info"))}
     assert not [name for name in names[0] if name.endswith((".pyc", "_mas.py"))]

@@ -38,6 +38,7 @@ function extensionsOf(nonce, changed, more) {
     bracketMatching(),
     closeBrackets(),
     highlightActiveLine(),
+    EditorView.lineWrapping,
     highlightSelectionMatches(),
     search({ top: true }),
     placeholder("Write a program, or choose an example above."),

@@ -46,7 +46,7 @@ export const hintExtensions = [
   hintField,
   foldField,
   codeFolding(),
-  foldGutter(),
+  foldGutter({ foldingChanged: (update) => update.startState.field(foldField) !== update.state.field(foldField) }),
   foldService.of((state, start, end) => {
     const found = state.field(foldField).find(([from, to]) => from >= start && from <= end && to > end);
     return found ? { from: end, to: found[1] } : null;

@@ -32,8 +32,9 @@ const CAPABILITIES = {
  * server has the newest text, `diagnostics` (detail: of the newest text, as the protocol has them).
  */
 export class Language extends EventTarget {
-  constructor(url) {
+  constructor(url, root = null) {
     super();
+    this.root = root;
     this.state = "connecting";
     this.legend = [];
     this.version = 0;
@@ -60,7 +61,7 @@ export class Language extends EventTarget {
 
   async begin() {
     try {
-      const given = { processId: null, rootUri: null, capabilities: CAPABILITIES, clientInfo: { name: "masdsl playground" } };
+      const given = { processId: null, rootUri: this.root, capabilities: CAPABILITIES, clientInfo: { name: "masdsl playground" } };
       const { capabilities } = await this.rpc.request("initialize", given);
       this.legend = capabilities.semanticTokensProvider?.legend.tokenTypes ?? [];
     } catch {

@@ -45,7 +45,7 @@ function socketUrl() {
 function begin(start) {
   const documents = new Documents(start);
   const look = new Look(documents);
-  const language = new Language(socketUrl());
+  const language = new Language(socketUrl(), start.root);
   const runs = new Runs(documents);
   const graph = new Graph(documents, () => runs.current?.run);
   const openPanel = makeTabs(byId("tabs"), (panel) => graph.see(panel === "panel-graph"));
