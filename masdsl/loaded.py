@@ -152,6 +152,7 @@ class LoadedProgram:
                         ceiling=ceiling,
                         seed=seed,
                         should_stop=should_stop,
+                        witness=watch.witness(),
                     )
                 )
             opened = opened_journal(journal, resume)
@@ -166,8 +167,8 @@ class LoadedProgram:
                     host = self._host(
                         used, tools, on_event, watch.patched(on_intervention), budget, ceiling, should_stop
                     )
-                    host = host._replace(count_doubts=count_doubts)
-                    durable = self._durable(run, host, rectifier)
+                    host = host._replace(count_doubts=count_doubts, witness=watch.witness())
+                    durable = self._durable(run, host, rectifier, watch)
                     return watch.ended(await durable.run())
                 finally:
                     await run.close()
@@ -342,7 +343,7 @@ class LoadedProgram:
 
         return Host(models, tools, self._tiers, budget, ceiling, on_event, on_intervention, should_stop, self._compiled)
 
-    def _durable(self, run: OpenRun, host: Host, rectifier: Rectifier | bool | None) -> DurableRun:
+    def _durable(self, run: OpenRun, host: Host, rectifier: Rectifier | bool | None, watch: Watch) -> DurableRun:
         from masdsl.rectify import RuleRectifier
         from masdsl.rectify.durable import DurableRun
         from masdsl.rectify.stored import StoredFaulty
@@ -353,7 +354,8 @@ class LoadedProgram:
         except StoredFaulty as faulty:
             raise ProgramError(faulty.findings) from faulty
         if rectifier is not False and (rectifier or durable.program.rectify is not None):
-            durable.rectify_by(RuleRectifier() if rectifier is None or rectifier is True else rectifier)
+            by = RuleRectifier() if rectifier is None or rectifier is True else rectifier
+            durable.rectify_by(watch.rectifier(by))
         return durable
 
 

@@ -80,6 +80,7 @@ ALLOWED: dict[str, set[str]] = {
         "rectify",
         "runtime",
         "testing",
+        "tracing",
     },
     "batch": COMPILER
     | {"journal", "loaded", "patch", "pipeline", "pricing", "rectify", "runtime", "sandbox", "tracing"},

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,14 @@ import pytest
 
 import masdsl
 from masdsl import tracing
-from masdsl.runtime import RunFailed
-from masdsl.runtime.models.base import Price
+from masdsl.config import DEFAULT
+from masdsl.journal import MemoryJournal
+from masdsl.meta import queries
+from masdsl.meta.host import Host
+from masdsl.meta.task import Task
+from masdsl.meta.team import team_for
+from masdsl.runtime import Limits, RunFailed
+from masdsl.runtime.models.base import Price, Request
 from masdsl.runtime.models.scripted import Fails, ScriptedModel
 from masdsl.source import Source
 from masdsl.tracing.exporting import begin, is_asked_for
@@ -30,6 +37,8 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
+
+pytest_plugins = ("tests.harness.postgres",)
 
 ROOT = Path(__file__).parent.parent
 
@@ -165,6 +174,44 @@ def test_contents_that_are_asked_for() -> None:
     assert tool.attributes is not None and tool.attributes["gen_ai.tool.call.result"] == "facts about bees"
 
 
+ACTING = """\
+mas 1
+
+tool search(query) -> text(100) from "search"
+
+agent solver(topic) -> text(40) tools [search] steps 2
+  "Find out about {{ topic }}."
+
+flow main(topic) -> text(40) {
+  return solver(topic)
+}
+"""
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["not kept", "kept"])
+def test_the_arguments_of_tools_are_contents_of_steps_and_of_uses_by_agents(kept: bool) -> None:
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    tracing.instrument(provider, contents=True)
+    long = PROGRAM.replace("search(query)", "search(query: text(32000))")
+    for name in ("flow write", "flow main"):
+        long = long.replace(f"{name}(topic)", f"{name}(topic: text(32000))")
+    turns = ['{"tool": "search", "arguments": {"query": "wax"}}', '{"answer": "done"}']
+    options = {"journal": MemoryJournal()} if kept else {}
+    try:
+        start(load(PROGRAM, REPLIES), **options)
+        start(load(ACTING, {"solver": turns}), **options)
+        start(load(long, REPLIES), topic="x" * 30_000)
+    finally:
+        tracing.uninstrument()
+    tools = [one.attributes or {} for one in exporter.get_finished_spans() if one.name == "execute_tool search"]
+    told = [str(one["gen_ai.tool.call.arguments"]) for one in tools]
+    assert [json.loads(one) for one in told[:3]] == [{"query": "bees"}, {"query": "bees"}, {"query": "wax"}]
+    assert tools[2]["gen_ai.tool.call.result"] == "facts about wax"
+    assert json.loads(told[3]) == {"query": "x" * 19_999 + "…"}
+
+
 def test_a_failure_is_one_of_its_spans_and_a_default_ends_well(exported: InMemorySpanExporter) -> None:
     program = load(PROGRAM, {"draft": "one", "judge": Fails("refused", "no")})
     asyncio.run(program.main("bees"))
@@ -216,8 +263,8 @@ def test_a_run_that_goes_on_says_what_it_has_from_its_journal(exported: InMemory
     assert root.attributes is not None and root.attributes["mas.run.id"] == "r1"
 
 
-def start(program: Any, **options: Any) -> Any:
-    inputs = {} if "resume" in options else {"topic": "bees"}
+def start(program: Any, *, topic: str = "bees", **options: Any) -> Any:
+    inputs = {} if "resume" in options else {"topic": topic}
     return asyncio.run(program.start("main", inputs, **options))
 
 
@@ -226,10 +273,131 @@ def test_a_patch_is_an_event_of_the_run(exported: InMemorySpanExporter) -> None:
     start(load(text, {"draft": "one", "judge": Fails("refused", "no")}))
     roots = [one for one in exported.get_finished_spans() if one.parent is None]
     assert len(roots) == 1  # however often a patch lets the run begin again
+    asked = [one for one in exported.get_finished_spans() if one.name == "invoke_agent rectifier"]
+    assert [(one.parent.span_id if one.parent else 0) for one in asked] == [roots[0].context.span_id]
+    assert (asked[0].attributes or {})["mas.by"] == "rules"
     told = [event.attributes for event in roots[0].events if event.name == "mas.intervention"]
     assert told and told[0] is not None and (told[0]["cause"], told[0]["accepted"]) == ("refused", True)
     assert "patch" not in told[0]
     assert (roots[0].attributes or {})["mas.patches"] == 1
+
+
+# ---------------------------------------------------------------- meta-agents
+
+DESIGNED = """mas 1
+
+agent thinker(query) -> text(60)
+  "Think about: {{ query }}"
+
+agent solver(query, thought: text(60)) -> text
+  "Answer."
+
+flow main(query) -> text {
+  thought = thinker(query)
+  return solver(query, thought)
+}
+"""
+SAID = {
+    "You design": f"Two steps suit it.\n```mas\n{DESIGNED}```",
+    "You assign": "```bind\nbind 1\nthinker = fast\nsolver = smart\n```",
+    "You repair": "The tier is down.\n```patch\npatch 1\nbind thinker = smart\n```",
+}
+
+
+def session(session: str, journal: MemoryJournal, *, generator: Any = SAID["You design"], resumes: bool = False) -> Any:
+    """Make a session: its system's first agent has a tier that is down."""
+
+    def answer(name: str) -> Any:
+        def say(request: Request) -> Any:
+            head = request.messages[0].content
+            known = {**SAID, "You design": generator}
+            role = next((reply for start, reply in known.items() if head.startswith(start)), None)
+            if role is not None:
+                return role
+            return Fails("unavailable", "down") if (name, request.agent) == ("small", "thinker") else "42"
+
+        return say
+
+    small = ScriptedModel(answer("small"), name="small", price=Price(1, 2))
+    large = ScriptedModel(answer("large"), name="large", price=Price(10, 20))
+    host = Host(DEFAULT, {"fast": small, "default": small, "smart": large})
+    task = Task("What is six times seven?", budget=Limits(calls=40, tokens=200_000))
+    team = team_for(host)
+    if resumes:
+        return asyncio.run(queries.resume(session, host, team, journal))
+    return asyncio.run(queries.solve(task, host, team, journal, session=session))
+
+
+def test_what_meta_agents_ask_stands_below_the_session_and_the_run_that_it_repairs(
+    exported: InMemorySpanExporter,
+) -> None:
+    done = session("s1", MemoryJournal())
+    assert done.value == "42" and set(done.spent) == {"generator", "implementer", "rectifier", "run"}
+    spans = exported.get_finished_spans()
+    asked = [("chat large", [])]
+    run = [
+        ("invoke_agent thinker", [("chat small", [])]),
+        ("invoke_agent rectifier", asked),
+        ("invoke_agent thinker", asked),
+        ("invoke_agent solver", asked),
+    ]
+    assert tree(spans) == {
+        "invoke_workflow solve": [
+            ("invoke_agent generator", asked),
+            ("invoke_agent implementer", asked),
+            ("invoke_workflow main", run),
+        ]
+    }
+    named = {one.context.span_id: one.name for one in spans}
+    for part in ("generator", "implementer", "rectifier"):
+        calls = [
+            one.attributes or {}
+            for one in spans
+            if one.parent is not None and named[one.parent.span_id] == f"invoke_agent {part}"
+        ]
+        spent = done.spent[part]
+        used = [(one["gen_ai.usage.input_tokens"], one["gen_ai.usage.output_tokens"], one["mas.usd"]) for one in calls]
+        assert used == [(spent.tokens_in, spent.tokens_out, spent.picodollars / 1e12)]
+        assert spent.tokens_in and spent.tokens_out and "gen_ai.input.messages" not in calls[0]
+    root = next(one.attributes or {} for one in spans if one.parent is None)
+    assert (root["mas.run.id"], root["mas.run.status"]) == ("s1", "ended")
+    assert root["mas.spent.calls"] == sum(one.calls for one in done.spent.values())
+    secrets = ("Two steps suit it", "The tier is down", "six times seven")
+    assert not [word for word in secrets for one in spans if word in one.to_json()]
+
+
+def test_a_call_of_a_meta_agent_that_failed_is_told_by_its_cause(exported: InMemorySpanExporter) -> None:
+    done = session("s1", MemoryJournal(), generator=Fails("rate_limit", "slow down, Xylophon7"))
+    assert done.value == "42"  # by the nearest known system
+    spans = exported.get_finished_spans()
+    generator = next(one for one in spans if one.name == "invoke_agent generator")
+    calls = [one for one in spans if one.parent is not None and one.parent.span_id == generator.context.span_id]
+    assert calls and {(one.attributes or {})["error.type"] for one in calls} == {"overloaded"}
+    assert all(one.status.status_code is StatusCode.ERROR for one in calls)
+    assert "Xylophon7" not in "".join(one.to_json() for one in spans)
+
+
+def test_a_session_that_goes_on_says_which_replies_it_had(exported: InMemorySpanExporter) -> None:
+    journal = MemoryJournal()
+
+    class Lost(BaseException):
+        pass
+
+    def stop(request: Request) -> Any:
+        if len(request.messages) > 2:  # it is told what is wrong with its first reply
+            raise Lost
+        return "```mas\nmas 1\n```"
+
+    with pytest.raises(Lost):
+        session("s1", journal, generator=stop)
+    first = [one for one in exported.get_finished_spans() if one.name == "chat large"]
+    assert [(one.attributes or {}).get("error.type") for one in first] == [None, "other"]
+    exported.clear()
+    assert session("s1", journal, resumes=True).value == "42"
+    spans = exported.get_finished_spans()
+    generator = next(one for one in spans if one.name == "invoke_agent generator")
+    asked = [one for one in spans if one.parent is not None and one.parent.span_id == generator.context.span_id]
+    assert [(one.attributes or {}).get("mas.taken_from") for one in asked] == ["journal", None]
 
 
 def test_runs_side_by_side_have_traces_of_their_own(exported: InMemorySpanExporter) -> None:
@@ -360,15 +528,32 @@ def test_mas_run_sends_spans_where_the_environment_says(collector: Collector, tm
     assert {one.key: one.value.string_value for one in resource.attributes}["service.name"] == "masdsl"
 
 
-def test_the_workers_of_a_batch_send_spans_too(collector: Collector, tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ["local", "ray", "dbos"])
+def test_the_runs_of_a_batch_are_one_trace_whoever_makes_them(
+    collector: Collector, tmp_path: Path, request: pytest.FixtureRequest, engine: str
+) -> None:
+    needed = {"local": (), "ray": ("ray",), "dbos": ("dbos", "psycopg")}[engine]
+    missing = [name for name in needed if find_spec(name) is None]
+    if missing:
+        pytest.skip(f"{', '.join(missing)} is not installed (masdsl[scale], masdsl[ray])")
+    journal = ("--journal", request.getfixturevalue("postgres")) if engine == "dbos" else ()
     (tmp_path / "script.toml").write_text(SCRIPT)
     (tmp_path / "data.jsonl").write_text("".join(f'{{"inputs": {{"name": "n{n}"}}}}\n' for n in range(4)))
     (tmp_path / "mas.toml").write_text('[models.s]\nkind = "scripted"\npath = "script.toml"\n[tiers]\nfast = "s"\n')
     (tmp_path / "hello.mas").write_text((ROOT / "examples/hello/hello.mas").read_text())
-    words = ("eval", "hello.mas", "--data", "data.jsonl", "--out", "out", "--workers", "1")
-    done = mas(*words, folder=tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=collector.url)
+    words = ("eval", "hello.mas", "--data", "data.jsonl", "--out", "out", "--workers", "2", "--engine", engine)
+    done = mas(*words, *journal, folder=tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=collector.url)
     assert done.returncode == 0, done.stderr + done.stdout
-    assert [span.name for _, span in collector.spans].count("invoke_workflow main") == 4
+    spans = [span for _, span in collector.spans]
+    batch = [span for span in spans if not span.parent_span_id]
+    assert [span.name for span in batch] == ["invoke_workflow batch"]
+    assert {span.trace_id for span in spans} == {batch[0].trace_id}
+    runs = [span for span in spans if span.name == "invoke_workflow main"]
+    assert [span.parent_span_id for span in runs] == 4 * [batch[0].span_id]
+    assert [span.name for span in spans].count("chat s") == 8
+    told = {one.key: one.value for one in batch[0].attributes}
+    assert (told["mas.batch.runs"].int_value, told["mas.batch.engine"].string_value) == (4, engine)
+    assert (told["mas.run.status"].string_value, told["mas.spent.calls"].int_value) == ("ended", 8)
 
 
 def test_a_collector_that_is_not_there_does_not_harm_a_run(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from operator import add, sub
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol
 
 from masdsl.runtime.meter import NO_LIMITS, Limits
+from masdsl.tracing import below
 
 if TYPE_CHECKING:
     from masdsl.journal import Journal
@@ -231,7 +232,8 @@ class Job(NamedTuple):
     `batch` is the path of its description (JSON), `journal` where steps are kept: a path or the URL of a database.
     `at_once` is how many runs a worker has under way. `workers` is how many there are: each keeps to its share of the
     models' limits. `budgeted` says that the batch as a whole has a budget. `work` names the module that makes chunks
-    (`Work`): other work than a batch's, whose items are runs of many designs, is carried by the same engines.
+    (`Work`): other work than a batch's, whose items are runs of many designs, is carried by the same engines. `trace`
+    is the batch's span, below which workers trace (`masdsl.tracing.carrier`).
     """
 
     batch: str
@@ -240,6 +242,7 @@ class Job(NamedTuple):
     workers: int = 1
     budgeted: bool = False
     work: str = "masdsl.batch.runner"
+    trace: Mapping[str, str] = {}
 
 
 class Work(Protocol):
@@ -263,6 +266,12 @@ def work_of(job: Job) -> Work:
         raise EngineFault(f"a worker cannot do the work of `{job.work}`: {error}; is it installed there?") from None
     work: Work = module
     return work
+
+
+async def make_chunk(job: Job, chunk: Chunk, journal: Journal) -> ChunkDone:
+    """Make a chunk of a job, whatever its work is, below the span of its batch. Raises EngineFault, JournalError."""
+    with below(job.trace):
+        return await work_of(job).run_chunk(job, chunk, journal)
 
 
 class Engine(Protocol):

@@ -12,12 +12,15 @@ from collections.abc import Callable, Generator, Mapping
 from math import ceil
 from typing import Final, NamedTuple
 
+from masdsl import tracing
 from masdsl.batch.base import NOTHING, Amount, Batch, Chunk, ChunkDone, Doubt, Engine, EngineFault, Job, Outcome, System
 from masdsl.batch.budget import NO_MOST, Ledger, Most, shown, worst_cases
 from masdsl.batch.reading import Samples
 from masdsl.batch.runner import amounts_of
 from masdsl.batch.store import JOURNAL, Store
 from masdsl.journal import JournalError, UnknownRun, open_journal
+from masdsl.runtime.meter import usd_of
+from masdsl.tracing import names
 
 LARGEST: Final = 500
 """Runs of the largest chunk."""
@@ -121,13 +124,13 @@ class Coordinator:
         self._check_journal()
         if self._is_limited:
             self._recall()
-        chunks = self._chunks()
-        try:
-            for done in self._engine.work(self._job, chunks):
-                self._take(done)
-                self._tell(self._progress(time.monotonic() - began))
-        finally:
-            chunks.close()
+        known = {names.BATCH: self._batch.id, names.RUNS: self._batch.runs, names.ENGINE: self._engine.name}
+        with tracing.workflow("batch", known) as settle:
+            self._carry(began)
+            spent = self._ledger.spent
+            amounts = {"calls": spent.calls, "tokens": spent.tokens, "usd": usd_of(spent.picodollars)}
+            told = {names.spent(measure): amount for measure, amount in amounts.items()}
+            settle("ended" if self._store.made == self._batch.runs else "stopped", told)
         if self._store.made == self._batch.runs:
             self._stopped = ""
             self._store.put_in_order()
@@ -143,6 +146,16 @@ class Coordinator:
             time.monotonic() - began,
             self._stopped,
         )
+
+    def _carry(self, began: float) -> None:
+        """Let the engine make what is missing, and take what comes back."""
+        chunks = self._chunks()
+        try:
+            for done in self._engine.work(self._job._replace(trace=tracing.carrier()), chunks):
+                self._take(done)
+                self._tell(self._progress(time.monotonic() - began))
+        finally:
+            chunks.close()
 
     # ------------------------------------------------------------ handing out
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from masdsl import tracing
 from masdsl.decode.binding import open_roles
 from masdsl.diagnostics.base import Findings
 from masdsl.meta.fallback import simplest
@@ -140,7 +141,11 @@ class Designer:
             "implementer",
             implementer.name,
             context,
-            lambda: implementer.implement(self._task, template, pool, self._desk("implementer")),
+            lambda: self._asked(
+                "implementer",
+                implementer.name,
+                implementer.implement(self._task, template, pool, self._desk("implementer")),
+            ),
         )
         self._ledger.add("implementer", given.spent)
         why = self._unbound(template, given.text) if given.text else given.why_none()
@@ -224,10 +229,18 @@ class Designer:
     ) -> Emitted:
         desk = self._desk(part)
         given = await self._recorder.decision(
-            part, by, context, lambda: generator.generate(self._task, examples[: self._shown(generator)], desk)
+            part,
+            by,
+            context,
+            lambda: self._asked(part, by, generator.generate(self._task, examples[: self._shown(generator)], desk)),
         )
         self._ledger.add(part, given.spent)
         return given
+
+    async def _asked(self, part: Part, by: str, answer: Awaitable[Emitted]) -> Emitted:
+        """Return what a meta-agent gives, which is a span where somebody traces."""
+        with tracing.role(part, by, self._host.config):
+            return await answer
 
     @staticmethod
     def _shown(generator: Any) -> int:

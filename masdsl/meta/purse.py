@@ -7,8 +7,11 @@ provider's own count as far as that is possible.
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import Final
 
+from masdsl import tracing
+from masdsl.meta.records import KeptReply
 from masdsl.meta.task import Spent
 from masdsl.money import show_usd
 from masdsl.redaction import one_line
@@ -60,26 +63,35 @@ class Purse(ModelAround):
         writes = min(request.max_tokens, self._room(reads))
         seconds = self._timeout if request.timeout is None else min(self._timeout, request.timeout)
         tokens_in, tokens_out = reads, writes  # what counts where nobody says what a call has cost
-        alarm = Alarm()
+        asked = request._replace(max_tokens=writes, timeout=seconds)
+        alarm, began = Alarm(), monotonic()
+        reply: Reply | None = None
+        failure: ModelError | None = None
         try:
-            asked = request._replace(max_tokens=writes, timeout=seconds)
             async with in_a_place(self._model, asked):
                 reply = await alarm.bounded(self._model.complete(asked), seconds)
             counts = usage(reply, reads, writes)
             tokens_in, tokens_out = counts.tokens_in, counts.tokens_out
         except TimeoutError:
-            raise ModelError("timeout", f"no reply from {self.name} within {seconds:g} s", billed=True) from None
+            failure = ModelError("timeout", f"no reply from {self.name} within {seconds:g} s", billed=True)
+            raise failure from None
         except ModelError as error:
+            failure = error
             if error.kind != "timeout":
                 tokens_in, tokens_out = reads if error.billed else 0, 0
             raise
         except Exception as error:
             what = f": {error}" if has_text(error) else ""
-            raise ModelError("bad_request", one_line(f"{type(error).__name__}{what}"), billed=True) from error
+            failure = ModelError("bad_request", one_line(f"{type(error).__name__}{what}"), billed=True)
+            raise failure from error
         finally:
             alarm.close()
             picodollars = 0 if price is None else price.of(tokens_in, tokens_out)
-            self.spent = self.spent.plus(Spent(1, tokens_in, tokens_out, picodollars))
+            spent = Spent(1, tokens_in, tokens_out, picodollars)
+            self.spent = self.spent.plus(spent)
+            outcome = failure if reply is None else reply
+            is_kept = isinstance(reply, KeptReply)
+            tracing.called(self.name, asked, outcome, spent[1:], monotonic() - began, is_kept=is_kept)
         return reply
 
     async def close(self) -> None:

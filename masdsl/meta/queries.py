@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
+from masdsl import tracing
 from masdsl.limits import MAX_TEXT_TOKENS
 from masdsl.meta.design import EXAMPLES, Designer
 from masdsl.meta.emission import Terms
@@ -14,11 +15,12 @@ from masdsl.meta.outcome import Seams, Solved
 from masdsl.meta.recording import Recorder, begin_session, replay_session, resume_session
 from masdsl.meta.session import CheckedTask, Session, checked_task
 from masdsl.meta.systems import SIGNATURE_SIZED
-from masdsl.meta.task import SIGNATURE, Effort, Task
+from masdsl.meta.task import SIGNATURE, Effort, Spent, Task
 from masdsl.meta.team import Team
 from masdsl.runtime.granted import ceiling_of
-from masdsl.runtime.meter import Limits, tightest
+from masdsl.runtime.meter import Limits, tightest, usd_of
 from masdsl.sizes import text_tokens
+from masdsl.tracing import names
 
 if TYPE_CHECKING:
     from masdsl.check.program import Program
@@ -137,9 +139,27 @@ async def _to_its_end(
 ) -> Solved:
     try:
         session = Session(task, host, team, recorder, seams=seams, **watch._asdict())
-        return await (session.design() if design_only else session.solve())
+        if recorder.replay_only:
+            return await session.solve()
+        with tracing.workflow("design" if design_only else "solve", _traced_as(recorder.id)) as settle:
+            solved = await (session.design() if design_only else session.solve())
+            settle(*_ending(solved))
+            return solved
     finally:
         await recorder.close()
+
+
+def _traced_as(session: str) -> dict[str, str]:
+    return {names.RUN: session, names.CONVERSATION: session}
+
+
+def _ending(solved: Solved) -> tuple[str, dict[str, Any]]:
+    """Return how a session ended, and what it took, as its span has it."""
+    whole = Spent()
+    for one in solved.spent.values():
+        whole = whole.plus(one)
+    status = "stopped" if solved.stopped else "failed" if solved.failed else "ended"
+    return status, names.spending(whole.calls, whole.tokens_in, whole.tokens_out, usd_of(whole.picodollars))
 
 
 def wait(start: Callable[[], Coroutine[Any, Any, T]]) -> T:

@@ -120,6 +120,12 @@ class Tape:
         return waiting.pop(0) if waiting else None
 
 
+class KeptReply(Reply):
+    """A reply of the journal: nothing was called for it now."""
+
+    __slots__ = ()
+
+
 class TapedModel(ModelAround):
     """A model whose replies are kept in a session's journal, and taken from there where they are there already.
 
@@ -137,6 +143,7 @@ class TapedModel(ModelAround):
         """Answer from the journal, or ask the model and keep what it says. Raises ModelError."""
         asked = asked_of(request)
         kept = self._tape.take(asked)
+        is_new = kept is None
         if kept is None:
             left = self._left()
             if left == 0:
@@ -144,7 +151,8 @@ class TapedModel(ModelAround):
             kept = await self._asked(request, asked, left)
         if "error" in kept:
             raise ModelError(kept["error"], kept["detail"], billed=kept["billed"])
-        return Reply(kept["text"], kept["tokens_in"], kept["tokens_out"], kept["model"], kept["finish"])
+        given = Reply if is_new else KeptReply
+        return given(kept["text"], kept["tokens_in"], kept["tokens_out"], kept["model"], kept["finish"])
 
     async def _asked(self, request: Request, asked: str, left: float | None) -> dict[str, Any]:
         body: dict[str, Any] = {"role": self._role, "asked": asked}

@@ -35,7 +35,7 @@ from masdsl.rectify.stored import ASKED, PATCH, Stored, stored
 from masdsl.rectify.watch import Watch, spent_of
 from masdsl.runtime import Limits, Result, RunFailed
 from masdsl.runtime import Program as CompiledProgram
-from masdsl.runtime.events import VALUED, Event, Observer, read_address
+from masdsl.runtime.events import VALUED, Event, Observer, Witness, read_address
 from masdsl.runtime.failures import BudgetRefused, RunStopped
 from masdsl.runtime.program import Models
 from masdsl.runtime.session import ShouldStop
@@ -63,6 +63,7 @@ class Host(NamedTuple):
     should_stop: ShouldStop | None = None
     compile: Callable[[Program], CompiledProgram] = load
     count_doubts: bool = True
+    witness: Witness | None = None
 
 
 def checked_limits(limits: Limits | None) -> CheckedLimits | None:
@@ -166,6 +167,7 @@ class DurableRun:
                 sites=Sites(program, program.flow(self._now.entry)),
                 should_stop=self._stop_reason,
                 count_doubts=self._host.count_doubts,
+                witness=self._host.witness,
             )
         except RunFailed as failure:
             self._events.extend(map(numbered, failure.result.events))

@@ -13,8 +13,7 @@ from masdsl.rectify.locate import Sites
 from masdsl.rectify.remaining import Version
 from masdsl.rectify.stored import stored
 from masdsl.runtime import Result
-from masdsl.runtime.events import Observer
-from masdsl.runtime.recording import Witness
+from masdsl.runtime.events import Observer, Witness
 
 
 class ReadRun:

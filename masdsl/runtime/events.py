@@ -26,10 +26,14 @@ makes are steps of their own, below it: `main.answer.search[0]`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Literal, NamedTuple, TypeAlias
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from masdsl.sizes import MICROSECONDS
+
+if TYPE_CHECKING:
+    from masdsl.runtime.agent import Agent
+    from masdsl.runtime.tool import Tool
 
 EventKind: TypeAlias = Literal[
     "started", "called", "miscounted", "retried", "repaired", "clipped", "refused", "failed", "finished",
@@ -97,6 +101,9 @@ def rounded(seconds: float) -> float:
 
 
 Observer: TypeAlias = Callable[[Event], None]
+
+Witness: TypeAlias = 'Callable[[str, tuple[int, ...], "Agent[Any] | Tool[Any]", Mapping[str, Any]], None]'
+"""Told of each step of an agent or a tool before its first event: its address, what it calls, its fitted inputs."""
 
 
 def read_address(text: str) -> tuple[str, tuple[int, ...]]:

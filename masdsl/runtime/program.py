@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from masdsl.journal.base import OpenRun
 from masdsl.runtime.agent import Agent
-from masdsl.runtime.events import Observer, rounded
+from masdsl.runtime.events import Observer, Witness, rounded
 from masdsl.runtime.failures import (
     BudgetExceeded,
     BudgetRefused,
@@ -24,7 +24,7 @@ from masdsl.runtime.failures import (
 from masdsl.runtime.meter import Limits, tightest
 from masdsl.runtime.models.base import ChatModel, ModelError, ModelResolver
 from masdsl.runtime.past import Past
-from masdsl.runtime.recording import Recording, Witness, silent_models
+from masdsl.runtime.recording import Recording, silent_models
 from masdsl.runtime.result import Result
 from masdsl.runtime.run import FlowFunction, FlowShape, Run, flow_name, flow_shape, run_flow
 from masdsl.runtime.session import Scope, Session, ShouldStop, StandIn
@@ -111,7 +111,7 @@ class Program:
             sites: the paths of all steps that the program has. A finished step elsewhere was moved: what asks the
                 same, and has no row of its own, takes its value.
             replay_only: call no model and no tool, and add nothing to the journal.
-            witness: is told of each step of a run with a journal before it begins, or is taken from there.
+            witness: is told of the inputs of each step before it begins, or is taken from the journal.
             should_stop: is asked before a step begins and after each call of a model. With a reason, no further step
                 begins; what is under way ends and counts.
             count_doubts: whether calls that were under way when the run was broken off, so that nobody knows whether
@@ -146,9 +146,10 @@ class Program:
             budget=budget,
             elapsed=0.0 if past is None else past.elapsed,
             should_stop=should_stop,
+            witness=witness,
         )
         if run is not None and past is not None:
-            session.go_on(Recording(run, past, session.innermost.chain, witness), count_doubts=count_doubts)
+            session.go_on(Recording(run, past, session.innermost.chain), count_doubts=count_doubts)
         root = Run(session, session.innermost, Scope(), flow, ())
         value: Any = None
         failure: StepFailed | None = None

@@ -11,8 +11,8 @@ have a moment earlier. So a step that follows another one costs a single commit:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final, TypeAlias
+from collections.abc import Awaitable, Mapping
+from typing import Any, Final
 
 from masdsl.journal.base import Encoded, OpenRun, Row, Written
 from masdsl.journal.codec import encoded, encoded_time
@@ -27,8 +27,6 @@ from masdsl.runtime.past import NOTHING_SPENT, Epoch, Past, Standing
 from masdsl.runtime.shapes import plain
 from masdsl.runtime.tool import Tool
 
-Witness: TypeAlias = Callable[[str, tuple[int, ...], "Agent[Any] | Tool[Any]", Mapping[str, Any]], None]
-"""Told of each step that comes to the journal: its address, what it calls, and its fitted inputs."""
 TURN: Final = 1000
 """The wire calls of an agent's step are numbered by its turns and attempts: `turn * TURN + attempt`."""
 NOT_WRITTEN: Final = Written(0)
@@ -40,13 +38,12 @@ class Recording:
     `above` are the meters of the run as a whole, in which everything that the journal has is counted from the start.
     """
 
-    def __init__(self, run: OpenRun, past: Past, above: tuple[Meter, ...], witness: Witness | None = None) -> None:
+    def __init__(self, run: OpenRun, past: Past, above: tuple[Meter, ...]) -> None:
         self.run = run
         self.past = past
         self.above = above
         self.id = run.header.id
         self.replay_only = past.replay_only
-        self._witness = witness
         self._began = above[0].began
         self._time = clock_of(asyncio.get_running_loop())
         self._last: Awaitable[int] = NOT_WRITTEN
@@ -55,8 +52,6 @@ class Recording:
         self, path: str, indices: tuple[int, ...], callee: Agent[Any] | Tool[Any], model: str, values: Mapping[str, Any]
     ) -> Entry:
         """Return the place in the journal of a step with these fitted inputs."""
-        if self._witness is not None:
-            self._witness(path, indices, callee, values)
         args = args_hash(values)
         if isinstance(callee, Tool):
             decl, effect = tool_hash(callee), callee.effect

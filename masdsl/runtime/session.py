@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NamedTuple, Type
 from masdsl.diagnostics.bounds import CEILING
 from masdsl.runtime.agent import Agent
 from masdsl.runtime.alarm import Alarm
-from masdsl.runtime.events import Event, EventKind, Observer, RawEvent, StepKind, address, rounded
+from masdsl.runtime.events import Event, EventKind, Observer, RawEvent, StepKind, Witness, address, rounded
 from masdsl.runtime.failures import BudgetRefused, StepFailed, Stopped
 from masdsl.runtime.meter import Limits, Meter
 from masdsl.runtime.models.base import ChatModel, ModelError, ModelResolver
@@ -70,6 +70,7 @@ class Session:
         budget: Limits | None = None,
         elapsed: float = 0.0,
         should_stop: ShouldStop | None = None,
+        witness: Witness | None = None,
     ) -> None:
         above = None if ceiling is None else Meter(ceiling, CEILING, elapsed=elapsed)
         self.meter = Meter(limits, "the budget", above, elapsed=elapsed)
@@ -94,6 +95,7 @@ class Session:
         self._models: tuple[tuple[str, bool, ChatModel], ...] = ()
         self._key = ""
         self._observer = observer
+        self.witness = witness
         self.recording: Recording | None = None
         self.state = State(self.events, self.innermost)
         self._should_stop = should_stop

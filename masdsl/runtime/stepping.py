@@ -28,6 +28,8 @@ async def take_step(step: Step, callee: Callee, values: Mapping[str, Any], work:
     step.began = step.session.now()
     values, clips, unfit = _fitted(callee.parameters.shapes, values)
     entry = None if unfit else _entry(step, callee, values)
+    if step.session.witness is not None and not unfit:
+        step.session.witness(step.path, step.indices, callee, values)
     if entry is not None:
         lost = entry.standing.lost
         if entry.standing.value is not None:

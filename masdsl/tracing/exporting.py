@@ -58,11 +58,28 @@ def begin(environment: Mapping[str, str], tell: Callable[[str], None]) -> Callab
     instrument(provider, contents=_is_true(environment.get(CONTENTS, "")))
 
     def end() -> None:
-        uninstrument()
-        provider.force_flush(_WAIT)
-        provider.shutdown()
+        if end in _begun:
+            _begun.remove(end)
+            uninstrument()
+            provider.force_flush(_WAIT)
+            provider.shutdown()
 
+    _begun.append(end)
     return end
+
+
+_begun: Final[list[Callable[[], None]]] = []
+
+
+def finish() -> None:
+    """Send the rest of what was begun in this process, which is about to end at once."""
+    while _begun:
+        _begun[-1]()
+
+
+def variables(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return what an environment says to OpenTelemetry, for processes that do not inherit it."""
+    return {name: value for name, value in environment.items() if name.startswith("OTEL_")}
 
 
 def _is_there(module: str) -> bool:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from masdsl.runtime.models.around import ModelAround
 from masdsl.runtime.models.base import ChatModel, Reply, Request
 from masdsl.tracing import names
 
+LONGEST: Final = 20_000
+"""Characters of a text that a span has at most: backends refuse spans of megabytes."""
 Heard: TypeAlias = tuple[str, int]
 """The address of a step, and the number of its attempt."""
 
@@ -19,7 +22,7 @@ class Said(NamedTuple):
     request: Request
     reply: Reply | None
 
-    def attributes(self, longest: int) -> dict[str, Any]:
+    def attributes(self, longest: int = LONGEST) -> dict[str, Any]:
         """Return it as attributes of the call's span; texts have at most so many characters."""
         request, reply = self.request, self.reply
         system = [one for one in request.messages if one.role == "system"]
@@ -60,6 +63,25 @@ def _clipped(data: list[dict[str, Any]], longest: int) -> str:
             if len(part["content"]) > share:
                 part["content"] = f"{part['content'][: share - 1]}…"
     return json.dumps(data, ensure_ascii=False)
+
+
+def short(text: str, most: int = LONGEST) -> str:
+    """Return a text with at most so many characters."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def arguments(inputs: Mapping[str, Any]) -> str:
+    """Return the arguments of a tool as JSON in which each has at most its share of the characters."""
+    share = max(LONGEST // max(len(inputs), 1), 1)
+    told = {
+        name: value if len(as_text(value)) <= share else short(as_text(value), share) for name, value in inputs.items()
+    }
+    return json.dumps(told, ensure_ascii=False)
+
+
+def as_text(value: Any) -> str:
+    """Return JSON data as the text of an attribute; a text as it is."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 class TracedModel(ModelAround):

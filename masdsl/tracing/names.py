@@ -35,6 +35,7 @@ ERROR_TYPE: Final = "error.type"
 INPUT_MESSAGES: Final = "gen_ai.input.messages"
 OUTPUT_MESSAGES: Final = "gen_ai.output.messages"
 SYSTEM_INSTRUCTIONS: Final = "gen_ai.system_instructions"
+TOOL_ARGUMENTS: Final = "gen_ai.tool.call.arguments"
 TOOL_RESULT: Final = "gen_ai.tool.call.result"
 
 RUN: Final = "mas.run.id"
@@ -49,6 +50,11 @@ TAKEN: Final = "mas.taken_from"
 """Where a step has its value from without having been taken: `journal`."""
 USD: Final = "mas.usd"
 PATCHES: Final = "mas.patches"
+BY: Final = "mas.by"
+"""Who plays the role of a meta-agent: a model, or rules."""
+BATCH: Final = "mas.batch.id"
+RUNS: Final = "mas.batch.runs"
+ENGINE: Final = "mas.batch.engine"
 
 
 def bound(measure: str) -> str:
@@ -57,5 +63,11 @@ def bound(measure: str) -> str:
 
 
 def spent(measure: str) -> str:
-    """Return the attribute for what the ledger counted, in calls, input_tokens, output_tokens or usd."""
+    """Return the attribute for what the ledger counted, in calls, input_tokens, output_tokens, tokens or usd."""
     return f"mas.spent.{measure}"
+
+
+def spending(calls: int, tokens_in: int, tokens_out: int, usd: float) -> dict[str, float]:
+    """Return what the ledger counted, as attributes."""
+    counted = {"calls": calls, "input_tokens": tokens_in, "output_tokens": tokens_out, "usd": usd}
+    return {spent(measure): amount for measure, amount in counted.items()}

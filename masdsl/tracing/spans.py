@@ -5,6 +5,7 @@
         chat gpt-4o-mini                      one call of its model; a step that asks again has several
         execute_tool search                   a tool that the agent uses
       execute_tool read                       a step of a tool
+      invoke_agent rectifier                  who is asked for a patch; below it the calls of its model
 
 Spans begin and end with the steps, so that what is under way can be seen by whoever exports them at once; their times
 are those of the events. The span of a call is made when the call has ended. What else happens to a step (it is asked
@@ -18,50 +19,32 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import trace
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode
+from opentelemetry.trace import Span, Status, StatusCode
 
-from masdsl.config import NoModel, find_model
 from masdsl.rectify.causes import cause_of
-from masdsl.runtime.events import Event, Observer
+from masdsl.runtime.events import Event, Observer, Witness
 from masdsl.runtime.failures import RunFailed, RunStopped
 from masdsl.runtime.models.base import ChatModel
+from masdsl.runtime.shapes import plain
+from masdsl.runtime.tool import Tool
 from masdsl.tracing import names
-from masdsl.tracing.messages import Heard, Said, TracedModel
-from masdsl.version import __version__
+from masdsl.tracing.calls import NANOSECONDS, Call, call_span
+from masdsl.tracing.messages import Heard, Said, TracedModel, arguments, as_text, short
+from masdsl.tracing.places import Places
+from masdsl.tracing.roles import TracedRectifier
 
 if TYPE_CHECKING:
-    from masdsl.bounds.result import Bounds, Part
     from masdsl.check.program import Program
     from masdsl.config import Config
-    from masdsl.rectify.base import Intervention
+    from masdsl.rectify.base import Intervention, Rectifier
     from masdsl.runtime import Result
+    from masdsl.runtime.agent import Agent
     from masdsl.runtime.program import Models
 
-NANOSECONDS: Final = 1_000_000_000
-LONGEST: Final = 20_000
-"""Characters of a text that a span has at most: backends refuse spans of megabytes."""
 _NOTED: Final = frozenset({"retried", "repaired", "clipped", "miscounted", "repeated", "replayed", "rerun"})
 """Kinds of events that are events of the step's span."""
 
 _Address = tuple[str, tuple[int, ...]]
-
-
-class Tracing:
-    """Who traces the runs of a process: where spans go, and whether they have contents."""
-
-    def __init__(self, tracer: trace.Tracer, contents: bool) -> None:
-        self._tracer = tracer
-        self.contents = contents
-
-    def run(self, program: Program, config: Config, flow: str, run: str) -> RunSpans:
-        """Begin the span of a run; `flow` is the key of the flow that it begins with, `run` its id, if it has one."""
-        return RunSpans(self._tracer, program, config, flow, run, self.contents)
-
-
-def tracing_to(provider: trace.TracerProvider | None, *, contents: bool) -> Tracing:
-    """Return what traces to a provider; None is the process's own."""
-    schema = "https://opentelemetry.io/schemas/1.37.0"
-    return Tracing(trace.get_tracer("masdsl", __version__, provider, schema_url=schema), contents)
 
 
 class RunSpans:
@@ -75,9 +58,10 @@ class RunSpans:
         self._program = program
         self._config = config
         self._contents = contents
-        self._places = _Places(program, config, flow)
+        self._places = Places(program, config, flow)
         self._open: dict[_Address, Span] = {}
         self._said: dict[Heard, Said] = {}
+        self._given: dict[_Address, Mapping[str, Any]] = {}
         self._zero: int | None = None
         self._entry = program.flow(flow).name
         self._patches = 0
@@ -121,6 +105,20 @@ class RunSpans:
 
         return resolve
 
+    def witness(self) -> Witness | None:
+        """Return what is told of the arguments of tools, where contents are asked for."""
+        return self._witness if self._contents else None
+
+    def _witness(
+        self, path: str, indices: tuple[int, ...], callee: Agent[Any] | Tool[Any], values: Mapping[str, Any]
+    ) -> None:
+        if isinstance(callee, Tool):
+            self._given[path, indices] = values
+
+    def rectifier(self, rectifier: Rectifier) -> Rectifier:
+        """Return a rectifier of the run so that what it asks of models stands below the run."""
+        return TracedRectifier(rectifier, self._tracer, self._root, self._config, self._contents)
+
     def patched(self, told: Callable[[Intervention, Program], None] | None) -> Callable[[Intervention, Program], None]:
         """Return what is told of interventions, and tells another one."""
 
@@ -134,7 +132,7 @@ class RunSpans:
                 "accepted": one.accepted,
             }
             if self._contents:
-                about |= {"patch": _short(one.patch), "reason": _short(one.reason)}
+                about |= {"patch": short(one.patch), "reason": short(one.reason)}
             self._root.add_event("mas.intervention", about)
             if told is not None:
                 told(one, before)
@@ -145,6 +143,8 @@ class RunSpans:
 
     def see(self, event: Event) -> None:
         """Make of an event what it is in spans."""
+        if event.kind == "started" and event.path == self._entry and event.what == "flow":
+            self._zero = None  # it begins anew after a patch: the time for which was none of the run's own
         at = self._at(event.at)
         address = (event.path, event.indices)
         if event.path == self._entry and event.what == "flow":
@@ -224,6 +224,9 @@ class RunSpans:
             **({names.TOOL_TYPE: "function"} if event.what == "tool" else {}),
             **self._places.of(event.path),
         }
+        given = self._given.pop((event.path, event.indices), None)
+        if given is not None:
+            attributes[names.TOOL_ARGUMENTS] = arguments({name: plain(value) for name, value in given.items()})
         name = f"{operation} {event.name}"
         return self._tracer.start_span(name, self._under(event), attributes=attributes, start_time=at)
 
@@ -239,51 +242,32 @@ class RunSpans:
     def _call(self, span: Span, event: Event, at: int) -> None:
         """Make the span of one call of a model, below that of its step."""
         said = self._said.pop((event.address, event.attempt), None)
-        provider, model = self._provider(event.model)
-        attributes: dict[str, Any] = {
-            names.OPERATION: names.CHAT,
-            names.PROVIDER: provider,
-            names.REQUEST_MODEL: model,
-            names.STEP: event.address,
-            names.ATTEMPT: event.attempt,
-            names.INPUT_TOKENS: event.tokens_in,
-            names.OUTPUT_TOKENS: event.tokens_out,
-            names.USD: event.usd,
-        }
+        own: dict[str, Any] = {names.STEP: event.address, names.ATTEMPT: event.attempt}
         if said is not None:
-            attributes |= said.attributes(LONGEST)
+            own |= said.attributes()
+        fault = cause_of(event.detail, event.what) if event.detail else ""
         began = at - int(event.seconds * NANOSECONDS)
-        under = trace.set_span_in_context(span)
-        call = self._tracer.start_span(f"{names.CHAT} {model}", under, SpanKind.CLIENT, attributes, start_time=began)
-        if event.detail:
-            self._failed(call, event)
-        call.end(at)
-
-    def _provider(self, name: str) -> tuple[str, str]:
-        """Return who provides a model, and under which name it is asked for there."""
-        try:
-            entry = find_model(self._config, name, tier=False)
-        except NoModel:
-            return "masdsl", name
-        asked = entry.model or entry.name
-        if entry.kind == "litellm":
-            provider, _, rest = asked.partition("/")
-            return provider, rest or asked
-        return ("openai" if entry.kind == "openai" else "masdsl"), asked
+        used = (event.tokens_in, event.tokens_out, event.usd)
+        call = Call(event.model, *used, began, at, fault, self._told(event, fault), own)
+        call_span(self._tracer, trace.set_span_in_context(span), self._config, call)
 
     def _failed(self, span: Span, event: Event) -> None:
         cause = "budget" if event.kind == "refused" else cause_of(event.detail, event.what)
         span.set_attribute(names.ERROR_TYPE, cause)
-        span.set_status(Status(StatusCode.ERROR, _short(event.detail, 300) if self._contents else cause))
+        span.set_status(Status(StatusCode.ERROR, self._told(event, cause)))
+
+    def _told(self, event: Event, cause: str) -> str:
+        """Return why something failed in its own words, which are a part of the contents; else the cause."""
+        return short(event.detail, 300) if self._contents else cause
 
     def _detail(self, event: Event) -> dict[str, Any]:
         """Return what an event says in words, which may be a model's or a tool's: a part of the contents."""
-        return {"detail": _short(event.detail, 300)} if event.detail and self._contents else {}
+        return {"detail": short(event.detail, 300)} if event.detail and self._contents else {}
 
     def _value(self, span: Span, event: Event) -> None:
         if self._contents:
             key = names.TOOL_RESULT if event.what == "tool" else names.VALUE
-            span.set_attribute(key, _short(_json(event.value)))
+            span.set_attribute(key, short(as_text(event.value)))
 
     def _at(self, seconds: float) -> int:
         """Return a time since the run began as nanoseconds since 1970; the first event is now."""
@@ -307,20 +291,14 @@ class RunSpans:
         if not stopped:
             cause = cause_of(failure.reason, "")
             self._root.set_attribute(names.ERROR_TYPE, cause)
-            told = _short(f"{failure.step}: {failure.reason}", 300)
+            told = short(f"{failure.step}: {failure.reason}", 300)
             self._root.set_status(Status(StatusCode.ERROR, told if self._contents else f"{failure.step}: {cause}"))
         if failure.result is not None:
             self._settle(failure.result)
 
     def _settle(self, result: Result) -> None:
-        counted = {
-            names.spent("calls"): result.calls,
-            names.spent("input_tokens"): result.tokens_in,
-            names.spent("output_tokens"): result.tokens_out,
-            names.spent("usd"): result.usd,
-            names.PATCHES: self._patches,
-        }
-        self._root.set_attributes(counted)
+        spent = names.spending(result.calls, result.tokens_in, result.tokens_out, result.usd)
+        self._root.set_attributes({**spent, names.PATCHES: self._patches})
 
     def close(self) -> None:
         """End what is still open: spans of a run that was broken off end now."""
@@ -328,65 +306,5 @@ class RunSpans:
             span.end()
         self._open.clear()
         self._said.clear()
+        self._given.clear()
         self._root.end()
-
-
-class _Places:
-    """Where steps stand in the source, and what they cost at worst; worked out when it is first asked for."""
-
-    def __init__(self, program: Program, config: Config, flow: str) -> None:
-        self._program = program
-        self._flow = flow
-        self._bounds = _bounds(program, config)
-        self._parts: dict[str, Part] = {}
-        waiting = list(self._bounds.flows[flow].parts)
-        while waiting:
-            part = waiting.pop()
-            self._parts.setdefault(part.path, part)
-            waiting += part.parts
-
-    def whole(self) -> dict[str, Any]:
-        """Return the worst case of a run."""
-        found = self._bounds.flows[self._flow]
-        return _worst(found.most, found.seconds)
-
-    def of(self, path: str) -> dict[str, Any]:
-        """Return where a step stands, and its worst case, all rounds of the loops around it included."""
-        from masdsl.check.addresses import places
-
-        flow = self._program.flow(self._flow)
-        own = places(self._program, flow.body, path)
-        found: dict[str, Any] = {}
-        if own:
-            last = own[-1]
-            source = next(one.source for one in self._program.modules if one.name == last.module)
-            found[names.SOURCE] = f"{source.name}:{source.position(last.span.start).line}"
-        part = self._parts.get(path)
-        if part is not None:
-            found |= _worst(part.most, part.seconds)
-        return found
-
-
-def _bounds(program: Program, config: Config) -> Bounds:
-    from masdsl.bounds.flows import bound
-    from masdsl.bounds.rates import counts_of, prices_in, rates_of
-
-    rates = rates_of(program, config)
-    return bound(program, prices_in(rates), counts_of(rates))
-
-
-def _worst(most: Any, seconds: int) -> dict[str, Any]:
-    from masdsl.bounds.report import amounts
-
-    told = amounts(most, seconds)
-    return {names.bound(measure): told[measure] for measure in ("calls", "tokens", "usd", "seconds")}
-
-
-def _short(text: str, most: int = LONGEST) -> str:
-    return text if len(text) <= most else f"{text[: most - 1]}…"
-
-
-def _json(value: Any) -> str:
-    from json import dumps
-
-    return value if isinstance(value, str) else dumps(value, ensure_ascii=False)

@@ -20,15 +20,15 @@ from typing import Any, Final
 import psycopg
 from dbos import DBOS, DBOSConfig, WorkflowSerializationFormat
 
-from masdsl.batch.base import Chunk, EngineFault, Job
+from masdsl.batch.base import Chunk, EngineFault, Job, make_chunk
 from masdsl.batch.engines import DATABASE
 from masdsl.batch.engines.heartbeat import Heartbeat, connect, one_line, patient, shown
 from masdsl.batch.engines.wire import to_wire
-from masdsl.batch.runner import run_chunk
 from masdsl.journal import Journal, JournalError, open_journal
+from masdsl.tracing.exporting import begin, finish
 
 APPLICATION: Final = "masdsl"
-VERSION: Final = "chunks-1"
+VERSION: Final = "chunks-2"
 """Workers and batches of another version do not see each other's chunks."""
 QUEUE: Final = "masdsl-chunks"
 WORKFLOW: Final = "masdsl.chunk"
@@ -48,7 +48,7 @@ class _Host:
     async def make(self, job: Job, chunk: Chunk) -> dict[str, Any]:
         """Make a chunk; a batch that cannot go on is a `fault`. Raises JournalError: then it can be tried again."""
         try:
-            return {"done": to_wire(await run_chunk(job, chunk, await self._opened()))}
+            return {"done": to_wire(await make_chunk(job, chunk, await self._opened()))}
         except EngineFault as fault:
             return {"fault": str(fault)}
         except JournalError:
@@ -94,7 +94,7 @@ def serve(url: str, *, has_parent: bool = False) -> None:
     host = _Host(url)
 
     @DBOS.workflow(name=WORKFLOW, max_recovery_attempts=None, serialization_type=WorkflowSerializationFormat.PORTABLE)
-    async def make_chunk(job: dict[str, Any], chunk: list[int]) -> str:
+    async def made(job: dict[str, Any], chunk: list[int]) -> str:
         return json.dumps(await host.make(Job(**job), Chunk(*chunk)))
 
     leave = threading.Event()
@@ -109,6 +109,7 @@ def serve(url: str, *, has_parent: bool = False) -> None:
     sys.stderr.write(f"masdsl: worker {worker} is there for {shown(url)}\n")
     leave.wait()
     heartbeat.stop()
+    finish()
     os._exit(0)  # runs under way are in the journal: whoever has the chunk next goes on with them
 
 
@@ -125,6 +126,7 @@ def main() -> int:
             f"masdsl: set {DATABASE} to the URL of a Postgres database, as in postgresql://user@host/name\n"
         )
         return 2
+    begin(os.environ, lambda why: None)  # the command that began the batch has told why not
     try:
         serve(url, has_parent=True)
     except EngineFault as fault:

@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from queue import SimpleQueue
 from typing import IO, Any, Final, NamedTuple
 
-from masdsl.batch.base import Chunk, ChunkDone, EngineFault, Job, work_of
+from masdsl.batch.base import Chunk, ChunkDone, EngineFault, Job, make_chunk, work_of
 from masdsl.batch.engines.deaths import DEATHS, Deaths
 from masdsl.batch.engines.paths import python_path
 from masdsl.batch.engines.supply import Supply
@@ -63,7 +63,7 @@ def _here(job: Job, chunks: Iterator[Chunk | None]) -> Iterator[ChunkDone]:
         try:
             for chunk in chunks:
                 if chunk is not None:
-                    yield runner.run(work.run_chunk(job, chunk, journal))
+                    yield runner.run(make_chunk(job, chunk, journal))
         except JournalError as error:
             raise EngineFault(str(error)) from error
         finally:

@@ -20,7 +20,7 @@ import sys
 import threading
 from typing import Any, BinaryIO, Final
 
-from masdsl.batch.base import Chunk, EngineFault, Job, work_of
+from masdsl.batch.base import Chunk, EngineFault, Job, make_chunk, work_of
 from masdsl.batch.engines.wire import to_wire
 from masdsl.journal import JournalError, open_journal
 from masdsl.tracing.exporting import begin
@@ -37,7 +37,7 @@ async def _serve(job: Job, chunks: asyncio.Queue[Chunk | None], out: BinaryIO) -
 
     async def make(chunk: Chunk) -> None:
         try:
-            _write(out, {"done": to_wire(await work.run_chunk(job, chunk, journal))})
+            _write(out, {"done": to_wire(await make_chunk(job, chunk, journal))})
         except asyncio.CancelledError:
             raise
         except BaseException as error:

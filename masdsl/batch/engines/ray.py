@@ -7,6 +7,7 @@ is replaced, and its chunks are made again.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 from collections.abc import Iterator
@@ -15,16 +16,19 @@ from typing import Any, Final
 import ray
 from ray.exceptions import RayActorError, RayError, RayTaskError
 
-from masdsl.batch.base import Chunk, ChunkDone, EngineFault, Job, work_of
+from masdsl.batch.base import Chunk, ChunkDone, EngineFault, Job, make_chunk, work_of
 from masdsl.batch.engines.deaths import Deaths
 from masdsl.batch.engines.paths import python_path
 from masdsl.batch.engines.supply import Supply
 from masdsl.batch.engines.wire import from_wire, to_wire
 from masdsl.journal import Journal, JournalError, open_journal
+from masdsl.tracing.exporting import begin, is_asked_for, variables
 
 AT_ONCE: Final = 2
 """Chunks of a worker at a time: when the last runs of one are under way, those of the next begin."""
 _WAIT: Final = 5.0
+_LEAVE: Final = 8.0
+"""Seconds that actors have at the end to send the spans that they still have."""
 
 
 class RayEngine:
@@ -66,6 +70,7 @@ class _Worker:
     def __init__(self, journal: str) -> None:
         self._url = journal
         self._journal: Journal | None = None
+        self._end_traces = begin(os.environ, lambda why: None)  # the command that began the batch has told why not
 
     async def make(self, job: dict[str, Any], chunk: tuple[int, ...]) -> dict[str, Any]:
         """Make a chunk; a batch that cannot go on is a `fault`, a lost journal an `error`."""
@@ -73,7 +78,7 @@ class _Worker:
             if self._journal is None:
                 self._journal = open_journal(self._url, "full" if "://" in self._url else "normal")
             made = Job(**job)
-            return {"done": to_wire(await work_of(made).run_chunk(made, Chunk(*chunk), self._journal))}
+            return {"done": to_wire(await make_chunk(made, Chunk(*chunk), self._journal))}
         except EngineFault as fault:
             return {"fault": str(fault)}
         except JournalError as error:
@@ -85,6 +90,10 @@ class _Worker:
                     pass
             return {"error": str(error)}
 
+    async def leave(self) -> None:
+        """Send the spans that are still to be sent."""
+        await asyncio.to_thread(self._end_traces)
+
 
 class _Driver:
     """Who hands out chunks to actors."""
@@ -94,7 +103,9 @@ class _Driver:
         self._supply = Supply(chunks)
         self._deaths = Deaths()
         self._make = ray.remote(_Worker).options(
-            num_cpus=1, max_concurrency=AT_ONCE, runtime_env={"env_vars": {"PYTHONPATH": python_path()}}
+            num_cpus=1,
+            max_concurrency=AT_ONCE,
+            runtime_env={"env_vars": {"PYTHONPATH": python_path(), **variables(os.environ)}},
         )
         self._actors: list[Any] = []
         self._under_way: dict[Any, tuple[Any, Chunk]] = {}
@@ -111,8 +122,17 @@ class _Driver:
                 for reference in ready:
                     yield from self._taken(reference)
         finally:
+            self._let_leave()
             for actor in self._actors:
                 ray.kill(actor)
+
+    def _let_leave(self) -> None:
+        """Give actors that trace the time to send what they have."""
+        if is_asked_for(os.environ):
+            try:
+                ray.get([actor.leave.remote() for actor in self._actors], timeout=_LEAVE)
+            except RayError:  # a trace is not worth more than its batch
+                pass
 
     def _hand_out(self) -> None:
         """Give chunks to actors that have room, and start as many actors as there are chunks for."""
