@@ -88,7 +88,7 @@ ALLOWED: dict[str, set[str]] = {
     "interop": COMPILER | {"runtime"},
     "serve": COMPILER | {"journal", "loaded", "pipeline", "pricing", "rectify", "runtime"},
     "api": COMPILER | {"batch", "loaded", "meta", "patch", "pipeline", "pricing", "runtime", "testing"},
-    "playground": COMPILER | {"journal", "loaded", "pipeline", "runtime", "serve"},
+    "playground": COMPILER | {"api", "graph", "journal", "loaded", "patch", "rectify", "runtime", "serve"},
     "cli": COMPILER
     | {"", "api", "cache", "decode", "fixes", "graph", "journal", "loaded", "meta", "patch", "pipeline", "pricing"}
     | {"batch", "project", "rectify", "report", "runtime", "sandbox", "serve", "testing", "tracing"}

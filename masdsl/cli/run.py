@@ -80,7 +80,7 @@ def _resume(options: Namespace) -> int:
             header, _ = journal.read(options.resume)
         findings = Findings()
         config = tier_change(options.model)(load_config(folder_of_run(header), findings))
-        models = _script(options.script) if options.script else None
+        models = script_models(options.script) if options.script else None
         loaded = guarded(header.program, findings, stored_program, header, config, findings, models)
         if loaded is None or not findings.ok:
             return _errors(findings)
@@ -160,10 +160,11 @@ def load_for_run(path: str, script: str | None, config: Config, findings: Findin
         compare_with_host(checked, config, None, findings)
     if checked is None or not findings.ok:
         return None
-    return LoadedProgram(checked, config, _script(script) if script else None, None)
+    return LoadedProgram(checked, config, script_models(script) if script else None, None)
 
 
-def _script(path: str) -> Models:
+def script_models(path: str) -> Models:
+    """Return the replies of a script in the place of models. Raises UsageError."""
     from masdsl.runtime.models.scripted import ScriptError, load_script
 
     try:

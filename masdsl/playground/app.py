@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route, WebSocketRoute
 
 from masdsl.playground import pages
@@ -17,9 +17,12 @@ from masdsl.playground.desk import Desk
 from masdsl.playground.gate import Address, Gate
 from masdsl.playground.language import LanguageServers
 from masdsl.playground.refusals import Refusal, malformed
+from masdsl.playground.runs import Runs
+from masdsl.playground.workers import Workers
 from masdsl.serve.bodies import body_of
 from masdsl.serve.inputs import read_json
 from masdsl.serve.problems import Problem, json_bytes
+from masdsl.serve.streaming import EVENT_STREAM, HEADERS
 from masdsl.version import __version__
 
 MOST_BYTES: Final = 4 << 20
@@ -27,13 +30,17 @@ MOST_BYTES: Final = 4 << 20
 
 
 class Parts(NamedTuple):
-    """What the application is made of."""
+    """What the application is made of. `journal` is where runs are kept (None: the user's own), as workers open it."""
 
     address: Address
     desk: Desk
     language: LanguageServers
+    workers: Workers
+    runs: Runs
     tiers: Mapping[str, str]
-    journal: str
+    journal: str | None
+    journal_name: str
+    is_scripted: bool
 
 
 def application(parts: Parts) -> Gate:
@@ -46,6 +53,16 @@ def application(parts: Parts) -> Gate:
             Route("/api/start", routes.start, methods=["GET"]),
             Route("/api/programs/{name}", routes.program, methods=["GET"]),
             Route("/api/save", routes.save, methods=["POST"]),
+            Route("/api/look", routes.look, methods=["POST"]),
+            Route("/api/graph", routes.graph, methods=["POST"]),
+            Route("/api/diff", routes.diff, methods=["POST"]),
+            Route("/api/runs", routes.recent, methods=["GET"]),
+            Route("/api/runs", routes.begin, methods=["POST"]),
+            Route("/api/runs/{run}", routes.show, methods=["GET"]),
+            Route("/api/runs/{run}/events", routes.events, methods=["GET"]),
+            Route("/api/runs/{run}/stop", routes.stop, methods=["POST"]),
+            Route("/api/runs/{run}/resume", routes.resume, methods=["POST"]),
+            Route("/api/runs/{run}/report", routes.report, methods=["GET"]),
             WebSocketRoute("/lsp", parts.language.serve),
         ],
         exception_handlers={Refusal: _refused, Problem: _problem, HTTPException: _unrouted},
@@ -102,7 +119,8 @@ class Routes:
                 "document": document,
                 "root": desk.root,
                 "tiers": self._parts.tiers,
-                "journal": self._parts.journal,
+                "journal": self._parts.journal_name,
+                "scripted": self._parts.is_scripted,
             }
         )
 
@@ -117,6 +135,78 @@ class Routes:
         async with self._saving:
             digest = await asyncio.to_thread(self._parts.desk.save, body["uri"], body["text"], body["hash"])
         return answer({"hash": digest})
+
+    async def look(self, request: Request) -> Response:
+        """Answer what is wrong with a text, and what its flows take and may cost."""
+        body = await fields(request, uri=str, text=str)
+        path = self._parts.desk.path_of(body["uri"])
+        return answer(await self._parts.workers.ask("look", path=path, text=body["text"]))
+
+    async def graph(self, request: Request) -> Response:
+        """Answer with the picture of a text, or of a run."""
+        body = await fields(request, uri=str, text=str, run=object)
+        path = self._parts.desk.path_of(body["uri"])
+        run = body.get("run")
+        if run is None:
+            return answer(await self._parts.workers.ask("graph", path=path, text=body["text"]))
+        await self._parts.runs.check(str(run))
+        return answer(await self._parts.workers.ask("graph", run=str(run), journal=self._parts.journal))
+
+    async def diff(self, request: Request) -> Response:
+        """Answer how two texts differ."""
+        body = await fields(request, uri=str, before=str, after=str)
+        path = self._parts.desk.path_of(body["uri"])
+        return answer(await self._parts.workers.ask("diff", path=path, before=body["before"], after=body["after"]))
+
+    # ---------------------------------------------------------------- runs
+
+    async def begin(self, request: Request) -> Response:
+        """Begin a run."""
+        body = await fields(request, uri=str, text=str, flow=str, inputs=dict, models=object)
+        path = self._parts.desk.path_of(body["uri"])
+        models = body.get("models") or {}
+        if not isinstance(models, dict) or not all(isinstance(one, str) and one for one in models.values()):
+            raise malformed("the field 'models' says which model is behind which tier")
+        run = await self._parts.runs.begin(path, body["text"], body["flow"], body["inputs"], models)
+        return answer({"run": run}, 202)
+
+    async def recent(self, request: Request) -> Response:
+        """Answer with the runs of this folder's programs."""
+        return answer(await self._parts.runs.recent())
+
+    async def show(self, request: Request) -> Response:
+        """Answer how a run stands."""
+        return answer(await self._parts.runs.status(request.path_params["run"]))
+
+    async def events(self, request: Request) -> Response:
+        """Answer with a run's events, as they come."""
+        run, seen = request.path_params["run"], request.headers.get("last-event-id", "")
+        stream = self._parts.runs.events(run, seen)
+        if stream is None:
+            stream = await self._parts.runs.past_events(run, seen)
+        return StreamingResponse(stream, headers=HEADERS, media_type=EVENT_STREAM)
+
+    async def stop(self, request: Request) -> Response:
+        """Let no further step of a run begin."""
+        await fields(request)
+        self._parts.runs.stop(request.path_params["run"])
+        return answer({"run": request.path_params["run"]}, 202)
+
+    async def resume(self, request: Request) -> Response:
+        """Let a run go on, as it is, as another text says, or by a patch."""
+        body = await fields(request, text=object, patch=object)
+        if len(body) > 1 or not all(isinstance(one, str) for one in body.values()):
+            raise malformed("give `text` or `patch`, as text, or neither")
+        run = request.path_params["run"]
+        begun = await self._parts.runs.resume(run, body.get("text"), body.get("patch"))
+        return answer(begun._asdict(), 202)
+
+    async def report(self, request: Request) -> Response:
+        """Answer with the page about a run."""
+        run = request.path_params["run"]
+        await self._parts.runs.check(run)
+        found = await self._parts.workers.ask("report", run=run, journal=self._parts.journal)
+        return pages.report(found["html"])
 
 
 async def fields(request: Request, **wanted: type) -> dict[str, Any]:

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import re
-import sys
 from collections.abc import Iterator, Mapping
 from json import loads
 from typing import Any, Final
@@ -18,6 +16,7 @@ from urllib.parse import unquote
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from masdsl.playground import children
 from masdsl.serve.problems import json_bytes
 
 MOST_CONNECTIONS: Final = 8
@@ -161,28 +160,16 @@ async def _to_page(socket: WebSocket, process: asyncio.subprocess.Process) -> tu
         return 0, ""
 
 
-def command(*arguments: str) -> tuple[list[str], dict[str, str]]:
-    """Return the words and the environment that start another `mas` with this one's code, wherever it is started.
-
-    Nothing is imported from the working folder, which need not be the user's own work.
-    """
-    package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    known = [one for one in os.environ.get("PYTHONPATH", "").split(os.pathsep) if one]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([package, *known]), "PYTHONSAFEPATH": "1"}
-    return [sys.executable, "-P", "-m", "masdsl", *arguments], environment
-
-
 @contextlib.asynccontextmanager
 async def _child(folder: str) -> Any:
     """Start a language server, and end it afterwards."""
-    words, environment = command("lsp")
     process = await asyncio.create_subprocess_exec(
-        *words,
+        *children.words("masdsl", "lsp"),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
         cwd=folder,
-        env=environment,
+        env=children.environment(),
         limit=1 << 16,
     )
     try:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import secrets
+from base64 import b64encode
+from hashlib import sha256
 from typing import Final
 
 from starlette.responses import Response
 
+from masdsl.graph.palette import STYLE as PICTURE_STYLE
 from masdsl.playground.refusals import not_found
 
 FOLDER: Final = os.path.join(os.path.dirname(os.path.abspath(__file__)), "page")
@@ -21,8 +24,9 @@ KINDS: Final = {
 }
 POLICY: Final = "".join(
     (
-        "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-{nonce}'; img-src 'self' data: blob:; ",
-        "connect-src 'self' {socket}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; ",
+        "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-{nonce}' {picture}; ",
+        "img-src 'self' data: blob:; connect-src 'self' {socket}; base-uri 'none'; form-action 'none'; ",
+        "frame-ancestors 'none'; ",
         "require-trusted-types-for 'script'; trusted-types masdsl",
     )
 )
@@ -31,13 +35,26 @@ REPORT_POLICY: Final = REPORT + "form-action 'none'; frame-ancestors 'none'"
 """The policy of a report, around the stricter one that it says itself: no script, no origin, nothing from anywhere."""
 
 
+_PICTURE: Final = f"'sha256-{b64encode(sha256(PICTURE_STYLE.encode()).digest()).decode()}'"
+"""The style that pictures bring."""
+
+
 def index(authority: str) -> Response:
     """Return the page, with a nonce of its own for the styles that the editor makes."""
     nonce = secrets.token_urlsafe(16)
     with open(os.path.join(FOLDER, "index.html"), encoding="utf-8") as file:
         text = file.read().replace(NONCE, nonce)
-    policy = POLICY.format(nonce=nonce, socket=f"ws://{authority}")
+    policy = POLICY.format(nonce=nonce, picture=_PICTURE, socket=f"ws://{authority}")
     return Response(text, headers={"Content-Security-Policy": policy}, media_type="text/html; charset=utf-8")
+
+
+def report(text: str) -> Response:
+    """Return the page about a run: in a sandbox, without scripts, as if it came from nowhere."""
+    headers = {
+        "Content-Security-Policy": REPORT_POLICY,
+        "Cross-Origin-Opener-Policy": "unsafe-none",  # a page in a sandbox may not have another one
+    }
+    return Response(text, headers=headers, media_type="text/html; charset=utf-8")
 
 
 def static(name: str) -> Response:

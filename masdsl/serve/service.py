@@ -16,12 +16,11 @@ from collections.abc import Mapping
 from json import dumps
 from typing import Any, Final, NamedTuple
 
-from masdsl.journal import Journal, JournalBusy, JournalError, Row, RunExists, UnknownRun
+from masdsl.journal import Journal, JournalBusy, JournalError, RunExists, UnknownRun
 from masdsl.loaded import ProgramError
 from masdsl.redaction import one_line
-from masdsl.runtime import BudgetExceeded, InputError, Result, RunFailed, StepFailed
+from masdsl.runtime import BudgetExceeded, InputError, RunFailed, StepFailed
 from masdsl.runtime.failures import RunStopped
-from masdsl.runtime.past import spent_by
 from masdsl.runtime.shapes import plain
 from masdsl.serve.endpoints import Endpoint, Served
 from masdsl.serve.keys import Bucket, Key, Keys
@@ -29,6 +28,7 @@ from masdsl.serve.ledger import Entry, Ledger, LedgerError, OverBudget, State, U
 from masdsl.serve.live import Live, Outcome, run_json
 from masdsl.serve.metrics import Metrics
 from masdsl.serve.models import SharedModels
+from masdsl.serve.outcomes import outcome_of, spent, taken
 from masdsl.serve.problems import Problem
 
 _log: Final = logging.getLogger("masdsl.serve")
@@ -169,7 +169,7 @@ class Service:
             raise Problem("not-found", f"the journal has no run {entry.id} any more") from None
         except JournalError as error:
             raise Problem("journal-unavailable", str(error), retry_after=5, more={"run": entry.id}) from None
-        return _outcome_of(entry, rows)
+        return outcome_of(entry, rows)
 
     # ---------------------------------------------------------------- room
 
@@ -230,9 +230,9 @@ class Service:
                 # a patched program may cost more than the one whose bound is reserved
                 ceiling=endpoint.bound.limits() if endpoint.loaded.checked.rectify is not None else None,
             )
-            outcome = Outcome(entry, "ended", _taken(result), plain(result.value))
+            outcome = Outcome(entry, "ended", taken(result), plain(result.value))
         except RunStopped as stopped:
-            usage = _taken(stopped.result)
+            usage = taken(stopped.result)
             if live.is_stopped_by_caller:
                 outcome = Outcome(entry, "stopped", usage, reason=live.stop_reason, problem="run-stopped")
             else:
@@ -240,7 +240,7 @@ class Service:
         except RunFailed as failed:
             kind = "run-out-of-budget" if isinstance(failed, BudgetExceeded) else "run-failed"
             reason = one_line(failed.reason)
-            outcome = Outcome(entry, "failed", _taken(failed.result), None, failed.step, reason, kind)
+            outcome = Outcome(entry, "failed", taken(failed.result), None, failed.step, reason, kind)
         except asyncio.CancelledError:
             outcome = outcome._replace(usage=self._paid(entry, endpoint))
         except RunExists:  # the ledger was lost: whose run it is, and of which inputs, nobody knows
@@ -297,7 +297,7 @@ class Service:
                 before.tokens_out,
                 before.picodollars + bound.picodollars,
             )
-        return _spent(rows)
+        return spent(rows)
 
     # ---------------------------------------------------------------- the service's own beginning and end
 
@@ -312,7 +312,7 @@ class Service:
                 _log.error("run %s: %s", entry.id, error)
             else:
                 states: Mapping[str, State] = {"ended": "ended", "failed": "failed"}
-                self._ledger.settle(entry.id, states.get(header.status, "interrupted"), _spent(rows))
+                self._ledger.settle(entry.id, states.get(header.status, "interrupted"), spent(rows))
         return self._ledger.in_state("interrupted", 10_000)
 
     async def resume_all(self, entries: list[Entry]) -> None:
@@ -368,26 +368,3 @@ def run_of(key: Key, endpoint: Endpoint, idempotency: str) -> str:
 def fresh_id() -> str:
     """Return a name for a run that nobody guesses, and that no two runs have."""
     return f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{os.urandom(10).hex()}"
-
-
-def _taken(result: Result) -> Usage:
-    return Usage(result.calls, result.tokens_in, result.tokens_out, result.picodollars)
-
-
-def _spent(rows: Any) -> Usage:
-    spent = spent_by(rows)
-    return Usage(spent.calls, spent.cost.tokens_in, spent.cost.tokens_out, spent.cost.picodollars or 0)
-
-
-def _outcome_of(entry: Entry, rows: Any) -> Outcome:
-    """Return how a run ended, by its last row."""
-    ends: list[Row] = [row for row in rows if row.kind == "end"]
-    body = ends[-1].body if ends else {}
-    if entry.state == "ended":
-        return Outcome(entry, "ended", entry.usage, body.get("value"))
-    if entry.state == "stopped":
-        reason = str(body.get("stopped") or "its caller stopped it")
-        return Outcome(entry, "stopped", entry.usage, reason=reason, problem="run-stopped")
-    kind = "run-out-of-budget" if "limit" in body else "run-failed"
-    reason = one_line(str(body.get("reason", "it failed before its first step")))
-    return Outcome(entry, "failed", entry.usage, None, str(body.get("step", "")), reason, kind)

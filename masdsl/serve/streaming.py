@@ -14,7 +14,7 @@ so a slow one costs the service nothing but its socket.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Final
 
 from masdsl.runtime import Event
@@ -27,11 +27,18 @@ RETRY: Final = b"retry: 2000\n\n"
 HEARTBEAT: Final = b": still running\n\n"
 TOGETHER: Final = 50
 """Events that go into one piece of the answer at most: the connection may refuse the next one for a while."""
+Last = Callable[[Outcome], tuple[str, Any]]
+"""Says the kind and the data of the last event."""
 _ID: Final = re.compile(r"([0-9]{1,9})-([0-9]{1,9})")
 
 
-async def live_events(live: Live, last_seen: str, heartbeat: float, *, values: bool) -> AsyncIterator[bytes]:
-    """Yield the events of a run under way, or just ended, after the one that was seen last, up to its end."""
+async def live_events(
+    live: Live, last_seen: str, heartbeat: float, *, values: bool, last: Last | None = None
+) -> AsyncIterator[bytes]:
+    """Yield the events of a run under way, or just ended, after the one that was seen last, up to its end.
+
+    `last` says what is told of its end, where that is something else than a value or a problem.
+    """
     attempt = live.entry.attempt
     seen = _seen(last_seen, attempt)
     yield RETRY
@@ -48,23 +55,26 @@ async def live_events(live: Live, last_seen: str, heartbeat: float, *, values: b
         if len(events) > TOGETHER:
             continue
         if live.outcome is not None and seen >= live.count:
-            yield _end(live.outcome, seen + 1)
+            yield _end(live.outcome, seen + 1, last)
             return
         while not await live.news(seen, heartbeat):
             yield HEARTBEAT
 
 
-async def ended_events(outcome: Outcome, last_seen: str) -> AsyncIterator[bytes]:
+async def ended_events(outcome: Outcome, last_seen: str, last: Last | None = None) -> AsyncIterator[bytes]:
     """Yield what is left of a run whose events are kept no more: how it ended."""
     yield RETRY
     if not _seen(last_seen, outcome.entry.attempt):
         shown = run_json(outcome.entry, outcome.state, outcome.usage)
         yield _sent("run", outcome.entry.attempt, 0, shown)
-    yield _end(outcome, max(_seen(last_seen, outcome.entry.attempt), 1))
+    yield _end(outcome, max(_seen(last_seen, outcome.entry.attempt), 1), last)
 
 
-def _end(outcome: Outcome, number: int) -> bytes:
+def _end(outcome: Outcome, number: int, last: Last | None) -> bytes:
     attempt = outcome.entry.attempt
+    if last is not None:
+        kind, data = last(outcome)
+        return _sent(kind, attempt, number, data)
     if outcome.state == "ended":
         return _sent("ended", attempt, number, outcome.to_json())
     return _sent("failed", attempt, number, outcome.as_problem().to_json())
