@@ -57,12 +57,37 @@ def look(job: Job) -> dict[str, Any]:
     return {"ok": is_fine, "diagnostics": json_document(text.findings.sorted())["findings"], "flows": flows}
 
 
-def patch(job: Job) -> dict[str, Any]:
-    """Return the patch that makes one text of another; empty where they differ in layout and comments alone."""
+def change(job: Job) -> dict[str, Any]:
+    """Return the patch that makes a text of the program of a kept run, or the one that is given, once it is checked.
+
+    It is empty where the two differ in layout and comments alone. The run's modules are those that it began with.
+    """
+    from masdsl.patch.patching import apply_patch
+    from masdsl.pipeline import check_source
+    from masdsl.rectify.sources import reader_of
+    from masdsl.rectify.texts import texts_of
     from masdsl.syntax.print import print_document
 
-    found = _difference(job)[2]
-    return {"patch": print_document(found) if found.edits else ""}
+    header, rows = _run(job)
+    now = texts_of(header, rows)[-1]
+    findings = Findings()
+    config = _config(job, findings)
+    reader = reader_of(header.sources)
+    said = job.get("patch")
+    if said is None:
+        _, after, found, _ = _difference({**job, "path": now.name, "before": now.text, "after": job["text"]})
+        if not found.edits:
+            return {"patch": ""}
+        said, findings = print_document(found), after.findings
+        check_source(after.source, config, findings, reader)
+    else:
+        apply_patch(
+            Source("<patch>", said), now, findings, lambda text, faults: check_source(text, config, faults, reader)
+        )
+    if not findings.ok:
+        first = findings.sorted()[0].diagnostic.title()
+        raise Refused("The run cannot go on like this", first, "mend what `diagnostics` lists", findings)
+    return {"patch": said}
 
 
 def difference(job: Job) -> dict[str, Any]:
@@ -209,7 +234,7 @@ def _picture_of_run(job: Job) -> Any:
 
 JOBS: Final[Mapping[str, Callable[[Job], Any]]] = {
     "look": look,
-    "patch": patch,
+    "change": change,
     "diff": difference,
     "graph": picture,
     "report": report,

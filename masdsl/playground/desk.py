@@ -75,6 +75,8 @@ class Desk:
         if given is not None:
             own = _in_folder(where) if os.path.isdir(where) else [_file(given, where)]
         examples = [] if given is not None and os.path.isdir(where) else _examples(self.folder, starter)
+        taken = {name for one in own for name in (one.name, one.uri)}
+        examples = [one for one in examples if one.name not in taken and one.uri not in taken]
         self._programs = {one.name: one for one in (*own, *examples)}
         self._by_uri = {one.uri: one for one in self._programs.values()}
         main = next((one for one in own if one.name == "main"), None)

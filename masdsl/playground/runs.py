@@ -134,10 +134,9 @@ class Runs:
         loaded = await asyncio.to_thread(self._house.stored, header, config, findings, self._house.models())
         if loaded is None:
             raise _faulty("The program of the run has errors now", json_document(findings.sorted())["findings"])
-        if text is not None and patch is None:
-            now = texts_of(header, rows)[-1]
-            found = await self._workers.ask("patch", path=now.name, before=now.text, after=text)
-            patch = found["patch"]
+        if text is not None or patch:
+            asked = {"run": run, "journal": self._where, "text": text, "patch": patch}
+            patch = (await self._workers.ask("change", **asked))["patch"]
         endpoint = await asyncio.to_thread(_endpoint, loaded, header.flow)
         if patch:
             header, rows = await change(self._journal, header, rows, loaded, endpoint.key, patch)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -12,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 from urllib.parse import urlsplit
 
 import httpx
@@ -30,6 +31,30 @@ flow main(name = "world") -> text(40) {
   return words
 }
 """
+
+
+CHAIN = """mas 1
+
+agent echo(word: text(10)) -> text(10) on fast temp 0
+  "Say {{ word }}."
+
+flow main(word: text(10) = "hello") -> text(10)[3] {
+  a = echo(word)
+  b = echo(a)
+  c = echo(b)
+  return [a, b, c]
+}
+"""
+LONGER = CHAIN.replace("  c = echo(b)\n", "  c = echo(b)\n  d = echo(c)\n").replace("[a, b, c]", "[a, b, d]")
+"""`CHAIN` with another step at its end."""
+
+
+class Raw(NamedTuple):
+    """An answer as it came over the wire."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
 
 
 class Playground:
@@ -75,6 +100,29 @@ class Playground:
             time.sleep(0.01)
         raise AssertionError(f"it never came to hold; the playground says: {''.join(self.lines)}")
 
+    def raw(self, method: str, target: str, *headers: str, host: str | None = None, body: bytes = b"") -> Raw:
+        """Return what is answered to a request that is written to a socket as it stands; "" as host: none."""
+        name = f"127.0.0.1:{self.port}" if host is None else host
+        lines = [
+            f"{method} {target} {'HTTP/1.1' if name else 'HTTP/1.0'}",
+            *([f"Host: {name}"] if name else []),
+            *headers,
+        ]
+        lines += ["Connection: close"] if not any(one.startswith("Connection:") for one in headers) else []
+        if body:
+            lines.append(f"Content-Length: {len(body)}")
+        with socket.create_connection(("127.0.0.1", self.port), timeout=60) as wire:
+            wire.sendall("\r\n".join([*lines, "", ""]).encode("latin-1") + body)
+            answer = b""
+            while part := wire.recv(65_536):
+                answer += part
+                if answer.startswith(b"HTTP/1.1 101") and b"\r\n\r\n" in answer:
+                    break
+        head, _, rest = answer.partition(b"\r\n\r\n")
+        first, *fields = head.decode("latin-1").split("\r\n")
+        found = dict(line.lower().split(": ", 1) if ": " in line else (line.lower(), "") for line in fields)
+        return Raw(int(first.split()[1]), found, rest)
+
     def get(self, path: str) -> Any:
         """Return what a path below the token answers."""
         answer = self.client.get(path)
@@ -83,7 +131,8 @@ class Playground:
 
     def post(self, path: str, expected: int = 200, **body: Any) -> Any:
         """Return what a path answers to a body."""
-        answer = self.client.post(path, json=body)
+        sent = {"content": json.dumps(body), "headers": {"Content-Type": "application/json"}}
+        answer = self.client.post(path, **sent)  # type: ignore[arg-type]
         assert answer.status_code == expected, answer.text
         return answer.json()
 
