@@ -16,7 +16,8 @@ from masdsl.diagnostics.base import Findings
 from masdsl.source import Source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import ast
+    from collections.abc import Callable, Mapping
 
     from masdsl.bounds.requests import Counts, Prices
     from masdsl.bounds.result import Bounds
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from masdsl.check.program import Program
     from masdsl.emit import PyModule
     from masdsl.graph.model import Graph
+    from masdsl.lower.ir import Module
     from masdsl.runtime import Program as CompiledProgram
 
 
@@ -202,10 +204,30 @@ def load(program: Program, *, in_order: bool = False) -> CompiledProgram:
     return compiled
 
 
+def load_changed(program: Program, change: Callable[[Module, ast.Module], Mapping[str, Any]]) -> CompiledProgram:
+    """Compile a checked program in memory as `load` does, but let its verified tree be changed before.
+
+    `change` is given the lowered program and the tree that was made of it; it returns the names that its changes need.
+    """
+    from masdsl.lower import lower
+    from masdsl.runtime.loader import load_module
+
+    lowered = lower(program)
+    sources = {module.name: module.source for module in program.modules}
+    text = _emitted(program, lowered).text
+    compiled: CompiledProgram = load_module(text, sources, change=lambda tree: change(lowered, tree)).PROGRAM
+    return compiled
+
+
 def _python(program: Program, in_order: bool = False) -> PyModule:
+    from masdsl.lower import lower
+
+    return _emitted(program, lower(program, in_order=in_order))
+
+
+def _emitted(program: Program, lowered: Module) -> PyModule:
     from masdsl.bounds.flows import bound
     from masdsl.emit import emit
-    from masdsl.lower import lower
     from masdsl.version import __version__
 
-    return emit(lower(program, in_order=in_order), header=bound(program, {}).headline, version=__version__)
+    return emit(lowered, header=bound(program, {}).headline, version=__version__)

@@ -6,7 +6,7 @@ import os
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from masdsl.cli.boundary import UsageError, guarded
 from masdsl.cli.patching import STDOUT, put, read_program, read_text, refused
@@ -19,6 +19,7 @@ from masdsl.source import Source
 
 if TYPE_CHECKING:
     from masdsl.graph.model import Graph
+    from masdsl.graph.taken import Ways
     from masdsl.journal import Row, RunHeader
 
 FORMATS: Final = ("mermaid", "dot", "svg", "json")
@@ -207,8 +208,31 @@ def _of_run(options: Namespace, findings: Findings) -> Graph | None:
     if drawn is None:
         return None
     from masdsl.graph.overlay import overlay
+    from masdsl.graph.taken import NOBODY_SAYS
 
-    return overlay(drawn, rows, [run_line(header, rows)], header.tiers)
+    ways = NOBODY_SAYS if options.program is not None else ways_of_run(header, rows, config)
+    return overlay(drawn, rows, [run_line(header, rows)], header.tiers, ways)
+
+
+def ways_of_run(header: RunHeader, rows: Sequence[Row], config: Config) -> Ways:
+    """Return which way a run went where it could go several; nothing where that cannot be seen any more."""
+    from masdsl.cli.keeping import stored_program
+    from masdsl.graph.taken import NOBODY_SAYS, Ways
+    from masdsl.rectify.stored import StoredFaulty
+    from masdsl.rectify.ways import ways_of
+    from masdsl.runtime.program import run_coroutine
+    from masdsl.runtime.recording import silent_models
+
+    loaded = stored_program(header, config, Findings(), silent_models(header.tiers))
+    if loaded is None:
+        return NOBODY_SAYS
+    ground = loaded.ground_of(header)
+    found: Any = None
+    try:
+        found = run_coroutine(lambda: ways_of(header, rows, ground))  # type: ignore[arg-type, return-value]
+    except StoredFaulty:
+        return NOBODY_SAYS
+    return Ways(found.decided, found.asked, found.whole)
 
 
 def picture_of_run(

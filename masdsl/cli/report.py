@@ -130,7 +130,7 @@ def _asked(header: RunHeader, rows: Sequence[Row], loaded: LoadedProgram, missin
 
 
 def _drawn(header: RunHeader, rows: Sequence[Row], config: Config, missing: list[str]) -> Graph | None:
-    from masdsl.cli.graph import picture_of_run, run_line
+    from masdsl.cli.graph import picture_of_run, run_line, ways_of_run
     from masdsl.graph.overlay import overlay
 
     findings = Findings()
@@ -142,7 +142,7 @@ def _drawn(header: RunHeader, rows: Sequence[Row], config: Config, missing: list
     if drawn is None:
         missing.append("There is no picture: the program has errors under the configuration of now")
         return None
-    return overlay(drawn, rows, [run_line(header, rows)], header.tiers)
+    return overlay(drawn, rows, [run_line(header, rows)], header.tiers, ways_of_run(header, rows, config))
 
 
 def _picture(drawn: Graph | None, missing: list[str]) -> str:

@@ -79,7 +79,8 @@ def _cluster(one: Cluster) -> dict[str, Any]:
 
 
 def _edge(one: Edge) -> dict[str, Any]:
-    return _without_nothing(
+    went = {} if one.taken is None else {"taken": one.taken}
+    return went | _without_nothing(
         {
             "source": one.source,
             "target": one.target,
@@ -121,7 +122,9 @@ def _ran(ran: Ran | None) -> dict[str, Any] | None:
         return None
     data = ran._asdict()
     data["usd"] = data.pop("picodollars") / PICODOLLARS
-    return data
+    data["ways"] = dict(ran.ways)
+    unsaid = [name for name, nothing in (("ways", {}), ("is_known", True)) if data[name] == nothing]
+    return {name: value for name, value in data.items() if name not in unsaid}
 
 
 def _without_nothing(data: dict[str, Any], always: tuple[str, ...]) -> dict[str, Any]:
@@ -148,8 +151,9 @@ _TRUST: Final = _object(
     {"decided": _TEXTS, "given": _TEXTS, "gives": _TEXTS, "takes": _TEXT, "refused": {"type": "boolean"}}, Trust._fields
 )
 _RAN: Final = _object(
-    {name: _COUNT for name in Ran._fields if name not in ("picodollars", "seconds", "reason")}
-    | {"usd": _AMOUNT, "seconds": _AMOUNT, "reason": _TEXT},
+    {name: _COUNT for name in Ran._fields if name not in ("picodollars", "seconds", "reason", "ways", "is_known")}
+    | {"usd": _AMOUNT, "seconds": _AMOUNT, "reason": _TEXT, "is_known": {"type": "boolean"}}
+    | {"ways": {"type": "object", "additionalProperties": _COUNT}},
     ("times", "values", "failed"),
 )
 _STATE: Final = {"enum": [model.ADDED, model.DROPPED, model.CHANGED, model.MOVED]}
@@ -222,6 +226,7 @@ SCHEMA: Final[dict[str, Any]] = {
                         "back": {"type": "boolean"},
                         "taints": _TEXTS,
                         "state": _STATE,
+                        "taken": _COUNT,
                     },
                     ("source", "target", "kind"),
                 ),

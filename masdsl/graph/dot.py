@@ -91,7 +91,7 @@ def _attributes(vertex: Vertex, link: str) -> str:
     parts = [f"label={quoted(chr(10).join(lines))}", _SHAPES[vertex.kind], f"tooltip={quoted(details(vertex))}"]
     if vertex.state:
         parts.append(_STATES[vertex.state])
-    elif vertex.ran is not None and not vertex.ran.times:
+    elif vertex.ran is not None and vertex.ran.is_known and not vertex.ran.times:
         parts.append('fillcolor="#e5e7eb" color="#9ca3af" fontcolor="#4b5563"')
     elif vertex.ran is not None and vertex.ran.failed:
         parts.append('color="#b91c1c" penwidth=3')
@@ -133,6 +133,8 @@ def _edge(
         parts.append("constraint=false")
     if edge.state in (model.ADDED, model.DROPPED):
         parts.append(f'color="{"#15803d" if edge.state == model.ADDED else "#b91c1c"}" penwidth=2')
+    elif edge.taken is not None:
+        parts.append('color="#b45309" penwidth=3' if edge.taken else 'color="#9ca3af" style=dotted')
     elif UNTRUSTED in edge.taints:
         parts.append('color="#c2410c" penwidth=2')
     ends = [names[name if name in names else inner[name]] for name in (edge.source, edge.target)]

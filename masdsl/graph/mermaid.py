@@ -130,6 +130,8 @@ def _edge_style(edge: Edge) -> str:
         return "stroke:#15803d,stroke-width:3px"
     if edge.state == model.DROPPED:
         return "stroke:#b91c1c,stroke-width:2px,stroke-dasharray:6 4"
+    if edge.taken is not None:
+        return "stroke:#b45309,stroke-width:4px" if edge.taken else "stroke:#9ca3af,stroke-dasharray:3 3"
     return "stroke:#c2410c,stroke-width:2px" if UNTRUSTED in edge.taints else ""
 
 
@@ -139,7 +141,7 @@ def _classes(vertices: Iterable[Vertex], names: Mapping[str, str]) -> Iterator[s
         style = _CLASSES.get(vertex.kind, "")
         if vertex.state:
             style = _STATES[vertex.state]
-        elif vertex.ran is not None and not vertex.ran.times:
+        elif vertex.ran is not None and vertex.ran.is_known and not vertex.ran.times:
             style = _LEFT_OUT
         elif vertex.ran is not None and vertex.ran.failed:
             style = ",".join(part for part in (style, _FAILED) if part)

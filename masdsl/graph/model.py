@@ -64,7 +64,9 @@ class Ran(NamedTuple):
 
     `values` is how often it gave one, `failed` how often it ended without. `calls`, `tokens`, `picodollars` and
     `seconds` (of calls, added up) are what it took; `faults` are calls that failed, `retries` those after the first.
-    `reused` counts values that a resumed run had already. With `times` 0 the run did not come here.
+    `reused` counts values that a resumed run had already, `defaults` those that were declared for a step that fails.
+    `ways` says of what decides how often it came out how. With `times` 0 the run did not come here; without `is_known`
+    nobody can say how often it did, but that often at least.
     """
 
     times: int = 0
@@ -78,7 +80,10 @@ class Ran(NamedTuple):
     faults: int = 0
     retries: int = 0
     reused: int = 0
+    defaults: int = 0
     reason: str = ""
+    ways: tuple[tuple[str, int], ...] = ()
+    is_known: bool = True
 
 
 class Vertex(NamedTuple):
@@ -135,7 +140,8 @@ class Edge(NamedTuple):
 
     `names` are the names under which values are read there, or the word under which a branch is taken. `tokens` is how
     many counted tokens the values have at most. `back` says that it goes to the next round of a loop. `taints` are
-    those of the text that goes along it.
+    those of the text that goes along it. `taken` is how often a run went along one that decides, or to what is tried
+    when a step fails; None where there is no run, or nobody can say it.
     """
 
     source: str
@@ -146,6 +152,7 @@ class Edge(NamedTuple):
     back: bool = False
     taints: tuple[str, ...] = ()
     state: str = ""
+    taken: int | None = None
 
 
 class Role(NamedTuple):
@@ -178,6 +185,12 @@ class Graph(NamedTuple):
     budget: Mapping[str, float] = {}
     headline: tuple[str, ...] = ()
     folded: int = 0
+
+    @property
+    def has_unknown_ways(self) -> bool:
+        """Whether the picture is that of a run, of which it is not known whether it went some way."""
+        is_run = any(vertex.ran is not None for vertex in self.vertices)
+        return is_run and any(edge.kind == DECIDES and edge.taken is None for edge in self.edges)
 
     @property
     def shows_trust(self) -> bool:

@@ -7,20 +7,26 @@ from typing import Final
 
 from masdsl.graph import model
 from masdsl.graph.model import Graph, Ran
+from masdsl.graph.taken import NOBODY_SAYS, Ways, taken
 from masdsl.journal.base import Row
 
 TURN: Final = 1000
 """Calls of a step are numbered by turn and attempt: `turn * TURN + attempt` (`masdsl/runtime/recording.py`)."""
 _VALUED: Final = ("reply", "tool", "done")
 _NOTHING: Final = Ran()
+_SUMMED: Final = [name for name in Ran._fields if name not in ("times", "reason", "ways", "is_known")]
 
 
 def overlay(
-    graph: Graph, rows: Sequence[Row], headline: Sequence[str] = (), tiers: Mapping[str, str] | None = None
+    graph: Graph,
+    rows: Sequence[Row],
+    headline: Sequence[str] = (),
+    tiers: Mapping[str, str] | None = None,
+    ways: Ways = NOBODY_SAYS,
 ) -> Graph:
     """Return a picture with what happened at every step, and at every group of steps; `headline` is about the run.
 
-    `tiers` says which models stood behind the tiers then.
+    `tiers` says which models stood behind the tiers then, `ways` which way the run went where it could go several.
     What happened below a step that the picture does not have (a system that was designed for it, a flow that is folded)
     counts for that step.
     """
@@ -36,7 +42,7 @@ def overlay(
             known = together.get(name, _NOTHING)
             together[name] = _both(known, ran)._replace(times=max(known.times, ran.times), reason="")
             name = parents[name]
-    return graph._replace(
+    graph = graph._replace(
         vertices=tuple(
             vertex._replace(
                 ran=happened.get(vertex.id, _NOTHING),
@@ -54,6 +60,7 @@ def overlay(
         ),
         headline=(*graph.headline, *headline),
     )
+    return taken(graph, ways)
 
 
 def ran_by_path(rows: Iterable[Row], known: Iterable[str]) -> dict[str, Ran]:
@@ -87,7 +94,7 @@ def _counted(ran: Ran, row: Row) -> Ran:
     if row.kind in ("fault", "failed") or "failed" in body:
         reason = body.get("reason") or body.get("detail") or body.get("failed") or ""
         ran = ran._replace(reason=str(reason))
-    return ran._replace(reused=ran.reused + (row.kind == "claim"))
+    return ran._replace(reused=ran.reused + (row.kind == "claim"), defaults=ran.defaults + bool(body.get("default")))
 
 
 def _standing(row: Row) -> str:
@@ -104,5 +111,5 @@ def _with_states(ran: Ran, path: str, states: Mapping[tuple[str, tuple[int, ...]
 
 
 def _both(one: Ran, other: Ran) -> Ran:
-    sums = {name: getattr(one, name) + getattr(other, name) for name in Ran._fields if name not in ("times", "reason")}
+    sums = {name: getattr(one, name) + getattr(other, name) for name in _SUMMED}
     return one._replace(**sums)

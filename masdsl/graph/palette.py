@@ -87,6 +87,8 @@ STYLE: Final = "".join(
         ".mas-graph .line path{fill:none;stroke:var(--line);stroke-width:1.3}",
         ".mas-graph .tip{fill:var(--line);fill:context-stroke;stroke:none}",
         ".mas-graph .line.decides path{stroke:var(--choice-edge)}",
+        ".mas-graph .line.taken path{stroke-width:3}",
+        ".mas-graph .line.not-taken path{stroke:var(--group);stroke-dasharray:2 3}",
         ".mas-graph .line.back path{stroke-dasharray:6 4}",
         ".mas-graph .line.lends path,.mas-graph .line.else path{stroke-dasharray:2 3}",
         ".mas-graph .line.untrusted path{stroke:var(--warn);stroke-width:2}",

@@ -165,6 +165,8 @@ def _style(edge: Edge) -> str:
         classes.append("secret")
     if edge.state:
         classes.append(edge.state)
+    if edge.taken is not None:
+        classes.append("taken" if edge.taken else "not-taken")
     return " ".join(classes)
 
 
@@ -186,7 +188,7 @@ def _cluster(cluster: Cluster, box: Rectangle) -> Iterator[str]:
 
 
 def _reached(part: Cluster | Vertex) -> str:
-    return "left-out" if part.ran is not None and not part.ran.times else ""
+    return "left-out" if part.ran is not None and part.ran.is_known and not part.ran.times else ""
 
 
 def _vertex(vertex: Vertex, lines: Sequence[str], box: Rectangle, link: str, loops: bool) -> Iterator[str]:
@@ -298,6 +300,9 @@ def _legend_rows(legend: Sequence[tuple[str, str]], graph: Graph, wide: float) -
         (any(UNTRUSTED in edge.taints for edge in graph.edges), UNTRUSTED, "untrusted text"),
         (any("secret" in _style(edge).split() for edge in graph.edges), "secret", "a secret"),
         (any(edge.kind == model.OTHERWISE for edge in graph.edges), "else", "if it fails"),
+        (any(edge.taken for edge in graph.edges), "decides taken", "the run went this way"),
+        (any(edge.taken == 0 for edge in graph.edges), "decides not-taken", "it did not go this way"),
+        (graph.has_unknown_ways, "decides", "nobody can say whether it went this way"),
     ):
         if there:
             entries.append((f'<g class="line {classes}"><path d="M0 7H14"/></g>', said))

@@ -83,9 +83,11 @@ def cost_text(cost: Cost) -> str:
 
 def ran_text(ran: Ran) -> str:
     """Return what happened at a part."""
+    if not ran.is_known:
+        return f"{_times(ran.times)} at least" if ran.times else "nobody can say how often"
     if not ran.times:
         return "not reached"
-    said = [f"{ran.times:,} time{'' if ran.times == 1 else 's'}"]
+    said = [_times(ran.times) + (f": {', '.join(f'{word} {count:,}' for word, count in ran.ways)}" if ran.ways else "")]
     if ran.calls:
         said.append(f"{ran.calls:,} call{'' if ran.calls == 1 else 's'}")
         said.append(f"{ran.tokens:,} tokens")
@@ -93,10 +95,20 @@ def ran_text(ran: Ran) -> str:
         said.append(show_usd(ran.picodollars))
     if ran.seconds >= 0.05:
         said.append(f"{ran.seconds:,.1f} s")
-    for count, word in ((ran.failed, "failed"), (ran.running, "not ended"), (ran.retries, "asked again")):
+    counts = (
+        (ran.failed, "failed"),
+        (ran.defaults, "by default"),
+        (ran.running, "not ended"),
+        (ran.retries, "asked again"),
+    )
+    for count, word in counts:
         if count:
             said.append(f"{count:,} {word}")
     return ", ".join(said)
+
+
+def _times(count: int) -> str:
+    return f"{count:,} time{'' if count == 1 else 's'}"
 
 
 def trust_text(vertex: Vertex) -> str:
@@ -129,6 +141,8 @@ def edge_text(edge: Edge, source: Vertex | None, target: Vertex | None) -> str:
         said += f"{' ' if said else ''}≤ {edge.tokens:,} t"
     if edge.kind == model.LENDS:
         said = "may use"
+    if edge.taken is not None:
+        said = f"{said}{', ' if said else ''}{f'taken {_times(edge.taken)}' if edge.taken else 'not taken'}"
     return said
 
 
@@ -170,6 +184,8 @@ def sentences(graph: Graph) -> str:
     if graph.cost is not None:
         said.append(f"The whole run: {cost_text(graph.cost)}.")
     for vertex in graph.vertices:
+        if vertex.kind in (model.CHOICE, model.UNTIL) and vertex.ran is not None:
+            said.append(clean(f"{vertex.name} {vertex.text}: {ran_text(vertex.ran)}.", 200))
         if vertex.kind not in model.STEPS:
             continue
         reads = [names[edge.source] for edge in graph.edges if edge.target == vertex.id and edge.kind == model.DATA]

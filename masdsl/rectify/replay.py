@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from masdsl.check.program import Program
 from masdsl.journal.base import Row, RunHeader, Written
 from masdsl.pipeline import load
 from masdsl.rectify.checks import Ground
 from masdsl.rectify.locate import Sites
 from masdsl.rectify.remaining import Version
 from masdsl.rectify.stored import stored
+from masdsl.runtime import Program as CompiledProgram
 from masdsl.runtime import Result
 from masdsl.runtime.events import Observer, Witness
 
@@ -62,10 +64,14 @@ async def replay(
 
 
 async def run_again(
-    run: ReadRun, version: Version, observer: Observer | None = None, witness: Witness | None = None
+    run: ReadRun,
+    version: Version,
+    observer: Observer | None = None,
+    witness: Witness | None = None,
+    compile: Callable[[Program], CompiledProgram] = load,
 ) -> Result:
     """Run a version of a program with what a run has kept, and nothing else. Raises RunFailed and NotInJournal."""
-    compiled = load(version.program)
+    compiled = compile(version.program)
     key = list(compiled.flows)[[flow.key for flow in version.program.flows].index(version.entry)]
     return await compiled.run(
         key,

@@ -15,7 +15,7 @@ import builtins
 import linecache
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import Any, Final, NamedTuple
 
@@ -38,16 +38,23 @@ class Place(NamedTuple):
     line: int
 
 
-def load_module(text: str, sources: Mapping[str, Source] | None = None, name: str = "program") -> ModuleType:
+def load_module(
+    text: str,
+    sources: Mapping[str, Source] | None = None,
+    name: str = "program",
+    change: Callable[[ast.Module], Mapping[str, Any]] | None = None,
+) -> ModuleType:
     """Return the module that a generated text defines; its `PROGRAM` is the program.
 
     `sources` are the texts of the program's modules by their names, its own under "", for tracebacks; a module that is
     not among them is looked for on disk by whoever prints a traceback. `name` becomes the module's `__name__`.
+    `change` may change the tree once it is verified, and returns the names that it needs then.
 
     Raises:
         VerificationError: the text is no generated code.
     """
     tree = verify(text)
+    added = {} if change is None else change(tree)
     known = {module or OWN: source for module, source in (sources or {}).items()}
     for source in known.values():
         _show(source)
@@ -55,6 +62,7 @@ def load_module(text: str, sources: Mapping[str, Source] | None = None, name: st
     module = ModuleType(name)
     namespace = module.__dict__
     namespace["__builtins__"] = _limited_builtins()
+    namespace.update(added)
     try:
         for code in compiled(text, tree, names, known):
             exec(code, namespace)  # verified above: nothing in it can do more than the runtime lets it
