@@ -1,4 +1,4 @@
-"""The trained generator: asked as in its training, with the whole language under the decoder, and who gets it."""
+"""Trained meta-agents: asked as in their training, alone or under the decoder, and who gets the generator."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from pathlib import Path
 import pytest
 
 from masdsl.config import DEFAULT, Config, Grant, ModelConfig
+from masdsl.diagnostics.base import Findings
 from masdsl.meta import shipped, team
 from masdsl.meta.emission import Terms
 from masdsl.meta.host import Host, shape_of
 from masdsl.meta.roles import Desk, ModelGenerator, PoolGenerator
 from masdsl.meta.task import Emitted, Task
 from masdsl.meta.team import team_for
-from masdsl.meta.trained import TEMPERATURE, TrainedGenerator
+from masdsl.meta.trained import TEMPERATURE, TrainedGenerator, TrainedImplementer, trained_rectifier, unpinned
 from masdsl.runtime import Limits
-from masdsl.runtime.models.base import ModelError, Price, Reply, Request
+from masdsl.runtime.models.base import ChatModel, ModelError, Price, Reply, Request
 
 TOOL = 'tool calculator(expression: text(60)) -> int from "calculator"'
 REASONS = "Numbers can be counted: several answers, and the most frequent."
@@ -147,3 +148,127 @@ def test_a_damaged_adapter_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = Request((Message("user", "?"),), max_tokens=1, timeout=30.0)
     with pytest.raises(ModelError, match="is damaged: its SHA-256 is .*, not 0000"):
         asyncio.run(shipped.shipped_model().complete(asked))
+
+
+# ---------------------------------------------------------------- bindings and patches
+
+ROLES = """mas 1
+agent solver(query) -> text(40) "Solve it: {{ query }}"
+agent checker(query, draft: text(40)) -> text(40) "Is it right? {{ draft }}"
+flow main(query) -> text {
+draft = solver(query)
+return checker(query, draft)
+}
+"""
+MODELS = {
+    "small": ModelConfig("small", "scripted", input_price=0.1, output_price=0.4),
+    "big": ModelConfig("big", "scripted", input_price=2.5, output_price=10.0),
+}
+TIERED = DEFAULT._replace(models=MODELS, tiers={"fast": "small", "default": "small", "smart": "big"})
+
+
+class Block:
+    """A model that says one thing: as it is, or in the next piece of a grammar."""
+
+    name = "block"
+    price = Price(0.0, 0.0)
+
+    def __init__(self, said: str) -> None:
+        self.said = said
+        self.asked: list[Request] = []
+
+    async def complete(self, request: Request) -> Reply:
+        self.asked.append(request)
+        return Reply(self.said, input_tokens=9, output_tokens=9)
+
+    async def close(self) -> None:
+        pass
+
+
+class Pieces(Block):
+    """The same for a model that keeps to grammars."""
+
+    grammars = "llguidance"
+
+    async def complete(self, request: Request) -> Reply:
+        self.asked.append(request)
+        opening = request.messages[-1].content
+        assert request.messages[-1].role == "assistant" and self.said.startswith(opening), opening
+        return Reply(self.said[len(opening) :].splitlines(keepends=True)[0], input_tokens=9, output_tokens=9)
+
+
+def bound(model: Block) -> Emitted:
+    host = Host(TIERED)
+    task = Task("Is 91 a prime?", "flow main(query) -> text", Limits(calls=5))
+    desk = Desk(host, shape_of(task, host), task.budget, Terms(), lambda one: one)
+    program = host.check(ROLES, Findings())
+    assert program is not None
+    return asyncio.run(TrainedImplementer(model).implement(task, ROLES, host.pool(program), desk))
+
+
+BINDING = "bind 1\nsolver = smart\nchecker = fast\n"
+
+
+def test_a_trained_implementer_is_shown_what_it_decides_about_and_no_more() -> None:
+    model = Block(f"```bind\n{BINDING}```")
+    done = bound(model)
+    assert (done.text, done.how) == (BINDING, "text")
+    (request,) = model.asked
+    assert request.temperature == TEMPERATURE
+    first, template, rest = request.messages[1].content.split("\n-----\n")
+    assert (first, template) == ("Is 91 a prime?", ROLES.rstrip())
+    assert rest.splitlines() == [
+        "fast: 0.1 in, 0.4 out",
+        "default: 0.1 in, 0.4 out",
+        "smart: 2.5 in, 10 out",
+        "at most 5 calls",
+        "solver, checker",
+    ]
+
+
+def test_a_trained_implementer_goes_on_with_its_own_block_under_the_decoder() -> None:
+    model = Pieces(f"```bind\n{BINDING}```")
+    done = bound(model)
+    assert (done.text, done.how, done.reasoning) == (BINDING, "grammar", "")
+    assert all(one.grammar for one in model.asked), "no reasons are asked for"
+
+
+def test_a_binding_that_is_none_is_told_as_none() -> None:
+    done = bound(Block("```bind\nbind 1\nsolver = clever\n```"))
+    assert done.text == "" and "clever" in done.why_none()
+
+
+class Failing(Block):
+    """A model that is overloaded."""
+
+    async def complete(self, request: Request) -> Reply:
+        raise ModelError("overloaded", "try later")
+
+
+@pytest.mark.parametrize("kind", [Block, Pieces])
+def test_a_trained_rectifier_is_shown_no_word_of_what_was_said_in_the_run(kind: type[Block]) -> None:
+    host = Host(TIERED)
+    asked: list[str] = []
+    model = kind("```patch\npatch 1\nbind checker = smart\n```")
+
+    def lookup(name: str, *, tier: bool = False) -> ChatModel:
+        return Block("SECRET") if tier and name == "fast" else Failing("") if name != "smart" else Block("no")
+
+    text = ROLES.replace('text(40) "Solve', 'text(40) on fast "Solve').replace("mas 1", "mas 1\nrectify tries 1")
+    program = host.check(text, Findings())
+    assert program is not None
+    rectifier = trained_rectifier(model, TIERED, Terms, lambda state, said: asked.append(said.text))
+    result = asyncio.run(
+        host.loaded(program).start(
+            "main", {"query": "Is 91 a prime?"}, rectifier=rectifier, budget=Limits(calls=5), models=lookup
+        )
+    )
+    assert (result.value, asked) == ("no", ["patch 1\nbind checker = smart\n"])
+    said = model.asked[0].messages[1].content
+    assert said.startswith("overloaded at main.return: ") and "SECRET" not in said and "91" not in said
+    assert said.endswith("smart: 2.5 in, 10 out\n3 calls left, 1 to come")
+
+
+def test_nobody_learns_the_digits_of_a_hash() -> None:
+    assert unpinned('patch 1 on "3f9a01"\nbind a = fast\n') == unpinned("patch 1\nbind a = fast\n")
+    assert unpinned('patch 1 on "3f9a01"') == "patch 1"

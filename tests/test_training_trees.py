@@ -451,6 +451,37 @@ def test_rules_grow_trees_that_give_pairs_for_every_role(world: World, tmp_path:
     assert set(labels["generator"]) == {"one", "two"} and "adequate" in labels["implementer"]
 
 
+TRAINED = '{by}"\nasked = "trained'
+"""The value of `by` with one more key behind it."""
+
+
+def test_trained_players_are_asked_for_their_decision_alone(world: World) -> None:
+    player = TRAINED.format(by="meta")
+    assert world.grow(implementer=player, rectifier=player) == 0
+    (tree,) = world.trees()
+    generator, first, _, rectifier = decisions(tree)
+    assert "language" in generator.context[0].content and len(generator.context[0].content) > 1_000
+    assert first.context[0].content == "You assign models to the roles of systems in the language masdsl."
+    query, template, pool = first.context[1].content.split("\n-----\n")
+    assert query == "What is six times seven?" and template.startswith("mas 1\nagent solver(query)")
+    assert pool.splitlines()[-1] == "solver" and "fast: 0.1 in, 0.1 out" in pool
+    assert rectifier.context[1].content.startswith("refused at main.answer: ")
+    assert "a plan" not in rectifier.context[1].content, "what was said in the run is not shown"
+    known = nodes(tree)
+    assert known["g1.i0.r0"].action == META["g1.i0.r0"] and end(known["g1.i0.r0"]).success
+    assert known["g1.i0.r2"].action == "```patch\npatch 1\n```", "left alone, in the words of such a player"
+
+
+def test_rules_say_what_trained_players_would(world: World) -> None:
+    player = TRAINED.format(by="rules")
+    world.asks(*((f"What is six times {number}?", "42") for number in range(5, 9)))
+    assert world.grow(generator="rules", implementer=player, rectifier=player) == 0
+    said = [(one.role, option.action) for tree in world.trees() for one in decisions(tree) for option in one.options]
+    assert all(action.startswith("```bind\nbind 1\n") for role, action in said if role == "implementer")
+    patches = [action for role, action in said if role == "rectifier"]
+    assert patches and all(action.startswith("```patch\npatch 1\n") for action in patches), "no hash is learned"
+
+
 @pytest.mark.parametrize(
     ("role", "roles"),
     [

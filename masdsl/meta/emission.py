@@ -126,11 +126,13 @@ async def emit_binding(
     tiers: Sequence[Tier],
     host: Host,
     terms: Terms = FREELY,
+    *,
+    trained: bool = False,
 ) -> Emitted:
     """Let a model assign a tier of the pool to every open role of a template.
 
     Roles that it leaves out get the cheapest tier. The result is empty, without a try, for a template without open
-    roles.
+    roles. A model that was `trained` for it says the binding alone (`masdsl.meta.trained`).
     """
     if not tiers:
         return Emitted("", tries=(Try("", ("the pool has no tier",)),))
@@ -147,7 +149,8 @@ async def emit_binding(
 
     if not roles_without_model(template):
         return Emitted("")
-    return await _Writer(model, messages, terms, "bind", judge, f"The pool: {', '.join(names)}").emit(write_one)
+    hint = f"The pool: {', '.join(names)}"
+    return await _Writer(model, messages, terms, "bind", judge, hint, trained=trained).emit(write_one)
 
 
 async def emit_patch(
@@ -157,12 +160,18 @@ async def emit_patch(
     terms: Terms = FREELY,
     *,
     write_one: WriteOne | None = None,
+    trained: bool = False,
 ) -> Emitted:
     """Let a model write a patch. `judge` tells what is wrong with one: nothing where it may be applied.
 
-    Under the decoder it is written by `write_one`, such as `patching(..)`; without that, as plain text.
+    Under the decoder it is written by `write_one`, such as `patching(..)`; without that, as plain text. A model that
+    was `trained` for it says the patch alone (`masdsl.meta.trained`).
     """
-    return await _Writer(model, messages, terms, "patch", lambda text: Judged(text, judge(text)), "").emit(write_one)
+
+    def judged(text: str) -> Judged:
+        return Judged(text, judge(text))
+
+    return await _Writer(model, messages, terms, "patch", judged, "", trained=trained).emit(write_one)
 
 
 def patching(
@@ -322,7 +331,9 @@ class _Writer:
 
         The second is how the reply begins that the text is in: a model that was trained goes on with its own.
         """
-        most = min(self._terms.reasoning_tokens, _TRAINED_REASONS if self._trained else self._terms.reasoning_tokens)
+        most = self._terms.reasoning_tokens
+        if self._trained:  # bindings and patches are all that it says
+            most = min(most, _TRAINED_REASONS) if self._kind == "mas" else 0
         if most:
             try:
                 reply = await self._ask(self._messages, most, 0)
@@ -330,17 +341,17 @@ class _Writer:
             except ModelError:
                 pass  # what is wrong comes out at the first piece
         if self._trained:
-            return self._messages, completion_of(self._reasoning, "").removesuffix("```")
+            return self._messages, completion_of(self._reasoning, "", self._kind).removesuffix("```")
         if not self._reasoning:
             return self._messages, ""
         now = Message("user", f"Now write the {TITLES[self._kind]}, and nothing else.")
         return (*self._messages, Message("assistant", self._reasoning), now), ""
 
 
-def completion_of(reasoning: str, program: str) -> str:
-    """Return what a model is trained to say: its reasons, if there are any, and a program in a block."""
+def completion_of(reasoning: str, text: str, kind: Kind = "mas") -> str:
+    """Return what a model is trained to say: its reasons, if there are any, and a text in a block."""
     said = " ".join(reasoning.split())
-    return f"{said}\n\n```mas\n{program}```" if said else f"```mas\n{program}```"
+    return f"{said}\n\n```{kind}\n{text}```" if said else f"```{kind}\n{text}```"
 
 
 class _Patient:

@@ -13,7 +13,7 @@ from masdsl.runtime.models.base import Message
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-Role = Literal["generator", "implementer", "rectifier", "trained"]
+Role = Literal["generator", "implementer", "rectifier", "trained", "trained_implementer", "trained_rectifier"]
 QUERY_CHARACTERS: Final = 6_000
 """How much of a query a meta-agent reads: what stands behind that does not change what is designed for it."""
 STATE_CHARACTERS: Final = 16_000

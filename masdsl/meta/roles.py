@@ -41,7 +41,7 @@ from masdsl.types import Bool, Enum, Float, Int, Optional, Type
 
 if TYPE_CHECKING:
     from masdsl.check.program import Flow
-    from masdsl.rectify.state import State
+    from masdsl.rectify.state import State, Tier
 
 CHARACTERS_PER_TOKEN: Final = 3
 """Fewer than models make of English, so that what is planned by it fits."""
@@ -167,19 +167,23 @@ class _Priced(NamedTuple):
 
 
 def _priced(one: Backbone) -> _Priced:
-    price = one.tier.price
-    told = (
+    return _Priced(one.tier.name, one.tier.model, price_text(one.tier), one.about)
+
+
+def price_text(tier: Tier) -> str:
+    """Return what a tier costs, in words: `0.5 in, 2 out`, in USD per million tokens."""
+    price = tier.price
+    return (
         "price unknown" if price is None else f"{usd_per_million(price.input)} in, {usd_per_million(price.output)} out"
     )
-    return _Priced(one.tier.name, one.tier.model, told, one.about)
 
 
 class ModelRectifier:
     """A model that writes patches, and somebody who is asked where it has none.
 
-    It is not trusted: what it writes is judged as coming from whoever wrote what the run has read. `context` is how
-    many tokens it reads; `terms` says what it may still take, each time; `decided` is told what was shown, and what
-    came of it.
+    It is not trusted: what it writes is judged as coming from whoever wrote what the run has read. `asks` says what it
+    is asked about a state (`rectifier_context`, or for one that was trained `masdsl.meta.trained.repair_messages_of`);
+    `terms` says what it may still take, each time; `decided` is told what was shown, and what came of it.
     """
 
     trusted = False
@@ -188,14 +192,17 @@ class ModelRectifier:
         self,
         model: ChatModel,
         config: Config,
-        context: int | None,
+        asks: Callable[[State], tuple[Message, ...]],
         terms: Callable[[], Terms],
         decided: Callable[[State, Emitted], None],
         otherwise: Rectifier | None = None,
+        *,
+        trained: bool = False,
     ) -> None:
         self._model = model
         self._config = config
-        self._context = context
+        self._asks = asks
+        self._trained = trained
         self._terms = terms
         self._decided = decided
         self._otherwise = otherwise
@@ -203,7 +210,9 @@ class ModelRectifier:
 
     async def propose(self, state: State) -> Proposal | str:
         """Return the first patch of the model that would be accepted, or what the other one says."""
-        emitted = await write_repair(self._model, state, self._config, self._context, self._terms())
+        emitted = await write_repair(
+            self._model, state, self._asks(state), self._config, self._terms(), trained=self._trained
+        )
         self._decided(state, emitted)
         if emitted.text:
             return repair_of(emitted)
@@ -229,8 +238,19 @@ def rectifier_context(state: State, context: int | None) -> tuple[Message, ...]:
     return messages_for("rectifier", values)
 
 
-async def write_repair(model: ChatModel, state: State, config: Config, context: int | None, terms: Terms) -> Emitted:
-    """Let a model write a patch for a state, under the decoder or as plain text, that would be accepted; or none."""
+async def write_repair(
+    model: ChatModel,
+    state: State,
+    messages: Sequence[Message],
+    config: Config,
+    terms: Terms,
+    *,
+    trained: bool = False,
+) -> Emitted:
+    """Let a model that is asked `messages` write a patch for a state that would be accepted; or none.
+
+    It writes under the decoder or plain text, as `emit_patch` does.
+    """
 
     def judge(patch: str) -> tuple[str, ...]:
         verdict = state.judge(Proposal(patch, ""))
@@ -243,7 +263,7 @@ async def write_repair(model: ChatModel, state: State, config: Config, context: 
         tiers=[tier.name for tier in state.tiers],
         finished=[step.path for step in state.standing.finished],
     )
-    return await emit_patch(model, rectifier_context(state, context), judge, terms, write_one=write_one)
+    return await emit_patch(model, messages, judge, terms, write_one=write_one, trained=trained)
 
 
 def repair_of(emitted: Emitted) -> Proposal:

@@ -13,6 +13,7 @@ one gets what is left. Every such step is told. Symbols: MAS² (arXiv:2509.24323
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from masdsl.check.program import Flow
@@ -23,7 +24,7 @@ from masdsl.meta.ledger import Ledger, spent_by
 from masdsl.meta.outcome import Attempt, Designed, Seams, Solved, System, system_of
 from masdsl.meta.recording import Recorder
 from masdsl.meta.records import OUTCOME, START, NotKept, limits_to_json, outcome_of
-from masdsl.meta.roles import ModelRectifier
+from masdsl.meta.roles import ModelRectifier, rectifier_context
 from masdsl.meta.task import Emitted, Spent, Task
 from masdsl.meta.team import Team
 from masdsl.runtime.failures import InputError, NotInJournal, RunFailed, RunStopped, StepFailed
@@ -231,7 +232,8 @@ class Session:
             return otherwise
         taped = self._recorder.taped(mender, "rectifier", self._ledger.seconds_left)
         config, context = self._host.config, self._team.context
-        return ModelRectifier(taped, config, context, self._rectifier_terms, self._rectified, otherwise)
+        asks = partial(rectifier_context, context=context)
+        return ModelRectifier(taped, config, asks, self._rectifier_terms, self._rectified, otherwise)
 
     def _rectifier_terms(self) -> Terms:
         return self._ledger.terms("rectifier", self.task.effort, self._recorder.seed)

@@ -20,7 +20,6 @@ from masdsl.decode.binding import open_roles
 from masdsl.diagnostics.base import Findings
 from masdsl.meta.host import fit_of
 from masdsl.meta.library import hash_of
-from masdsl.meta.roles import rectifier_context
 from masdsl.meta.systems import parsed, repairable, template, with_binding
 from masdsl.rectify.state import State
 from masdsl.runtime.models.base import Message as Said
@@ -28,7 +27,7 @@ from training.tree import Decision, Followed, Message, Option, Role, Trajectory,
 from training.trees.asking import AskedModel, Replies
 from training.trees.instances import Bench, Cannot, Instance, Rested
 from training.trees.plan import NOBODY, Plan
-from training.trees.players import Asked, Bindings, Desktop, Repairs, Templates, Written, in_block
+from training.trees.players import Asked, Bindings, Desktop, Repairs, Templates, Written
 
 
 class Team(NamedTuple):
@@ -265,7 +264,7 @@ class Growth:
         if not options:
             return failed
         trigger: Trigger = "cost" if state.trigger.kind == "threshold" else "failure"
-        return Decision("rectifier", _context(rectifier_context(state, rectifier.reads)), tuple(options), trigger)
+        return Decision("rectifier", _context(rectifier.context(state)), tuple(options), trigger)
 
     async def _tried(
         self, instance: Instance, run: str, node: str, rounds: int, state: State, one: Written
@@ -290,7 +289,8 @@ class Growth:
         """Return leaving a run alone: a failed one stays so, one that takes much goes on as it is."""
         self._counts.labels[node] = "left alone"
         why = "nothing is to be changed"
-        action = in_block("The run is left alone.", f'patch 1 on "{state.base()}"', "patch")
+        assert self._team.rectifier is not None
+        action = self._team.rectifier.action("The run is left alone.", f'patch 1 on "{state.base()}"')
         follow: Followed = failed
         if state.trigger.kind == "threshold":
             follow = await self._forked(instance, run, node, rounds, state, why, "nobody")

@@ -47,7 +47,8 @@ class Player(NamedTuple):
     """Who plays a role: a tier or model of the `mas.toml`, `rules`, or `nobody`; and how a model is asked.
 
     A model has one try for each option: what it writes is what it is judged by. `temperature` None leaves it to the
-    model; the paper names none. `constrained` lets models write under the decoder that take grammars.
+    model; the paper names none. `constrained` lets models write under the decoder that take grammars. `asked` says
+    whether it is told all about the language, or, as one that was trained for the role, only what it decides about.
     """
 
     by: str = "smart"
@@ -55,6 +56,7 @@ class Player(NamedTuple):
     reply_tokens: Positive = 900
     reasoning_tokens: Count = 200
     constrained: bool = True
+    asked: Literal["guided", "trained"] = "guided"
 
 
 class Generator(NamedTuple):

@@ -33,12 +33,13 @@ from masdsl.meta.roles import (
     by_price,
     generator_context,
     implementer_context,
+    rectifier_context,
     repair_of,
     write_repair,
 )
 from masdsl.meta.systems import adapted, compact, parsed, template
 from masdsl.meta.task import Emitted, Spent, Task
-from masdsl.meta.trained import compact_text, messages_of
+from masdsl.meta.trained import binding_messages_of, compact_text, messages_of, repair_messages_of, unpinned
 from masdsl.rectify.base import Proposal
 from masdsl.rectify.rules import proposals
 from masdsl.rectify.state import State
@@ -234,9 +235,12 @@ class Bindings:
     def __init__(self, settings: Player, asked: Asked | None) -> None:
         self._settings = settings
         self._asked = asked
+        self._is_trained = settings.asked == "trained"
 
     def context(self, top: Desktop, text: str, pool: Sequence[Backbone]) -> tuple[Message, ...]:
         """Return what every option of a template is an answer to."""
+        if self._is_trained:
+            return binding_messages_of(top.task.query, text, pool, top.left)
         return implementer_context(top.task, text, pool, top.desk(Terms()))
 
     async def sample(
@@ -251,10 +255,13 @@ class Bindings:
             messages = self.context(top, text, pool)
             tiers = [each.tier for each in pool]
             terms = terms_of(self._settings, seed_at(top.random(node)))
-            emitted = await emit_binding(model, messages, text, tiers, top.host, terms)
+            emitted = await emit_binding(model, messages, text, tiers, top.host, terms, trained=self._is_trained)
             return _of_model(emitted, model, "bind", "model")
 
         return list(await asyncio.gather(*map(one, nodes)))
+
+    def _action(self, reason: str, binding: str) -> str:
+        return in_block("" if self._is_trained else reason, binding, "bind")
 
     async def _drawn(self, top: Desktop, text: str, pool: Sequence[Backbone], nodes: Sequence[str]) -> list[Written]:
         random = top.random(nodes[0])
@@ -264,7 +271,7 @@ class Bindings:
         first = await CheapestImplementer().implement(top.task, text, pool, top.desk(Terms()))
         found: dict[str, Written] = {}
         if first.text:
-            found[first.text] = Written(in_block(first.reasoning, first.text, "bind"), first.text, "adequate")
+            found[first.text] = Written(self._action(first.reasoning, first.text), first.text, "adequate")
         others: dict[str, Written] = {}
         named = {"cheapest": [ranked[0]] * len(roles), "dearest": [ranked[-1]] * len(roles)}
         for label, tiers in (
@@ -273,7 +280,7 @@ class Bindings:
         ):
             binding = "bind 1\n" + "".join(f"{role} = {tier}\n" for role, tier in zip(roles, tiers, strict=True))
             reason = {"cheapest": "the cheapest model will do", "dearest": "the most capable model everywhere"}
-            action = in_block(reason.get(label, "these models, role by role"), binding, "bind")
+            action = self._action(reason.get(label, "these models, role by role"), binding)
             if binding not in found:
                 others.setdefault(binding, Written(action, binding, label))
         drawn = random.sample(list(others.values()), min(max(len(nodes) - len(found), 0), len(others)))
@@ -289,36 +296,47 @@ class Repairs:
     def __init__(self, settings: Player, asked: Asked | None) -> None:
         self._settings = settings
         self._asked = asked
+        self._is_trained = settings.asked == "trained"
         self.name = "rules" if asked is None else f"model {asked.model.name}"
         self.trusted = asked is None
-        self.reads = None if asked is None else asked.context
+
+    def context(self, state: State) -> tuple[Message, ...]:
+        """Return what every option at a state is an answer to."""
+        if self._is_trained:
+            return repair_messages_of(state)
+        return rectifier_context(state, None if self._asked is None else self._asked.context)
+
+    def action(self, reason: str, patch: str) -> str:
+        """Return what rules say for a patch: what a model of the kind that is asked would say."""
+        return in_block("", unpinned(patch), "patch") if self._is_trained else in_block(reason, patch, "patch")
 
     async def sample(self, top: Desktop, state: State, nodes: Sequence[str], ask: Ask) -> list[Written]:
         """Return an option for each node, or fewer where rules have no more that differ."""
         if self._asked is None:
-            return _patches(state, nodes, top.random(nodes[0]))
+            return self._drawn(state, nodes, top.random(nodes[0]))
 
         async def one(node: str) -> Written:
             model = ask(node)
             terms = terms_of(self._settings, seed_at(top.random(node)))
-            emitted = await write_repair(model, state, top.host.config, self.reads, terms)
+            emitted = await write_repair(
+                model, state, self.context(state), top.host.config, terms, trained=self._is_trained
+            )
             written = _of_model(emitted, model, "patch", "model")
             return written._replace(proposal=repair_of(emitted)) if emitted.text else written
 
         return list(await asyncio.gather(*map(one, nodes)))
 
-
-def _patches(state: State, nodes: Sequence[str], random: Random) -> list[Written]:
-    """Return the best patch of the rules, and others of theirs that are drawn."""
-    found: dict[str, Proposal] = {}
-    for one in islice(proposals(state), _DRAWN):
-        found.setdefault(state.judge(one).new, one)
-    others = list(found.values())[1:]
-    drawn = random.sample(others, min(len(nodes) - 1, len(others)))
-    return [
-        Written(in_block(one.reason, one.patch, "patch"), one.patch, _edit_of(one.patch), proposal=one)
-        for one in (*islice(found.values(), 1), *drawn)
-    ]
+    def _drawn(self, state: State, nodes: Sequence[str], random: Random) -> list[Written]:
+        """Return the best patch of the rules, and others of theirs that are drawn."""
+        found: dict[str, Proposal] = {}
+        for one in islice(proposals(state), _DRAWN):
+            found.setdefault(state.judge(one).new, one)
+        others = list(found.values())[1:]
+        drawn = random.sample(others, min(len(nodes) - 1, len(others)))
+        return [
+            Written(self.action(one.reason, one.patch), one.patch, _edit_of(one.patch), proposal=one)
+            for one in (*islice(found.values(), 1), *drawn)
+        ]
 
 
 def _edit_of(patch: str) -> str:
