@@ -702,6 +702,30 @@ def test_a_run_tells_what_it_does_and_is_kept_like_any_other(
     assert "id: 1-4\n" in again and "id: 1-3\n" not in again
 
 
+def test_a_step_says_what_it_was_asked(play: Playground, uri: str) -> None:
+    run = play.post("api/runs", 202, uri=uri, text=CHAIN, flow="main", inputs={"word": "moin"})["run"]
+    assert play.events(run)[-1][0] == "ended"
+    step = play.get(f"api/runs/{run}/step?at=main.a")
+    (call,) = step["calls"]
+    assert call["messages"] == [{"role": "user", "text": "Say moin."}] and call["reply"] == "hi" and not call["fault"]
+    assert (step["value"], step["state"]) == ("hi", "value") and call["tokens_in"] > 0
+    for at in ("main.x", "", "../../x"):
+        assert play.client.get(f"api/runs/{run}/step", params={"at": at}).status_code == 404
+
+
+def test_a_code_is_explained(play: Playground) -> None:
+    assert "UndefinedCallee" in play.get("api/explain/MAS102")["text"]
+    assert play.client.get("api/explain/MAS1").status_code == 404
+
+
+def test_a_run_is_called_like_the_program_that_can_be_chosen(play: Playground) -> None:
+    example = play.get("api/programs/adas_cot")
+    ask = {"uri": example["uri"], "text": CHAIN, "flow": "main", "inputs": {}}
+    run = play.post("api/runs", 202, **ask)["run"]
+    assert play.events(run)[-1][1]["program"] == play.get(f"api/runs/{run}")["program"] == "adas_cot"
+    assert play.get("api/runs")[0]["program"] == "adas_cot"
+
+
 def test_what_cannot_be_run_is_told(play: Playground, uri: str) -> None:
     before = len(play.get("api/runs"))
     ask = {"uri": uri, "flow": "main", "inputs": {}}

@@ -15,6 +15,7 @@ from masdsl.cli.boundary import UsageError, explain_failure
 from masdsl.config import Config, load_config
 from masdsl.diagnostics.base import Findings
 from masdsl.diagnostics.render import json_document
+from masdsl.money import PICODOLLARS
 from masdsl.source import Source
 
 LONGEST_SECONDS: Final = 120
@@ -138,6 +139,37 @@ def report(job: Job) -> dict[str, Any]:
     return {"html": of_run(*_run(job))}
 
 
+def step(job: Job) -> dict[str, Any] | None:
+    """Return what a step of a kept run was asked, call by call; None where the journal has nothing of it."""
+    from masdsl.cli.report import kept_steps
+    from masdsl.report.collect import VALUE
+
+    header, rows = _run(job)
+    found = next((one for one in kept_steps(header, rows) if one.address == job["at"]), None)
+    if found is None:
+        return None
+    messages = () if found.asked is None else found.asked.messages
+    calls = [
+        {
+            "attempt": number,
+            "model": call.model,
+            # what later calls were told besides is in no journal: their faults say why they were made
+            "messages": [{"role": role, "text": text} for role, text in messages] if not number else [],
+            "reply": call.reply,
+            "fault": call.fault or call.unfit,
+            "tokens_in": call.tokens_in,
+            "tokens_out": call.tokens_out,
+            "seconds": call.seconds,
+            "usd": call.picodollars / PICODOLLARS,
+        }
+        for number, call in enumerate(found.calls)
+    ]
+    told: dict[str, Any] = {"address": found.address, "state": found.state, "reason": found.reason, "calls": calls}
+    if found.asked is not None and found.asked.kind == "tool":
+        told["inputs"] = dict(found.asked.inputs)
+    return told | ({"value": found.value} if found.state == VALUE else {})
+
+
 def bound(job: Job) -> dict[str, Any] | None:
     """Return the worst case of the flow of a kept run, as its program stands; None where that has errors by now."""
     from masdsl.loaded import LoadedProgram
@@ -238,6 +270,7 @@ JOBS: Final[Mapping[str, Callable[[Job], Any]]] = {
     "diff": difference,
     "graph": picture,
     "report": report,
+    "step": step,
     "bound": bound,
 }
 

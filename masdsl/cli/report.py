@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from masdsl.graph.model import Graph
     from masdsl.journal import Row, RunHeader
     from masdsl.loaded import LoadedProgram
-    from masdsl.report.collect import Address, Asked
+    from masdsl.report.collect import Address, Asked, Step
     from masdsl.report.run_page import Change, Measure
     from masdsl.runtime import Agent, Tool
 
@@ -54,14 +54,7 @@ def of_run(header: RunHeader, rows: Sequence[Row]) -> str:
             f"{header.id} is a session, not the run of a program", f"its runs have reports: mas report {header.id}.0"
         )
     missing: list[str] = []
-    findings = Findings()
-    config = load_config(folder_of_run(header), findings)
-    from masdsl.runtime.recording import silent_models
-
-    loaded = stored_program(header, config, findings, silent_models(header.tiers))
-    if loaded is None:
-        reasons = "; ".join(one.diagnostic.title() for one in findings.sorted()[:3])
-        missing.append(f"The program has errors under the configuration of now, so prompts cannot be shown: {reasons}")
+    config, loaded = _loaded(header, missing)
     asked = {} if loaded is None else _asked(header, rows, loaded, missing)
     drawn = None if loaded is None else _drawn(header, rows, config, missing)
     last = rows[-1] if rows else None
@@ -90,7 +83,29 @@ def of_run(header: RunHeader, rows: Sequence[Row]) -> str:
     )
 
 
+def kept_steps(header: RunHeader, rows: Sequence[Row]) -> Sequence[Step]:
+    """Return the steps of a kept run, with what each was asked where that can be known."""
+    from masdsl.report.collect import steps_of
+
+    missing: list[str] = []
+    _, loaded = _loaded(header, missing)
+    return steps_of(rows, {} if loaded is None else _asked(header, rows, loaded, missing))
+
+
 # ---------------------------------------------------------------- parts
+
+
+def _loaded(header: RunHeader, missing: list[str]) -> tuple[Config, LoadedProgram | None]:
+    """Return the configuration that holds for a run now, and the run's program where that has no errors under it."""
+    from masdsl.runtime.recording import silent_models
+
+    findings = Findings()
+    config = load_config(folder_of_run(header), findings)
+    loaded = stored_program(header, config, findings, silent_models(header.tiers))
+    if loaded is None:
+        reasons = "; ".join(one.diagnostic.title() for one in findings.sorted()[:3])
+        missing.append(f"The program has errors under the configuration of now, so prompts cannot be shown: {reasons}")
+    return config, loaded
 
 
 def _asked(header: RunHeader, rows: Sequence[Row], loaded: LoadedProgram, missing: list[str]) -> dict[Address, Asked]:

@@ -12,11 +12,12 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route, WebSocketRoute
 
+from masdsl.diagnostics import catalogue
 from masdsl.playground import pages
 from masdsl.playground.desk import Desk
 from masdsl.playground.gate import Address, Gate
 from masdsl.playground.language import LanguageServers
-from masdsl.playground.refusals import Refusal, malformed
+from masdsl.playground.refusals import Refusal, malformed, not_found
 from masdsl.playground.runs import Runs
 from masdsl.playground.workers import Workers
 from masdsl.serve.bodies import body_of
@@ -62,6 +63,8 @@ def application(parts: Parts) -> Gate:
             Route("/api/runs/{run}/events", routes.events, methods=["GET"]),
             Route("/api/runs/{run}/stop", routes.stop, methods=["POST"]),
             Route("/api/runs/{run}/resume", routes.resume, methods=["POST"]),
+            Route("/api/runs/{run}/step", routes.step, methods=["GET"]),
+            Route("/api/explain/{code}", routes.explain, methods=["GET"]),
             Route("/api/runs/{run}/report", routes.report, methods=["GET"]),
             WebSocketRoute("/lsp", parts.language.serve),
         ],
@@ -200,6 +203,23 @@ class Routes:
         run = request.path_params["run"]
         begun = await self._parts.runs.resume(run, body.get("text"), body.get("patch"))
         return answer(begun._asdict(), 202)
+
+    async def step(self, request: Request) -> Response:
+        """Answer with what a step of a run was asked, and what it was replied."""
+        run, at = request.path_params["run"], request.query_params.get("at", "")
+        await self._parts.runs.check(run)
+        found = await self._parts.workers.ask("step", run=run, journal=self._parts.journal, at=at)
+        if found is None:
+            raise not_found(f"nothing is kept of a step {at!r}"[:300])
+        return answer(found)
+
+    async def explain(self, request: Request) -> Response:
+        """Answer with the page about a diagnostic."""
+        code = request.path_params["code"]
+        try:
+            return answer({"code": code, "text": await asyncio.to_thread(catalogue.explain, code)})
+        except catalogue.UnknownCode as unknown:
+            raise not_found(str(unknown)) from None
 
     async def report(self, request: Request) -> Response:
         """Answer with the page about a run."""

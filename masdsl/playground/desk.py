@@ -113,6 +113,11 @@ class Desk:
             raise Refusal(403, "This is not open here", "the URI is none of this playground's", "reload the page")
         return found.path
 
+    def name_of(self, path: str) -> str:
+        """Return the name under which the program at a path can be chosen, or that of its file."""
+        found = self._by_uri.get(Path(path).as_uri())
+        return os.path.basename(path).removesuffix(SUFFIX) if found is None else found.name
+
     def opened(self, program: Program) -> Mapping[str, Any]:
         """Return a program as the page gets it. Raises Refusal where it cannot be read any more."""
         text, digest = self._read(program)

@@ -27,7 +27,7 @@ POLICY: Final = "".join(
         "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-{nonce}' {picture}; ",
         "img-src 'self' data: blob:; connect-src 'self' {socket}; base-uri 'none'; form-action 'none'; ",
         "frame-ancestors 'none'; ",
-        "require-trusted-types-for 'script'; trusted-types masdsl",
+        "require-trusted-types-for 'script'; trusted-types 'none'",
     )
 )
 REPORT: Final = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "

@@ -17,6 +17,7 @@ from masdsl.journal import Journal, JournalBusy, JournalError, Row, RunHeader, R
 from masdsl.journal.base import SESSION
 from masdsl.loaded import LoadedProgram, ProgramError
 from masdsl.playground.changes import change, finished
+from masdsl.playground.desk import Desk
 from masdsl.playground.flows import bound_json
 from masdsl.playground.house import House
 from masdsl.playground.refusals import Refusal, not_found
@@ -64,10 +65,11 @@ class Begun(NamedTuple):
 class Runs:
     """The runs of programs in one folder."""
 
-    def __init__(self, journal: Journal, where: str | None, folder: str, house: House, workers: Workers) -> None:
+    def __init__(self, journal: Journal, where: str | None, desk: Desk, house: House, workers: Workers) -> None:
         self._journal = journal
         self._where = where
-        self._folder = folder
+        self._folder = desk.folder
+        self._name_of = desk.name_of
         self._house = house
         self._workers = workers
         self._live: dict[str, Live] = {}
@@ -91,7 +93,7 @@ class Runs:
         given = read_body(json_bytes(inputs), endpoint.parameters)
         self._make_room()
         run = time.strftime("%Y%m%d-%H%M%S", time.gmtime()) + f"-{os.urandom(4).hex()}"
-        entry = _entry(run, path, flow, time.time(), 1)
+        entry = _entry(run, self._name_of(path), flow, time.time(), 1)
         self._launch(entry._replace(inputs=given), endpoint, given)
         return run
 
@@ -135,13 +137,13 @@ class Runs:
         if loaded is None:
             raise _faulty("The program of the run has errors now", json_document(findings.sorted())["findings"])
         if text is not None or patch:
-            asked = {"run": run, "journal": self._where, "text": text, "patch": patch}
+            asked: dict[str, Any] = {"run": run, "journal": self._where, "text": text, "patch": patch}
             patch = (await self._workers.ask("change", **asked))["patch"]
         endpoint = await asyncio.to_thread(_endpoint, loaded, header.flow)
         if patch:
             header, rows = await change(self._journal, header, rows, loaded, endpoint.key, patch)
         self._make_room()
-        entry = _entry(run, header.program, header.flow, header.created, self._attempts.get(run, 1) + 1)
+        entry = _entry(run, self._name_of(header.program), header.flow, header.created, self._attempts.get(run, 1) + 1)
         self._launch(entry._replace(usage=spent(rows)), endpoint, None)
         return Begun(run, patch or "", finished(rows))
 
@@ -227,7 +229,7 @@ class Runs:
     async def past_events(self, run: str, last_seen: str) -> AsyncIterator[bytes]:
         """Return what is left of a run that ended before: how it did. Raises Refusal."""
         header, rows = await self._read(run)
-        return ended_events(_outcome(header, rows), last_seen, _last)
+        return ended_events(self._outcome(header, rows), last_seen, _last)
 
     async def status(self, run: str) -> dict[str, Any]:
         """Return how a run stands. Raises Refusal."""
@@ -238,7 +240,7 @@ class Runs:
             if live is None or live.entry.inputs is None:
                 raise
             return _fresh(live)
-        outcome = _outcome(header, rows)
+        outcome = self._outcome(header, rows)
         shown = run_json(outcome.entry, "running", spent(rows)) if live is not None else outcome_json(outcome)
         texts = await asyncio.to_thread(texts_of, header, rows)
         asked = [one for row in rows if (one := intervention_of(row)) is not None]
@@ -296,7 +298,7 @@ class Runs:
                 self._usages[key] = Usage()
         return {
             "run": one.id,
-            "program": os.path.basename(one.program),
+            "program": self._name_of(one.program),
             "flow": one.flow,
             "status": state,
             "created": round(one.created, 3),
@@ -320,6 +322,14 @@ class Runs:
             raise not_found("that is no run of a program of this folder")
         return header, rows
 
+    def _outcome(self, header: RunHeader, rows: Sequence[Row]) -> Outcome:
+        """Return how a run that is not under way here stands, by its journal."""
+        entry = _entry(header.id, self._name_of(header.program), header.flow, header.created, 1)
+        entry = entry._replace(state=_STATES.get(header.status, "interrupted"), usage=spent(rows))
+        if entry.state == "interrupted":
+            return Outcome(entry, "interrupted", entry.usage, reason="it was broken off")
+        return outcome_of(entry, rows)
+
     def _is_here(self, program: str) -> bool:
         return program != SESSION and os.path.dirname(program) == self._folder
 
@@ -328,7 +338,7 @@ class Runs:
 
 
 def _entry(run: str, program: str, flow: str, created: float, attempt: int) -> Entry:
-    return Entry(run, "", f"{os.path.basename(program)}/{flow}", "", None, created, "running", attempt, Usage())
+    return Entry(run, "", f"{program}/{flow}", "", None, created, "running", attempt, Usage())
 
 
 def _endpoint(loaded: LoadedProgram, flow: str) -> Endpoint:
@@ -350,15 +360,6 @@ def _fresh(live: Live) -> dict[str, Any]:
         "text": source.text,
         "interventions": [],
     }
-
-
-def _outcome(header: RunHeader, rows: Sequence[Row]) -> Outcome:
-    """Return how a run that is not under way here stands, by its journal."""
-    entry = _entry(header.id, header.program, header.flow, header.created, 1)
-    entry = entry._replace(state=_STATES.get(header.status, "interrupted"), usage=spent(rows))
-    if entry.state == "interrupted":
-        return Outcome(entry, "interrupted", entry.usage, reason="it was broken off")
-    return outcome_of(entry, rows)
 
 
 def outcome_json(outcome: Outcome) -> dict[str, Any]:

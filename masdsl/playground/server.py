@@ -70,7 +70,7 @@ async def _run(
 ) -> None:
     address = Address(listening.getsockname()[1], fresh_token())
     workers = Workers(house.worker, desk.folder, settings.tiers)
-    runs = Runs(journal, settings.journal, desk.folder, house, workers)
+    runs = Runs(journal, settings.journal, desk, house, workers)
     tiers = house.config({}, Findings()).tiers
     app = application(
         Parts(
