@@ -18,14 +18,14 @@ from masdsl.meta.host import Host
 from masdsl.runtime.models.base import Request
 from masdsl.runtime.models.scripted import ScriptedModel
 from training.data.__main__ import main
-from training.data.construction import construct
+from training.data.construction import construct, read_refinements
 from training.data.export import Example, card_text, data_card, token_counter, unique
-from training.data.grouping import Group, by_clusters, by_metadata, k_means
+from training.data.grouping import Group, alone, by_clusters, by_metadata, k_means
 from training.data.plan import read_plan
 from training.data.pools import Query, read_queries, read_systems, task_of
 from training.data.refinement import Asked, faults_of, is_usable
 from training.data.scores import Cell, Table, read_table
-from training.data.selection import select
+from training.data.selection import at_random, select
 
 ONE = """mas 1
 
@@ -182,6 +182,20 @@ def test_an_unknown_cell_decides_nothing() -> None:
     cells = (table.cells[0], (table.cells[1][0], None, None))
     [choice] = select(table._replace(cells=cells), [Group("g", (0, 1, 2))], ["a", "b"])
     assert (choice.system, choice.counted) == (0, (0,))
+
+
+def test_a_choice_at_random_is_any_system_whatever_it_scored(here: Path) -> None:
+    queries = queries_of(here)
+    groups = alone(queries)
+    assert [one.members for one in groups] == [(number,) for number in range(6)]
+    table = table_of([[1] * 6, [0] * 6], [[1] * 6, [5] * 6])
+    choices = [at_random(table, groups, ["0a", "ff"], seed=seed) for seed in range(20)]
+    drawn = [one.system for several in choices for one in several]
+    assert 30 < sum(one == 0 for one in drawn) < 90, "each as likely"
+    assert all((one.total, one.cost) == ((1, 1) if one.system == 0 else (0, 5)) for one in choices[0])
+    assert at_random(table, groups, ["0a", "ff"], seed=3) == choices[3]
+    turned = table_of([[0] * 6, [1] * 6], [[5] * 6, [1] * 6])
+    assert [one.total for one in at_random(turned, groups, ["ff", "0a"], seed=3)] == [one.total for one in choices[3]]
 
 
 FEW = st.sampled_from([0.0, 0.1, 0.25, 1.0])
@@ -412,6 +426,23 @@ def test_a_refinement_that_scores_less_is_not_taken(here: Path) -> None:
     [line] = (here / "out" / "refinements.jsonl").read_text(encoding="utf-8").strip().splitlines()
     refined = json.loads(line)["refined"]
     assert (refined["base"], [(one["score"], one["accepted"]) for one in refined["attempts"]]) == (3, [(0, False)])
+
+
+def test_systems_at_random_are_refined_as_well_and_scored_in_runs_of_their_own(here: Path) -> None:
+    plan = (here / "plan.toml").read_text(encoding="utf-8")
+    more = 'by = "query"\nsystem = "random"\nseed = 1\n[export]\nkeep = "all"\n[refinement]\nrepetitions = 3'
+    for old, new in (('by = "metadata"\nfields = ["kind"]\n', ""), ("[groups]", "[groups]\n" + more)):
+        plan = plan.replace(old, new)
+    (here / "plan.toml").write_text(plan.replace("[refinement]\ntries", "tries"), encoding="utf-8")
+    done = made(here, Asked(lambda system, told: f"{WHY}\n{GOOD}"))
+    assert len(done.examples) == 6, "those that it does not solve are kept, too"
+    assert {one.provenance["system"] for one in done.examples} == {"one", "two"}
+    units = read_refinements(str(here / "out"))
+    assert sorted(ids for [ids] in units) == sorted(one.id for one in done.examples)
+    runs = {(here / "out" / "scoring" / one.name / "evaluation") for one in (here / "out" / "scoring").iterdir()}
+    assert {len((one / "outcomes.jsonl").read_text().splitlines()) for one in runs} == {3}
+    with pytest.raises(DataFault, match="cannot be read"):
+        read_refinements(str(here))
 
 
 def test_nothing_solved_gives_no_examples(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 
 import pytest
 
+import masdsl
 from masdsl.batch.base import Amount
 from masdsl.batch.statistics import mean_interval
+from masdsl.batch.systems import config_of
 from masdsl.diagnostics.base import Findings
-from training.data.pools import Query
+from masdsl.meta.extract import extract
+from masdsl.meta.host import Host
+from masdsl.runtime.models.base import Request
+from training.data.pools import Query, task_of
+from training.data.refinement import faults_of, patched
 from training.experiments.__main__ import main
+from training.experiments.intra import Tried, kind_of
 from training.experiments.reports import Picture, Point, Report, Series, Table, markdown, write_report
 from training.experiments.roles import learn
 from training.experiments.running import Did, World, difference_of, kept, queries_in, simulated
 from training.experiments.searching import search
+from training.experiments.techniques import BANK, SYSTEM, bank, proposal, technique_of
 from training.tree import Decision, Message, Option, Trajectory, Tree
+from training.worlds.arithmetic import make_arithmetic
 
 HALF = mean_interval([0.0, 1.0] * 20)
 REPORT = Report(
@@ -70,6 +80,85 @@ def test_an_experiment_works_in_its_small_size(name: str, tmp_path: Path) -> Non
     again = json.loads((tmp_path / "results.json").read_text())
     assert again["raw"] == first["raw"]
     assert again["tables"] == first["tables"]
+
+
+STAND_IN = """
+import re
+from training.data.refinement import Asked
+
+def model(name):
+    # Adds up the numbers of the question: right for some of the problems, whatever the prompt.
+    def say(system, told):
+        return str(sum(map(int, re.findall(r"[0-9]+", told))))
+    return Asked(say, name)
+"""
+
+
+def test_prompts_are_refined_by_the_bank_and_measured_in_the_small_size(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="plots need masdsl[eval]")
+    world = tmp_path / "world"
+    make_arithmetic(str(world), train=60, held_out=24)
+    # Another model in the place of SmolLM2, so that this needs no weights and no time.
+    (world / "adding_stand_in.py").write_text(STAND_IN)
+    entry = '[models.adder]\nkind = "python"\nfactory = "adding_stand_in:model"\ninput_price = 0\noutput_price = 0\n'
+    (world / "mas.toml").write_text(f'[tiers]\nfast = "adder"\ndefault = "adder"\nsmart = "adder"\n{entry}')
+    assert main(["techniques", "--size", "small", "--out", str(tmp_path)]) == 0
+    first = json.loads((tmp_path / "results.json").read_text())
+    tables = [one["rows"] for one in first["tables"]]
+    assert [one["patches scored"] for one in tables[2].values()][2] == 0, "a number is no patch"
+    for name, one in first["raw"]["units"].items():
+        for unit in one.values():
+            taken = [each["accepted"] for each in unit["attempts"]]
+            assert taken == ([] if name.startswith("SmolLM2") else [False] * (len(taken) - 1) + taken[-1:])
+            assert bool(unit["patch"]) == any(taken)
+            assert all(each["accepted"] == (each["score"] >= unit["base"]) for each in unit["attempts"])
+    assert first["raw"]["again"]["unrefined"] != [], "some queries are solved by adding"
+    made = sorted(tmp_path.rglob("outcomes.jsonl"))
+    assert main(["techniques", "--size", "small", "--out", str(tmp_path)]) == 0
+    assert sorted(tmp_path.rglob("outcomes.jsonl")) == made
+    assert json.loads((tmp_path / "results.json").read_text())["tables"] == first["tables"]
+
+
+def test_each_technique_of_the_bank_is_a_patch_of_prompts_alone(tmp_path: Path) -> None:
+    (tmp_path / "mas.toml").write_text('[tiers]\ndefault = "m"\n[models.m]\nkind = "scripted"\npath = "x.toml"\n')
+    host = Host(config_of(str(tmp_path / "x.mas")))
+    query = Query("1", "What is 20 + 22?", "42", {})
+    task = task_of([query], host)
+    for one in BANK:
+        patch = extract(proposal(one, "solver", "Answer the question: {{ task }}"), "patch").text
+        assert not faults_of(patch, SYSTEM, [query], task, host), one.name
+        after = patched(patch, SYSTEM, host)
+        kept_patch = masdsl.diff(masdsl.Source("<a>", SYSTEM), masdsl.Source("<b>", after)).text
+        assert technique_of(kept_patch) == one.name
+    assert technique_of('patch 1\nset solver.prompt = "Answer."\n') == ""
+
+
+def test_the_bank_goes_on_to_its_next_technique_and_begins_where_the_queries_say() -> None:
+    names, starts = [one.name for one in BANK], set()
+    for number in range(8):
+        told = f"```mas\n{SYSTEM}```\n\n<query>\nWhat is {number} + 1?\n</query>"
+        said = []
+        for _ in names:
+            messages = (Message("system", "write a block ```patch"), Message("user", told))
+            patch = extract(asyncio.run(bank().complete(Request(messages))).text, "patch").text
+            said.append(technique_of(patch))
+            # As the refining stage shows what was worse: with the hash of the program that it is for.
+            shown = patch.replace("patch 1", 'patch 1 on "ab12"', 1)
+            told += f"\n\nThis patch made it worse:\n```patch\n{shown}```"
+        start = names.index(said[0])
+        assert said == names[start:] + names[:start]
+        starts.add(start)
+    assert len(starts) > 2
+
+
+def test_a_prompt_is_taken_by_chance_the_less_the_more_runs_decide() -> None:
+    assert kind_of('set a.prompt = "Do one operation at a time. {{ task }}"', "sums") == "fits"
+    assert kind_of('set a.prompt = "Do one operation at a time. {{ task }}"', "facts") == "misleads"
+    assert kind_of('set a.prompt = "Do it. {{ task }}"', "facts") == "neither"
+    # Half of the runs are right without it, a quarter with it.
+    one = Tried("a", "misleads", True, (1.0, 0.0) * 4, (0.0, 0.0, 1.0, 0.0) * 2)
+    assert one.change == -0.25
+    assert [one.taken(runs) for runs in (1, 2, 8)] == [0.75, 0.5, 0.0]
 
 
 def test_differences_that_are_all_the_same_are_no_shares() -> None:

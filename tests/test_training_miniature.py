@@ -159,6 +159,27 @@ def test_every_stage_takes_what_the_one_before_wrote(tmp_path: Path, monkeypatch
     assert (tmp_path / "cto" / "generator" / "model" / "adapter_model.safetensors").stat().st_mtime_ns == before
 
 
+def test_rows_of_all_six_ways_to_pair_and_refine_train_a_model(tmp_path: Path) -> None:
+    arguments = ["intra", "--size", "small", "--out", str(tmp_path)]
+    assert experiments(arguments) == 0
+    first = json.loads((tmp_path / "results.json").read_text())
+    assert "small size" in (tmp_path / "table.md").read_text()
+    assert all("Simulated" in one["title"] for one in first["tables"])
+    rows = {name: [one["provenance"] for one in each] for name, each in first["raw"]["rows"].items()}
+    asked = {one["id"] for one in rows["inter, 0"]}
+    assert asked and all(asked <= {one["id"] for one in each} for each in rows.values())
+    assert not any(one["patch"] for name in ("inter, 0", "any system, 0") for one in rows[name])
+    for name in ("any system", "inter"):
+        refined, plain = ({one["id"]: one for one in rows[f"{name}{more}, 0"]} for more in (" + intra", ""))
+        assert any(one["patch"] for one in refined.values())
+        assert all(one["base"] == plain[key]["base"] for key, one in refined.items()), "the architecture stays"
+    model = tmp_path / "inter-intra-0" / "model" / "model.safetensors"
+    made = model.stat().st_mtime_ns
+    assert experiments(arguments) == 0
+    again = json.loads((tmp_path / "results.json").read_text())
+    assert (again["tables"], model.stat().st_mtime_ns) == (first["tables"], made)
+
+
 def test_the_experiments_on_training_work_in_their_small_size(tmp_path: Path) -> None:
     """They share one chain, and what is there is not made again."""
     for name in ("loss", "paraphrase", "pairing", "unseen", "emission"):

@@ -8,6 +8,7 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import Iterator
+from hashlib import sha256
 from math import sqrt
 from pathlib import Path
 from random import Random
@@ -25,19 +26,25 @@ from masdsl.batch.systems import config_of
 from masdsl.cli.test import run as run_tests
 from masdsl.diagnostics.base import Findings
 from masdsl.journal.memory import MemoryRun
+from masdsl.meta.extract import extract
+from masdsl.meta.host import Host
 from masdsl.runtime.loader import load_module
 from masdsl.runtime.models.base import Message, ModelError, Request
 from masdsl.runtime.models.registry import Models
 from tests.harness.journaled import CrashError, Crashing, cut, header
 from training.data.plan import read_plan
+from training.data.pools import Query, task_of
+from training.data.refinement import faults_of, is_usable, patched
 from training.worlds.__main__ import main
 from training.worlds.chance import correlated, logistic, uniform
+from training.worlds.methods import METHODS, NO_METHOD, by_method, methods_in
 from training.worlds.mind import RULES, Mind, Skills
 from training.worlds.problems import TEMPLATES, problems, value_of
 from training.worlds.reading import read_request
 from training.worlds.simulated import make_simulated
 from training.worlds.simulator import SimulatedModel, model
 from training.worlds.tasks import FAMILIES, Task, TaskFault, Tasks, read_tasks
+from training.worlds.teacher import teacher
 from training.worlds.tools import ServiceDown, WorldTools
 from training.worlds.unseen import unseen_rows
 from training.worlds.words import words
@@ -137,6 +144,7 @@ def test_the_shifted_world_has_other_models_in_the_same_tiers(world: Path) -> No
         (["simulated", "--train", "0"], "'0' is no whole number from 1 to 100000"),
         (["simulated", "--tool-fails", "2"], "'2' is no share from 0 to 1"),
         (["simulated", "--faults", "nan"], "'nan' is no factor from 0 to 20"),
+        (["simulated", "--misfit", "21"], "'21' is no factor from 0 to 20"),
         (["simulated", "--pools", "x"], "unrecognized arguments: --pools"),
         (["nowhere"], "invalid choice: 'nowhere'"),
     ],
@@ -248,6 +256,115 @@ def test_steps_and_the_right_expert_help_and_a_wrong_one_does_not() -> None:
     assert abs(mind(task("sums"), "You are a math professor. {}").strength - plain - 0.3) < 0.02
     assert abs(mind(task("sums"), "You are a historian. {}").strength - plain) < 0.02
     assert mind(task("sums"), "{}" + " word" * 8000).strength < plain - 1.9
+
+
+# ---------------------------------------------------------------- words of method, and who teaches them
+
+
+def test_a_method_is_known_by_its_words_in_any_case_and_changes_nothing_else_that_is_read() -> None:
+    for family, says in METHODS.items():
+        for one in says:
+            assert methods_in(f"Please. {one.upper()} Then answer.") == {family}
+    plain = seen(task("sums"))
+    for one in (*NO_METHOD, *(one for says in METHODS.values() for one in says)):
+        told = seen(task("sums"), f"{one} {{}}")
+        assert told._replace(plain="", tokens=0) == plain._replace(plain="", tokens=0), one
+    assert all(not methods_in(one) for one in NO_METHOD)
+
+
+def test_methods_add_and_take_away_what_the_world_says_and_nothing_where_it_says_nothing() -> None:
+    def strength(said: str, **sizes: float) -> float:
+        one = task("sums")
+        return Mind(Skills(SKILL, 0.0, 1.0, 1.0, **sizes), seen(one, said), ("w",), ("w",)).strength
+
+    [fitting, also], wrong, none = METHODS["sums"], METHODS["puzzles"][0], "Do this very well, mind you."
+    sizes = {"method": 1.0, "misfit": 0.5}
+    plain = strength(f"{none} {{}}", **sizes)
+    for said, gain in ((fitting, 1.0), (f"{fitting} {also}", 1.0), (wrong, -0.5), (f"{wrong} {fitting}", 0.5)):
+        assert abs(strength(f"{said} {{}}", **sizes) - plain - gain) < 0.01
+        assert abs(strength(f"{said} {{}}") - strength(f"{none} {{}}")) < 0.01, "off by default"
+    assert by_method(fitting, "choice", 1.0, 0.5) == -0.5
+
+
+def test_a_world_without_methods_is_the_same_to_the_byte_and_has_no_teacher(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.worlds.simulated.CHECKOUT", "/checkout")  # files name it
+    folders = {"off": tmp_path / "off", "on": tmp_path / "on"}
+    make_simulated(str(folders["off"]), train=8, held_out=4)
+    make_simulated(str(folders["on"]), train=8, held_out=4, method=1.0, misfit=0.5)
+    [shim] = folders["off"].glob("*.py")
+    assert "teacher" not in shim.read_text()
+    assert not re.search("teacher|method|misfit", (folders["off"] / "mas.toml").read_text())
+    assert not {"method", "misfit"} & json.loads((folders["off"] / "world.json").read_text()).keys()
+    for name in ("train.jsonl", "held-out.jsonl", "tasks.jsonl"):
+        assert (folders["off"] / name).read_bytes() == (folders["on"] / name).read_bytes()
+    config = config_of(str(folders["on"] / "x.mas"))
+    assert config.models["crane"].options["misfit"] == 0.5
+    assert (config.tiers["teacher"], config.models["magpie"].options["misleads"]) == ("magpie", 0.2)
+    # What was published was made in worlds of before there were methods: this is the hash of one of them.
+    told = sha256()
+    for path in sorted(str(one.relative_to(folders["off"])) for one in folders["off"].rglob("*") if one.is_file()):
+        told.update(path.encode() + b"\0" + (folders["off"] / path).read_bytes())
+    assert told.hexdigest() == "2607b22dc0297d5dc1ad247766b41c5312e66a23cb6c2987cc94a22f4fe0d867"
+
+
+PROGRAM = """mas 1
+
+agent solver(task) -> text
+  "Solve \\"it\\": {{ task }}"
+
+flow main(query) -> text {
+  return solver(query)
+}
+"""
+
+
+def taught(tmp_path: Path, count: int, **rates: float) -> list[str]:
+    from training.data.refinement import _INSTRUCTIONS, _shown
+
+    one = task("sums")
+    (tmp_path / "tasks.jsonl").write_text(json.dumps(one._asdict()) + "\n")
+    query = Query("1", one.texts[0], one.answer, {})
+    asked = Message("system", _INSTRUCTIONS), Message("user", _shown(PROGRAM, [query]))
+    made = teacher("t", str(tmp_path / "tasks.jsonl"), **rates)
+    return [asyncio.run(made.complete(Request(asked, seed=seed))).text for seed in range(count)]
+
+
+def test_a_simulated_teacher_proposes_right_wrong_and_broken_patches_at_its_rates(tmp_path: Path) -> None:
+    config = tmp_path / "mas.toml"
+    config.write_text('[tiers]\ndefault = "m"\n[models.m]\nkind = "scripted"\npath = "x.toml"\n')
+    host = Host(config_of(str(tmp_path / "x.mas")))
+    query = Query("1", task("sums").texts[0], "42", {})
+    found: Counter[str] = Counter()
+    for said in taught(tmp_path, 400, fits=0.5, misleads=0.2, breaks=0.2):
+        patch = extract(said, "patch").text
+        faults = faults_of(patch, PROGRAM, [query], task_of([query], host), host) if patch else ("no patch",)
+        kinds = methods_in(patch)
+        found["breaks" if faults else "fits" if "sums" in kinds else "misleads" if kinds else "neither"] += 1
+        if not faults:
+            assert 'Solve "it"' in patched(patch, PROGRAM, host).replace("\\", ""), "the old prompt stays"
+            assert is_usable(extract(said, "patch").reasoning, [query])
+    for kind, rate in (("fits", 0.5), ("misleads", 0.2), ("breaks", 0.2), ("neither", 0.1)):
+        assert near(found[kind] / 400, rate, 400), found
+    assert taught(tmp_path, 3) == taught(tmp_path, 3)
+
+
+@pytest.mark.parametrize(
+    ("rates", "told"),
+    [
+        ({"fits": 1.5}, "`fits` is 1.5; write a rate"),
+        ({"breaks": True}, "`breaks` is True"),
+        ({"fits": 0.5, "misleads": 0.4, "breaks": 0.3}, "make 1.2; they make 1 at most"),
+        ({"seed": 0.5}, "`seed` is 0.5"),
+    ],
+)
+def test_rates_of_a_teacher_that_cannot_be_meant(rates: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(told)):
+        teacher("t", "tasks.jsonl", **rates)
+
+
+# ---------------------------------------------------------------- samples, judgements
 
 
 def test_samples_agree_as_much_as_the_family_says() -> None:

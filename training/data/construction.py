@@ -14,7 +14,7 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from masdsl.batch.budget import parse_budget
 from masdsl.batch.evaluation import evaluate
@@ -34,7 +34,7 @@ from training.data.export import (
     unique,
     write_examples,
 )
-from training.data.grouping import Group, by_clusters, by_metadata, k_means
+from training.data.grouping import Group, alone, by_clusters, by_metadata, k_means
 from training.data.plan import Plan
 from training.data.pools import PoolSystem, Query, read_queries, read_systems, task_of, write_samples, write_text
 from training.data.refinement import (
@@ -46,9 +46,10 @@ from training.data.refinement import (
     within_budget,
 )
 from training.data.scores import Table, read_table
-from training.data.selection import Choice, select
+from training.data.selection import Choice, at_random, select
 
 Tell = Callable[[str], None]
+REFINEMENTS: Final = "refinements.jsonl"
 
 
 class Made(NamedTuple):
@@ -81,7 +82,12 @@ def construct(plan: Plan, out: str, *, tell: Tell = print, teacher: ChatModel | 
     table = _evaluated(plan, out, queries, systems)
     if table.shortfall():
         tell(f"  {table.shortfall()}; queries that not all systems have a score for decide nothing")
-    choices = select(table, groups, [one.hash for one in systems])
+    hashes = [one.hash for one in systems]
+    choices = (
+        at_random(table, groups, hashes, seed=plan.groups.seed)
+        if plan.groups.system == "random"
+        else select(table, groups, hashes)
+    )
     lines = [json.dumps(one.to_json(table.systems), sort_keys=True) + "\n" for one in choices]
     write_text(os.path.join(out, "selection.jsonl"), "".join(lines))
     chosen = sum(one.system is not None for one in choices)
@@ -133,9 +139,30 @@ def construct(plan: Plan, out: str, *, tell: Tell = print, teacher: ChatModel | 
     return Made(taken, card)
 
 
+def read_refinements(folder: str) -> dict[tuple[str, ...], Refined]:
+    """Return what became of each unit of queries in the folder of a construction, by their ids; the last one counts.
+
+    Raises DataFault for a file that cannot be read; lines that were cut off are passed over.
+    """
+    path, found = os.path.join(folder, REFINEMENTS), {}
+    try:
+        with open(path, encoding="utf-8") as file:
+            for line in file:
+                try:
+                    row = json.loads(line)
+                    found[tuple(row["queries"])] = refined_from(row["refined"])
+                except (ValueError, TypeError, KeyError):
+                    continue
+    except OSError as error:
+        raise DataFault(f"{path} cannot be read: {error.strerror or error}; make the data with a teacher") from None
+    return found
+
+
 def _groups(plan: Plan, queries: Sequence[Query]) -> tuple[Group, ...]:
     if plan.groups.by == "metadata":
         return by_metadata(queries, plan.groups.fields)
+    if plan.groups.by == "query":
+        return alone(queries)
     return by_clusters(queries, plan.groups.count, k_means(plan.groups.by), seed=plan.groups.seed)
 
 
@@ -194,8 +221,9 @@ class _Work:
         self._plan, self._host, self._queries, self._systems, self._teacher = plan, host, queries, systems, teacher
         self._task = task_of(queries, host)
         self._shape = shape_of(self._task, host)
-        self._file = os.path.join(out, "refinements.jsonl")
-        self._scoring = Scoring(os.path.join(out, "scoring"), _options(plan))
+        self._file = os.path.join(out, REFINEMENTS)
+        own = {"repetitions": plan.refinement.repetitions} if plan.refinement.repetitions else {}
+        self._scoring = Scoring(os.path.join(out, "scoring"), _options(plan) | own)
         self._known: dict[str, Refined] = {}
         self.spent = Spent()
         """What the teacher took, in earlier processes too."""
@@ -224,7 +252,7 @@ class _Work:
         queries = [self._queries[one] for one in members]
         name = "" if self._teacher is None else self._teacher.name
         tries = self._plan.refinement.tries
-        said = [base.text, name, tries, _options(self._plan), [(one.id, one.text, one.answer) for one in queries]]
+        said = [base.text, name, tries, self._scoring.options, [(one.id, one.text, one.answer) for one in queries]]
         key = sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
         if key not in self._known:
             made = refine(
@@ -237,7 +265,7 @@ class _Work:
                 self._keep({"unfinished": made.spent.to_json()})
                 return made
             self._known[key] = made
-            self._keep({"key": key, "refined": made.to_json()})
+            self._keep({"key": key, "queries": [one.id for one in queries], "refined": made.to_json()})
         return self._known[key]
 
     def _keep(self, row: dict[str, Any]) -> None:

@@ -49,6 +49,11 @@ def by_metadata(queries: Sequence[Query], fields: Sequence[str]) -> tuple[Group,
     return tuple(Group(name, tuple(found[name])) for name in sorted(found))
 
 
+def alone(queries: Sequence[Query]) -> tuple[Group, ...]:
+    """Return a group for each query, named by its id."""
+    return tuple(Group(f"id={query.id}", (number,)) for number, query in enumerate(queries))
+
+
 def by_clusters(queries: Sequence[Query], count: int | None, cluster: Cluster, *, seed: int = 0) -> tuple[Group, ...]:
     """Return groups of queries that are alike; `count` is how many at most, None for sqrt(n / 2).
 

@@ -52,21 +52,30 @@ class Evaluation(NamedTuple):
 
 
 class Groups(NamedTuple):
-    """Which queries get one system; `count` None is sqrt(n / 2)."""
+    """Which queries get one system, and which one; `count` None is sqrt(n / 2).
 
-    by: Literal["metadata", "meaning", "words"] = "metadata"
+    By `query` each is a group of its own. The system is the best one (inter-consistency), or any: a choice at random,
+    to compare with.
+    """
+
+    by: Literal["metadata", "meaning", "words", "query"] = "metadata"
     fields: tuple[str, ...] = ("source",)
     count: Positive | None = None  # type: ignore[assignment]  # hides tuple.count, which nobody needs
     seed: Count = 0
+    system: Literal["best", "random"] = "best"
 
 
 class Refinement(NamedTuple):
-    """Who refines prompts (a tier; None: nobody), how often it may try, for what, and what it may take in all."""
+    """Who refines prompts (a tier; None: nobody), how often it may try, for what, and what it may take in all.
+
+    `repetitions` is over how many runs on each query a prompt's score is the mean; None is that of the evaluation.
+    """
 
     teacher: str | None = None
     tries: Count = 2
     unit: Literal["query", "group"] = "query"
     budget: str | None = None
+    repetitions: Positive | None = None
 
 
 class Export(NamedTuple):

@@ -28,6 +28,8 @@ EXPERIMENTS: Final[Mapping[str, str]] = {
     "emission": "the language against Python: what the same small model emits after the same steps",
     "loss": "value-scaled loss against DPO, Score-DPO and KTO: what is emitted after the same pairs and steps",
     "pairing": "one system for a family of queries against each query's own, and against any",
+    "techniques": "prompts of SmolLM2 refined by a bank of published techniques, and measured on other queries (real)",
+    "intra": "inter- and intra-consistency against pairing at random, with a simulated teacher",
     "paraphrase": "whether the emitted topology is the same for other wordings of a query",
     "unseen": "what is emitted for law and medicine, which training never saw",
 }

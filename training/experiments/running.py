@@ -71,7 +71,10 @@ class World:
         self.task: Task = task_of(queries, self.host)
         self.shape: Flow = shape_of(self.task, self.host)
         options = {name: entry.options for name, entry in self.host.config.models.items()}
-        self._pace = {name: (float(one["seconds"]), float(one["speed"])) for name, one in options.items()}
+        # A teacher of prompts, where there is one, has no pace: it takes no part in runs.
+        self._pace = {
+            name: (float(one["seconds"]), float(one["speed"])) for name, one in options.items() if "speed" in one
+        }
         grader = grader_of(GRADER, folder)
         assert grader is not None
         self._grader = grader

@@ -54,6 +54,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
             one.add_argument(
                 "--sandbox", action="store_true", help="grant Python in the sandbox, too; it takes its time"
             )
+            one.add_argument(
+                "--method",
+                type=_factor,
+                default=0.0,
+                metavar="X",
+                help="log odds that words of method in a prompt add for tasks of their family (default: 0, off)",
+            )
+            one.add_argument(
+                "--misfit",
+                type=_factor,
+                default=0.0,
+                metavar="X",
+                help="log odds that those of another family take away; with either there is a teacher (default: 0)",
+            )
             one.add_argument("--sleep", action="store_true", help="let calls take the models' time really")
         else:
             one.add_argument(

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Final, NamedTuple
 
 from training.worlds.chance import correlated, logistic, pick, uniform
+from training.worlds.methods import by_method
 from training.worlds.reading import Seen
 from training.worlds.tasks import FAMILIES, Task
 
@@ -51,13 +52,16 @@ class Skills(NamedTuple):
     """What tells a model from others: log odds at difficulty 0, by family, and rates from 0 to 1.
 
     `judge` is the skill of judging answers, `reads` how often evidence is used, `tools` how often a tool is used where
-    there is one for the task.
+    there is one for the task. `method` and `misfit` are what words of method add and take away, in log odds
+    (`training.worlds.methods`).
     """
 
     skill: dict[str, float]
     judge: float
     reads: float
     tools: float
+    method: float = 0.0
+    misfit: float = 0.0
 
 
 class Mind:
@@ -77,6 +81,8 @@ class Mind:
         strength = self.skills.skill[task.family] - task.difficulty
         strength += rules.steps if self.seen.steps else 0.0
         strength += EXPERT if self.seen.expert == task.family else 0.0
+        if self.skills.method or self.skills.misfit:
+            strength += by_method(self.seen.plain, task.family, self.skills.method, self.skills.misfit)
         return strength - LENGTH * self.seen.tokens / 1000
 
     @cached_property

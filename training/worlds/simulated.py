@@ -111,12 +111,24 @@ if {checkout!r} not in sys.path:
     sys.path.append({checkout!r})
 
 from training.worlds.simulator import model as model  # noqa: E402
-from training.worlds.tools import WorldTools  # noqa: E402
+{more}from training.worlds.tools import WorldTools  # noqa: E402
 
 _tools = WorldTools(os.path.dirname(os.path.abspath(__file__)), fails={fails!r}, seed={seed!r})
 look_up = _tools.look_up
 calculate = _tools.calculate
 '''
+
+
+_TEACHER: Final = "from training.worlds.teacher import teacher as teacher  # noqa: E402\n"
+TEACHER: Final = SimulatedSpec(
+    "magpie",
+    "teacher",
+    "simulated: proposes prompts, right or wrong ones, by fixed rates",
+    2.5,
+    10.0,
+    {"fits": 0.45, "misleads": 0.2, "breaks": 0.2},
+)
+"""Who refines prompts in worlds with words of method (`training.worlds.teacher`)."""
 
 
 def make_simulated(
@@ -130,6 +142,8 @@ def make_simulated(
     faults: float = 1.0,
     sandbox: bool = False,
     sleep: bool = False,
+    method: float = 0.0,
+    misfit: float = 0.0,
 ) -> None:
     """Write the simulated world to a folder.
 
@@ -143,6 +157,9 @@ def make_simulated(
         faults: what the rates of the models' faults (`fails`, `garbles`) are multiplied by, from 0 to 20.
         sandbox: whether Python in the sandbox is granted, too: a run of it takes about 0.1 s really.
         sleep: whether calls take the models' time really.
+        method: what a method of a task's family in a prompt adds to the models' skill, in log odds
+            (`training.worlds.methods`).
+        misfit: what a method of another family takes away. Where one of both is above 0, there is a teacher, too.
 
     Raises training.worlds.files.WorldFault.
     """
@@ -159,6 +176,8 @@ def make_simulated(
         "faults": faults,
     }
     settings |= {"sandbox": sandbox, "sleep": sleep}
+    # What is off leaves no trace: such a world is the same, byte for byte, as before there were methods.
+    settings |= {"method": method, "misfit": misfit} if method or misfit else {}
     held = [one.row() for one in split["held"]]
     files = {
         **_folder("", known, MODELS, settings),
@@ -198,7 +217,8 @@ def _folder(
     documents = lines({"id": f"chronicle {number}", "text": one.evidence} for number, one in _with_evidence(tasks))
     told = json.dumps([prefix, rows, [one._asdict() for one in models], settings, CHECKOUT], sort_keys=True)
     module = f"simulated_world_{sha256(told.encode()).hexdigest()[:12]}"
-    shim = SHIM.format(checkout=CHECKOUT, fails=settings["tool_fails"], seed=settings["seed"])
+    more = _TEACHER if "method" in settings else ""
+    shim = SHIM.format(checkout=CHECKOUT, more=more, fails=settings["tool_fails"], seed=settings["seed"])
     config = _config(module, models, settings)
     files = {"mas.toml": config, "tasks.jsonl": rows, "documents.jsonl": documents, f"{module}.py": shim}
     return {f"{prefix}{name}": text for name, text in files.items()}
@@ -213,14 +233,19 @@ def _config(module: str, models: Sequence[SimulatedSpec], settings: Mapping[str,
         "# A SIMULATED world: its models are rules (training/worlds/simulator.py); no claim about any real model.",
         "",
     ]
-    parts += ["[tiers]", *(f'{one.tier} = "{one.name}"' for one in models), ""]
-    for one in models:
-        options = {"seed": settings["seed"], **one.options, **({"sleep": True} if settings["sleep"] else {})}
-        options |= {fault: round(min(options[fault] * settings["faults"], 1.0), 6) for fault in ("fails", "garbles")}
+    teachers = (TEACHER,) if "method" in settings else ()
+    methods = {name: settings[name] for name in ("method", "misfit") if name in settings}
+    parts += ["[tiers]", *(f'{one.tier} = "{one.name}"' for one in (*models, *teachers)), ""]
+    for one in (*models, *teachers):
+        options = {"seed": settings["seed"], **one.options}
+        if one not in teachers:
+            options |= {"sleep": True} if settings["sleep"] else {}
+            faults = {fault: round(min(options[fault] * settings["faults"], 1.0), 6) for fault in ("fails", "garbles")}
+            options |= faults | methods
         parts += [
             f"[models.{one.name}]",
             'kind = "python"',
-            f'factory = "{module}:model"',
+            f'factory = "{module}:{"teacher" if one in teachers else "model"}"',
             'path = "tasks.jsonl"',
             f"options = {_inline(options)}",
             f"input_price = {one.input_price}",

@@ -8,7 +8,8 @@ journal and budgets as those of any other. It answers from the text of a request
 2. **First thought.** It is right with the probability logistic(strength), where strength = its skill in the task's
    family - the task's difficulty + what thinking in steps adds in the family (if the prompt, or the form of the reply,
    asks for steps, thinking, reasons or a plan) + 0.3 for being told to be an expert of that very family - 0.2 for each
-   1000 tokens of the prompt (`training.worlds.mind`).
+   1000 tokens of the prompt (`training.worlds.mind`). In worlds that have words of method, and no others, what those
+   add or take away comes to it (`training.worlds.methods`).
 3. **Samples.** A share of chance is common to all samples of one model on one task (its family says how much): votes
    help where the share is small. Other models have chance of their own. A wrong answer is one of at most three, the
    likeliest in 6 of 10 cases, so that wrong answers agree, too. At temperature 0 equal requests get equal replies.
@@ -212,6 +213,8 @@ def model(
     seconds: float = 0.5,
     speed: float = 60.0,
     sleep: bool = False,
+    method: float = 0.0,
+    misfit: float = 0.0,
 ) -> SimulatedModel:
     """Return a simulated model: the factory of entries of kind `python`.
 
@@ -229,6 +232,8 @@ def model(
         seconds: what a call takes besides its tokens, in seconds of virtual time.
         speed: tokens of a reply in a second.
         sleep: whether a call really takes that time.
+        method: what a method of the task's family in the prompt adds, in log odds (`training.worlds.methods`).
+        misfit: what one of another family takes away, in log odds.
 
     Raises ValueError for an option that cannot be meant, TypeError for one that there is not.
     """
@@ -238,12 +243,14 @@ def model(
         _require(_is_number(value) and abs(value) <= 50, f"`{option}` is {value!r}; write log odds from -50 to 50")
     for option, value in (("reads", reads), ("tools", tools), ("fails", fails), ("garbles", garbles)):
         _require(_is_number(value) and 0 <= value <= 1, f"`{option}` is {value!r}; write a rate from 0 to 1")
+    for option, value in (("method", method), ("misfit", misfit)):
+        _require(_is_number(value) and 0 <= value <= 50, f"`{option}` is {value!r}; write log odds from 0 to 50")
     _require(type(seed) is int, f"`seed` is {seed!r}; write a whole number")
     _require(type(words) is int and 0 <= words <= 1000, f"`words` is {words!r}; write a whole number from 0 to 1000")
     _require(_is_number(seconds) and 0 <= seconds <= 3600, f"`seconds` is {seconds!r}; write seconds from 0 to 3600")
     _require(_is_number(speed) and speed > 0, f"`speed` is {speed!r}; write tokens a second, above 0")
     _require(type(sleep) is bool, f"`sleep` is {sleep!r}; write true or false")
-    skills = Skills({family: float(skill[family]) for family in FAMILIES}, judge, reads, tools)
+    skills = Skills({family: float(skill[family]) for family in FAMILIES}, judge, reads, tools, method, misfit)
     return SimulatedModel(
         name,
         path,

@@ -1,0 +1,377 @@
+"""Intra-consistency and inter-consistency against pairing at random: four ways to make the same rows, and two more.
+
+MAS-GPT (arXiv:2503.03686, section 3) gives a group of queries one system (inter-consistency), and then lets a teacher
+fit its prompts to each query, which is kept where it scores no less (intra-consistency). Its ablation has no pairing at
+random, and says nothing about how much of what is kept is chance. Here every arm is a construction by `training.data`,
+whose refining stage asks a **simulated** teacher (`training.worlds.teacher`), in a **simulated** world whose models
+heed words of method (`training.worlds.methods`); the rows train the same small model in the same steps.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from statistics import fmean
+from typing import Any, Final, Literal, NamedTuple
+
+from masdsl.batch.statistics import holm, mean_interval, paired_test
+from masdsl.batch.systems import config_of
+from masdsl.meta.host import Host
+from masdsl.meta.systems import compact
+from masdsl.meta.task import SIGNATURE
+from training.data.construction import construct, read_refinements
+from training.data.export import Example, unique
+from training.data.plan import Evaluation, Export, Groups, Plan, Queries, Refinement, Systems
+from training.data.pools import Query, read_queries, write_text
+from training.data.refinement import Refined, patched
+from training.experiments.chain import (
+    CALLS,
+    GRADER,
+    SCALES,
+    TOOLS,
+    WORLD,
+    Scale,
+    Tell,
+    asked_of,
+    loaded,
+    trained,
+    with_tools,
+    written,
+)
+from training.experiments.reports import Cell, Picture, Point, Report, Series, Size, Table
+from training.experiments.running import World, difference_of, kept, simulated
+from training.rates.measuring import Measured
+from training.settings import TrainingFault
+from training.worlds.methods import methods_in
+from training.worlds.simulated import TEACHER
+
+METHOD: Final = 1.0
+MISFIT: Final = 1.0
+"""Log odds that a fitting method adds, and that one of another family takes away: set before anything was measured."""
+BUDGET: Final = "calls 5000"
+"""What the teacher may take for one construction."""
+PLACE: Final = os.path.join(os.path.dirname(os.path.abspath(__file__)), "refinable")
+"""Six systems as in the other experiments on training, whose agents are their own: those of the standard library cannot
+be refined, since a program does not hold their prompts."""
+Kind = Literal["fits", "misleads", "neither"]
+KINDS: Final[tuple[Kind, ...]] = ("fits", "neither", "misleads")
+
+
+class Arm(NamedTuple):
+    """A way to make rows: any system for a query or the best of its family; who refines for what, in how many runs."""
+
+    name: str
+    folder: str
+    system: Literal["best", "random"]
+    unit: Literal["query", "group"] | None = None
+    repetitions: int = 1
+
+
+ARMS: Final = (
+    Arm("any system", "any", "random"),
+    Arm("any system + intra", "any-intra", "random", "query"),
+    Arm("inter", "inter", "best"),
+    Arm("inter + intra", "inter-intra", "best", "query"),
+    Arm("inter + intra, 10 runs a score", "inter-intra-10", "best", "query", 10),
+    Arm("inter + intra for a family", "inter-intra-family", "best", "group"),
+)
+COMPARED: Final = (
+    ("any system + intra", "any system"),
+    ("inter", "any system"),
+    ("inter + intra", "inter"),
+    ("inter + intra, 10 runs a score", "inter"),
+    ("inter + intra for a family", "inter"),
+    ("inter + intra", "any system + intra"),
+)
+"""Pairs of arms, chosen beforehand."""
+
+
+class Extent(NamedTuple):
+    """How large it is: the chain's scale, how many of the held-out queries are asked, runs for what a prompt really
+    does, and numbers of runs to decide by.
+    """
+
+    scale: Scale
+    asked: int
+    samples: int
+    decided_by: tuple[int, ...]
+
+
+SIZES: Final[dict[Size, Extent]] = {
+    "small": Extent(SCALES["small"]._replace(train=8, seeds=(0,)), 2, 4, (1, 2)),
+    "full": Extent(SCALES["full"]._replace(held_out=80, steps=120, batch=8, seeds=(0, 1, 2)), 60, 40, (1, 5, 20)),
+}
+
+
+class Made(NamedTuple):
+    """Rows of an arm, and what became of the units of its queries by the teacher."""
+
+    rows: tuple[Example, ...]
+    units: Mapping[tuple[str, ...], Refined]
+    card: Mapping[str, Any]
+    folder: str
+
+
+def run(size: Size, out: str, tell: Tell) -> Report:
+    """Make the rows of every arm, train on them, and measure what is emitted for held-out queries."""
+    extent, out = SIZES[size], os.path.abspath(out)
+    scale = extent.scale
+    folder = simulated(
+        os.path.join(out, "world"), train=scale.train, held_out=scale.held_out, method=METHOD, misfit=MISFIT
+    )
+    queries = {one.id: one for one in read_queries([os.path.join(folder, "train.jsonl")])}
+    made = {(arm.name, seed): _made(arm, seed, folder, tell) for arm in ARMS for seed in _draws(arm, scale)}
+    chosen = {one.id for one in made["inter", 0].rows}
+    if not chosen:
+        raise TrainingFault("no system of the pool solved a query of the world; make it larger")
+    asked = asked_of(out, scale, "held-out.jsonl", limit=extent.asked)
+    tried = _tried(made, queries, folder, out, extent)
+    found: dict[str, list[tuple[Measured, ...]]] = {arm.name: [] for arm in ARMS}
+    for seed in scale.seeds:
+        for arm in ARMS:
+            rows = [one for one in made[arm.name, _draw(arm, seed)].rows if one.id in chosen]
+            place = os.path.join(out, f"{arm.folder}-{seed}")
+            model = trained(rows, place, scale, tell, seed=seed)
+            measured = written(loaded(model), asked, out, scale, os.path.join(place, "held-out.jsonl"))
+            found[arm.name].append(measured)
+            tell(f"{arm.name}, seed {seed}: {sum(one.score for one in measured):g} of {len(measured)} right")
+    return _report(extent, made, chosen, queries, found, tried)
+
+
+def _draw(arm: Arm, seed: int) -> int:
+    """Return the seed of the pairing: only one at random has more than one."""
+    return seed if arm.system == "random" else 0
+
+
+def _draws(arm: Arm, scale: Scale) -> list[int]:
+    return sorted({_draw(arm, seed) for seed in scale.seeds})
+
+
+# ---------------------------------------------------------------- rows
+
+
+def _made(arm: Arm, seed: int, folder: str, tell: Tell) -> Made:
+    """Construct the rows of an arm; what is there is not made again."""
+    places = os.path.join(folder, "systems")
+    for name in sorted(os.listdir(PLACE)):
+        if name.endswith(".mas"):
+            with open(os.path.join(PLACE, name), encoding="utf-8") as file:
+                write_text(os.path.join(places, name), with_tools(compact(file.read())))
+    own = os.path.join(folder, f"data-{arm.folder}-{seed}")
+    plan = Plan(
+        Queries((os.path.join(folder, "train.jsonl"),)),
+        Systems((places,), most_calls=CALLS, tools=True),
+        Evaluation(GRADER, seed=0, workers=0),
+        Groups("query" if arm.system == "random" else "metadata", ("family",), seed=seed, system=arm.system),
+        Refinement(
+            teacher=TEACHER.tier if arm.unit else None,
+            unit=arm.unit or "query",
+            budget=BUDGET if arm.unit else None,
+            repetitions=arm.repetitions if arm.repetitions > 1 else None,
+        ),
+        # Which queries are taken is decided once, by inter-consistency, for all arms alike.
+        Export(keep="all" if arm.system == "random" else "solved"),
+    )
+    done = construct(plan, own, tell=tell)
+    rows = tuple(
+        one._replace(program=with_tools(compact(one.program)), signature=SIGNATURE, tools=TOOLS, calls=CALLS)
+        for one in done.examples
+    )
+    return Made(unique(rows), read_refinements(own) if arm.unit else {}, done.card, own)
+
+
+# ---------------------------------------------------------------- what prompts do
+
+
+class Tried(NamedTuple):
+    """A patch that was scored: its kind, what was decided, and the scores of runs without and with it."""
+
+    arm: str
+    kind: Kind
+    accepted: bool
+    before: tuple[float, ...]
+    after: tuple[float, ...]
+
+    def taken(self, runs: int) -> float:
+        """Return how often it would be taken if so many runs decided."""
+        parts = range(0, len(self.before) - runs + 1, runs)
+        return fmean(sum(self.after[at : at + runs]) >= sum(self.before[at : at + runs]) for at in parts)
+
+    @property
+    def change(self) -> float:
+        """What it really does to the share of right answers, as far as that many runs can tell."""
+        return fmean(self.after) - fmean(self.before)
+
+
+def kind_of(patch: str, family: str) -> Kind:
+    """Return whether a patch brings in a method of the family, one of another, or none."""
+    found = methods_in(patch)
+    return "fits" if family in found else "misleads" if found else "neither"
+
+
+def _tried(
+    made: Mapping[tuple[str, int], Made], queries: Mapping[str, Query], folder: str, out: str, extent: Extent
+) -> list[Tried]:
+    """Run every patch that was scored for one query with other seeds than those that decided about it."""
+    world = World(folder, list(queries.values()))
+    host = Host(config_of(os.path.join(folder, "systems", "pool.mas")))
+    found = []
+    for arm in ARMS:
+        if arm.unit != "query":
+            continue
+        done = made[arm.name, 0]
+        base_of = {one.id: one.provenance["system"] for one in done.rows}
+        for (name,), unit in sorted(done.units.items()):
+            if name not in base_of:
+                continue
+            query = queries[name]
+            with open(os.path.join(done.folder, "systems", f"{base_of[name]}.mas"), encoding="utf-8") as file:
+                base = file.read()
+
+            before = _scores(base, query, world, out, extent.samples)
+            for one in unit.attempts:
+                kind = kind_of(one.patch, str(query.metadata["family"]))
+                after = patched(one.patch, base, host)
+                own = _scores(after, query, world, out, extent.samples)
+                found.append(Tried(arm.name, kind, one.accepted, before, own))
+    return found
+
+
+def _scores(text: str, query: Query, world: World, out: str, samples: int) -> tuple[float, ...]:
+    """Return the scores of so many runs of a system on one query, with seeds that nothing else has."""
+    several = [query._replace(id=f"{query.id}/prompt {number}") for number in range(samples)]
+    ran = kept(out, "prompt", [text, query.id, samples], lambda: world.runs(text, several, seed=1_000))
+    return tuple(one.score for one in ran)
+
+
+# ---------------------------------------------------------------- what was found
+
+
+def _report(
+    extent: Extent,
+    made: Mapping[tuple[str, int], Made],
+    chosen: set[str],
+    queries: Mapping[str, Query],
+    found: Mapping[str, Sequence[tuple[Measured, ...]]],
+    tried: Sequence[Tried],
+) -> Report:
+    right = {name: _over_seeds(several, lambda one: one.score) for name, several in found.items()}
+    ps = holm([paired_test(right[one], right[other]).p for one, other in COMPARED])
+    compared: list[tuple[str, tuple[Cell, ...]]] = []
+    for (one, other), p in zip(COMPARED, ps, strict=True):
+        by_seed = [
+            100 * (fmean(each.score for each in first) - fmean(each.score for each in second))
+            for first, second in zip(found[one], found[other], strict=True)
+        ]
+        gain = difference_of([first - second for first, second in zip(right[one], right[other], strict=True)])
+        compared.append((f"{one}, beside: {other}", (gain, p, ", ".join(f"{each:+.0f}" for each in by_seed))))
+    rows = tuple((name, _emitted(several)) for name, several in found.items())
+    yields = tuple((arm.name, _yield(made[arm.name, 0], chosen)) for arm in ARMS if arm.unit)
+    decided = [one for one in tried if one.arm != _TENFOLD]
+    columns = ("scored", "really changes (points)", "kept by 1 run (%)", *(
+        f"kept by {runs} of the other runs (%)" for runs in extent.decided_by
+    ), "kept by 10 runs (%)")  # fmt: skip
+    kinds: list[tuple[str, tuple[Cell, ...]]] = []
+    for kind in KINDS:
+        of = [one for one in decided if one.kind == kind]
+        ten = [one for one in tried if one.arm == _TENFOLD and one.kind == kind]
+        kinds.append((_KIND_NAMES[kind], (len(of), *_of_kind(of, ten, extent))))
+    worse = [one for one in decided if one.change < -_CLEARLY]
+    kinds.append((f"any that really loses {100 * _CLEARLY:g} points or more", (len(worse), *_of_kind(
+        worse, [one for one in tried if one.arm == _TENFOLD and one.change < -_CLEARLY], extent
+    ))))  # fmt: skip
+    held = ("fits (%)", "right (%)", "with a fitting method (%)", "with another's (%)", "tokens of a run", "programs")
+    given = (
+        "teacher's calls",
+        "its k tokens",
+        "faults told",
+        "patches scored",
+        "kept",
+        "rows refined",
+        "programs of rows",
+    )
+    return Report(
+        question="What do inter- and intra-consistency add to pairing at random?",
+        world=f"{WORLD}; prompts have words of method, and the teacher is simulated as well",
+        over="held-out queries (the mean over seeds of each); in the last table over patches",
+        tables=(
+            Table("**Simulated**: what is emitted after SFT on the same queries", held, rows),
+            Table("**Simulated**: differences", ("gain (points)", "p (Holm)", "by seed"), tuple(compared)),
+            Table("**Simulated**: what the teacher gave, seed 0", given, yields),
+            Table("**Simulated**: patches of one query, seed 0", columns, tuple(kinds)),
+        ),
+        picture=Picture(
+            "rows",
+            "right answers, held out",
+            (Series("", tuple(Point(name, mean_interval(of)) for name, of in right.items())),),
+        ),
+        facts={"scale": extent.scale._asdict(), "method": METHOD, "misfit": MISFIT, "teacher": dict(TEACHER.options)}
+        | {"queries of the rows": len(chosen), "runs of each prompt": extent.samples},
+        raw={
+            "held out": {name: [[one.to_json() for one in each] for each in of] for name, of in found.items()},
+            "rows": {
+                f"{name}, {seed}": [one.row("compact") for one in each.rows] for (name, seed), each in made.items()
+            },
+            "units": {
+                arm.name: {" ".join(ids): one.to_json() for ids, one in made[arm.name, 0].units.items()}
+                for arm in ARMS
+                if arm.unit
+            },
+            "patches": [one._asdict() for one in tried],
+            "families": {one.id: one.metadata["family"] for one in queries.values()},
+        },
+        reading=(
+            "Queries are those that the system of their family solves. A patch is kept where its runs on the query "
+            "score no less than those of the base. Really: by runs with other seeds than those that decided. Seeds are "
+            "of the model, and of the pairing where it is at random; the teacher has one."
+        ),
+    )
+
+
+_TENFOLD: Final = "inter + intra, 10 runs a score"
+_CLEARLY: Final = 0.1
+"""From which loss on a patch is worse: what so many runs can tell from chance, about."""
+_KIND_NAMES: Final[dict[Kind, str]] = {
+    "fits": "a method of the query's family",
+    "neither": "none",
+    "misleads": "a method of another family",
+}
+
+
+def _over_seeds(several: Sequence[tuple[Measured, ...]], value: Callable[[Measured], float]) -> list[float]:
+    return [fmean(value(one) for one in same) for same in zip(*several, strict=True)]
+
+
+def _emitted(several: Sequence[tuple[Measured, ...]]) -> tuple[Cell, ...]:
+    ran = [one for each in several for one in each if one.ran]
+    fits = mean_interval(_over_seeds(several, lambda one: float(one.fits)))
+    right = mean_interval(_over_seeds(several, lambda one: one.score))
+    kinds = [kind_of(one.program, one.family) if one.fits else None for each in several for one in each]
+    shares = [round(100 * fmean(one == kind for one in kinds), 1) for kind in ("fits", "misleads")]
+    programs = fmean(len({one.hash for one in each if one.fits}) for each in several)
+    return fits, right, *shares, round(fmean(one.run_tokens for one in ran)) if ran else None, round(programs, 1)
+
+
+def _yield(made: Made, chosen: set[str]) -> tuple[Cell, ...]:
+    units = made.units.values()
+    rows = [one for one in made.rows if one.id in chosen]
+    return (
+        sum(one.spent.calls for one in units),
+        round(sum(one.spent.tokens for one in units) / 1000, 1),
+        sum(len(one.refused) for one in units),
+        sum(len(one.attempts) for one in units),
+        sum(bool(one.patch) for one in units),
+        f"{sum(bool(one.provenance['patch']) for one in rows)} of {len(rows)}",
+        len({one.hash for one in rows}),
+    )
+
+
+def _of_kind(of: Sequence[Tried], ten: Sequence[Tried], extent: Extent) -> tuple[Cell, ...]:
+    if not of:
+        return (None,) * (3 + len(extent.decided_by))
+    return (
+        difference_of([one.change for one in of]),
+        mean_interval([float(one.accepted) for one in of]),
+        *(mean_interval([one.taken(runs) for one in of]) for runs in extent.decided_by),
+        mean_interval([float(one.accepted) for one in ten]) if ten else None,
+    )
