@@ -19,11 +19,14 @@ from masdsl.diagnostics.base import ERROR, Findings
 from masdsl.diagnostics.render import render_short
 from masdsl.interop.agent_spec import document_text, export
 from masdsl.interop.agent_spec_import import import_text
-from masdsl.pipeline import check_source, load
+from masdsl.pipeline import check_file, check_source, load
 from masdsl.runtime.models.scripted import ScriptedModel
 from masdsl.runtime.shapes import plain
 from masdsl.source import Source
+from tests.harness import agent_spec_runs
 from tests.harness.programs import granted
+
+ROOT = Path(__file__).resolve().parent.parent
 
 CONFIG = DEFAULT._replace(tools=granted("look", "send"))
 PROGRAM = """mas 1
@@ -173,23 +176,175 @@ def test_texts_survive_the_way_there_and_back(constant: str, role: str) -> None:
         assert exported(back) == json.loads(text)
 
 
+CONSTRUCTS = {
+    "branches": """
+flow main(n: int, name) -> text(40) {
+  size: if n > 10 { word = "many" } else if n > 1 { word = greeter("some") } else { return "one" }
+  if starts_with(word, "m") { word = upper(word) }
+  return word + "!"
+}
+test "a" { given greeter = "mist" a = main(11, "") b = main(2, "") c = main(0, "") expect a + b + c == "MANY!MIST!one" }
+""",
+    "match": """
+flow main(n: int) -> text(40) {
+  kind = mood("x")
+  kind_of: match kind { cheerful { word = greeter("y") } formal { word = "exact" } }
+  match kind { formal { return word + "!" } else { word = word + "?" } }
+  return word
+}
+test "a" { given mood = Mood.cheerful given mood replies "formal" given greeter = "hey" a = main(1) b = main(2)
+  expect a + b == "hey?exact!" }
+""",
+    "loops": """
+flow main(n: int) -> text(40)[9] {
+  all_of = []
+  draft = "start"
+  earlier = draft
+  outer: loop 3 {
+    inner: loop 2 {
+      earlier = draft
+      draft = greeter(draft)
+      all_of += [draft + earlier]
+      until draft == "stop"
+    }
+    until len(all_of) > 4
+  }
+  for one in all_of { if one == "bstop" { draft = draft + "-" + one } }
+  return all_of + [draft]
+}
+test "a" { given greeter = "a" given greeter = "b" given greeter = "stop" given greeter = "c" given greeter = "d"
+  out = main(1) expect out == ["astart", "ba", "stopb", "cstop", "dc", "d"] }
+""",
+    "maps and samples": """
+flow main(topics: text(10)[4] = ["x", "y", "z"]) -> text(60) {
+  drafts = 3 of greeter("t")
+  best = each topic in topics where topic != "y": greeter(topic, upper(topic))
+  sizes = each draft in best: len(draft)
+  return join(best, "+") + text(sum(sizes)) + join(drafts, "")
+}
+test "a" { given greeter = "a" given greeter = "b" given greeter = "c" given greeter = "d" given greeter = "e"
+  out = main() expect out == "d+e2abc" }
+""",
+    "fallbacks": """
+flow main(n: int) -> text(40) {
+  a = greeter("1") else "none"
+  b = greeter("2") else finder("3") else greeter("4")
+  c = finder("5") else b
+  d = look("q") else n
+  e = sure("x")
+  return a + b + c + text(d) + e
+}
+test "a" { given greeter fails given greeter fails given greeter = "B" given finder = none given look fails
+  given sure fails out = main(7) expect out == "noneBB7sure" }
+test "b" { given greeter = "A" given finder = "F" given look = 1 given sure = "s" out = main(7) expect out == "AAF1s" }
+""",
+    "several values": """
+flow greeter_of(n: int) -> text(40) {
+  return greeter(text(n)) else "nobody"
+}
+flow halved(n: int) -> (low: int, high: int) {
+  if n > 3 { return (low: 3, high: n) }
+  return (low: n, high: 3)
+}
+flow main(n: int) -> (sum: int, words: text(40)) {
+  two = halved(n)
+  one = greeter_of(n)
+  words = shaped(two.low, one)
+  return (sum: two.low + two.high, words: words)
+}
+test "a" { given greeter fails given shaped = "w" out = main(5) expect out.sum == 8 and out.words == "w" }
+""",
+}
+AGENTS = """mas 1
+
+type Mood = cheerful | formal
+
+agent greeter(name, tone: text(10) = "kind") -> text(40)
+  "Greet {{ name }} with {{ tone }}."
+
+agent mood(name) -> Mood
+  "{% if name %}What is the mood of {{ name }}?{% endif %}"
+
+agent finder(what) -> text(20)?
+  "Find it."
+
+agent sure(what) -> text(20) else "sure"
+  "{{ what }}"
+
+agent shaped(low: int, name: text(40)) -> text(40) role "You are terse."
+  "{% if low > 2 %}{{ low }}: {% endif %}{{ name | upper }}"
+
+tool look(q: text(40), deep: bool = true) -> int from "look"
+"""
+
+
+@pytest.mark.parametrize("name", CONSTRUCTS)
+def test_a_construct_that_came_back_gives_the_same_for_the_same_replies(name: str) -> None:
+    program = checked(AGENTS + CONSTRUCTS[name])
+    found = agent_spec_runs.both(program)
+    assert len(found) == len(program.tests)
+    for title, here, there in found:
+        assert here == there and here.value != agent_spec_runs.FAILED, title
+
+
+@pytest.mark.parametrize("name", CONSTRUCTS)
+def test_a_construct_stays_what_it_is_and_the_official_package_loads_it(name: str) -> None:
+    document = exported(AGENTS + CONSTRUCTS[name])
+    text = imported(document_text(document))
+    assert imported(document_text(exported(text))) == text
+    serialization = pytest.importorskip("pyagentspec.serialization", reason="pip install -e '.[dev]'")
+    flow = serialization.AgentSpecDeserializer().from_json(document_text(document))
+    assert imported(serialization.AgentSpecSerializer().to_json(flow)) == text
+
+
+SYSTEMS = sorted([*ROOT.glob("examples/pool/*.mas"), *ROOT.glob("examples/*/*.mas")])
+REFUSED = {"designed_step", "tool_agent", "react", "metaagent_software", "plan_and_solve"}
+EXACT = 60
+"""At least as many come back as a program that exports to the very same document; the others use the library."""
+
+
+@pytest.mark.slow
+def test_examples_and_pool_come_back_with_the_same_meaning() -> None:
+    refused, exact = set(), 0
+    for number, path in enumerate(dict.fromkeys(SYSTEMS)):
+        program = check_file(str(path), Findings()).program
+        assert program is not None
+        findings = Findings()
+        document = export(program, findings)
+        if document is None:
+            refused.add(path.stem)
+            assert {finding.diagnostic.code for finding in findings.sorted()} == {"MAS970"}
+            continue
+        if number % 3 == 0:  # all of them take a minute
+            for title, here, there in agent_spec_runs.both(program):
+                assert here == there, f"{path.stem}: {title}"
+        text = imported(document_text(document))
+        names = [tool.granted_as for tool in program.tools]
+        back = check_source(Source("made.mas", text), DEFAULT._replace(tools=granted(*names)), findings)
+        assert back is not None, render_short(findings.sorted())
+        again = export(back, findings)
+        assert again is not None
+        assert imported(document_text(again)) == text, path.stem
+        exact += again == document
+    assert refused == REFUSED
+    assert exact >= EXACT
+
+
 @pytest.mark.parametrize(
     ("change", "what"),
     [
         ("return greeter(name)\n}", ""),
-        ('if name == "" { return name } return name }', "`if`"),
-        ('x = greeter(name + "!") return x }', "the argument `name`"),
-        ("xs = 2 of greeter(name) return first(xs) }", "this statement"),
-        ('x = greeter(name) else "" return x }', "this statement"),
-        ("return upper(name) }", "what is returned"),
-        ("x = shaped(name) return x }", "the agent `shaped`"),
+        ("within calls 1 { x = greeter(name) } return x }", "`within`"),
+        ("x = maybe else greeter(name) return x }", "this `else`"),
+        ("x = using(name) return x }", "the agent `using`"),
     ],
 )
 def test_what_does_not_translate_is_refused_where_it_stands(change: str, what: str) -> None:
-    shaped = 'agent shaped(name) -> text(40)\n  "{% if name %}{{ name }}{% endif %}"\n\nflow main'
-    text = PROGRAM[: PROGRAM.index("flow inner")] + f'flow main(name = "x") -> text(40) {{ {change}'
+    using = 'agent using(name) -> text(40) tools [look] steps 2\n  "{{ name }}"\n\nflow main'
+    text = PROGRAM[: PROGRAM.index("flow inner")]
+    text += f'flow main(name = "x", maybe: text(40)? = none) -> text(40) {{ {change}'
     findings = Findings()
-    program = checked(text.replace("flow main", shaped))
+    program = checked(text.replace("flow main", using))
     document = export(program, findings)
     if not what:
         assert document is not None
@@ -197,6 +352,15 @@ def test_what_does_not_translate_is_refused_where_it_stands(change: str, what: s
     assert document is None
     assert all(finding.diagnostic.code == "MAS970" for finding in findings.sorted())
     assert any(what in finding.diagnostic.title() for finding in findings.sorted())
+    assert all(finding.diagnostic.span.start > 0 for finding in findings.sorted())
+
+
+def test_a_budget_that_a_run_may_reach_is_refused_and_one_that_holds_is_left_out() -> None:
+    for calls, code in ((4, {"MAS970"}), (9, set())):
+        text = PROGRAM.replace("mas 1\n", f"mas 1\n\nbudget calls {calls}\n", 1)
+        findings = Findings()
+        export(checked(text), findings)
+        assert {finding.diagnostic.code for finding in findings.sorted()} == code
 
 
 def without_edge(text: str) -> str:

@@ -79,7 +79,9 @@ class Types:
 
     def _give(self, key: str, hint: str) -> str:
         words = re.findall(r"[a-z0-9]+", hint.lower())
-        base = "".join(word.capitalize() for word in words)[:56].lstrip("0123456789") or "Type"
+        is_name = hint[:1].isupper() and hint.isalnum() and hint.isascii()
+        base = hint if is_name else "".join(word.capitalize() for word in words)
+        base = base[:56].lstrip("0123456789") or "Type"
         base = base[0].upper() + base[1:]
         name, number = base, 1
         while name in self._names.values():
@@ -124,3 +126,10 @@ class Types:
 
 def _named(name: str) -> ast.NamedType:
     return ast.NamedType(ast.Name(name), None)
+
+
+def depth(schema: Mapping[str, Any]) -> int:
+    """Return how many lists are around the values of a schema."""
+    if "anyOf" in schema:
+        return max(depth(one) for one in schema["anyOf"])
+    return 1 + depth(schema.get("items") or {}) if schema.get("type") == "array" else 0

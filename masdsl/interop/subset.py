@@ -69,12 +69,14 @@ def _untranslated(checked: Program) -> Iterator[tuple[str, Diagnostic]]:
                         "take the steps out of the `within`, and bound them by the count of their loop",
                     ),
                 )
-        yield from _budget(flow.limits, bounds.flows[flow.key], flow)
+        yield from budget_refusals(flow.limits, bounds.flows[flow.key], flow, LANGGRAPH)
         if flow.key in bounds.entries:
-            yield from _budget(checked.budget, bounds.flows[flow.key], flow)
+            yield from budget_refusals(checked.budget, bounds.flows[flow.key], flow, LANGGRAPH)
 
 
-def _budget(limits: Limits | None, costs: FlowBound, flow: Flow) -> Iterator[tuple[str, Diagnostic]]:
+def budget_refusals(
+    limits: Limits | None, costs: FlowBound, flow: Flow, target: str
+) -> Iterator[tuple[str, Diagnostic]]:
     """Yield a refusal for a budget that a run may reach: one that holds at worst means nothing, and is left out."""
     if limits is None:
         return
@@ -89,11 +91,12 @@ def _budget(limits: Limits | None, costs: FlowBound, flow: Flow) -> Iterator[tup
     if over:
         yield (
             flow.module,
-            _refused(
-                flow.span,
+            NotExported(
                 f"the budget of flow `{flow.name}`",
+                target,
                 f"a run may need {' and '.join(over)}, and nothing there refuses a step for lack of budget",
                 "raise the budget to the worst case, which `mas cost` shows, or make fewer calls",
+                span=flow.span,
             ),
         )
 
