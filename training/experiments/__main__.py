@@ -22,7 +22,7 @@ from training.experiments.reports import SIZES, write_report
 from training.settings import TrainingFault
 
 EXPERIMENTS: Final[Mapping[str, str]] = {
-    "front": "accuracy against cost of ways to come to a system (simulated)",
+    "front": "accuracy against cost of ways to come to a system (simulated, or with a real model: --world)",
     "roles": "with and without each of the three roles, by rules (simulated)",
     "theta": "when should the rectifier be asked? theta_C swept under injected faults (simulated)",
     "emission": "the language against Python: what the same small model emits after the same steps",
@@ -34,6 +34,8 @@ EXPERIMENTS: Final[Mapping[str, str]] = {
     "unseen": "what is emitted for law and medicine, which training never saw",
 }
 """What each experiment asks, by the name of its module."""
+FRONTS: Final[Mapping[str, str]] = {"simulated": "front", "arithmetic": "front_arithmetic"}
+"""The module of the front in each world."""
 _FAULTS: Final = (
     TrainingFault, DataFault, EvaluationFault, EngineFault, BadBudget, BadTask, ModelError, ProgramError, JournalError,
     NoPlots,
@@ -56,8 +58,17 @@ def main(arguments: list[str] | None = None) -> int:
         default="full",
         help="full: what docs/experiments.md reports; small: seconds, to see that it works (default: full)",
     )
+    parser.add_argument(
+        "--world",
+        choices=sorted(FRONTS),
+        default="simulated",
+        help="of `front`: models that are rules, or SmolLM2 in this process: most of an hour (default: simulated)",
+    )
     options = parser.parse_args(arguments)
-    experiment = import_module(f"training.experiments.{options.name}")
+    if options.name != "front" and options.world != "simulated":
+        parser.error(f"--world {options.world} is for `front`; `{options.name}` is in the simulated world")
+    module = FRONTS[options.world] if options.name == "front" else options.name
+    experiment = import_module(f"training.experiments.{module}")
     began = time.monotonic()
     try:
         report = experiment.run(options.size, options.out, lambda text: print(text, file=sys.stderr))

@@ -11,40 +11,23 @@ search               AFlow-style edits (`training.experiments.searching`), given
 
 All are implemented by the rules (`masdsl.meta.roles.CheapestImplementer`), except for the search, which binds itself.
 Self-consistency at equal cost is the best mixture of 12 self-consistencies (1 to 9 samples on each tier) that costs no
-more in the mean, chosen on the training queries as well (`masdsl.batch.statistics.mixture_at`).
+more in the mean, chosen on the training queries as well (`training.experiments.ways`).
 """
 
 from __future__ import annotations
 
-import asyncio
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
-from masdsl.batch.statistics import Point as CostPoint
-from masdsl.batch.statistics import holm, mixed, mixture_at, paired_test, pareto_front
-from masdsl.meta.emission import Terms
-from masdsl.meta.retrieval import Known, about, nearest, title
-from masdsl.meta.roles import Desk, PoolGenerator
-from masdsl.runtime import Limits
 from training.data.grouping import by_metadata
-from training.data.pools import PoolSystem, Query, read_systems
-from training.data.scores import Cell as Scored
-from training.data.scores import Table as ScoreTable
+from training.data.pools import PoolSystem, read_systems
 from training.data.selection import select
-from training.experiments.reports import Cell, Picture, Point, Report, Series, Size, Table
-from training.experiments.running import (
-    Did,
-    World,
-    difference_of,
-    kept,
-    mean,
-    queries_in,
-    score_of,
-    simulated,
-)
-from training.experiments.searching import SAMPLES, TIERS, Found, search, self_consistency
+from training.experiments.reports import Cell, Picture, Report, Series, Size, Table
+from training.experiments.running import Did, World, mean, queries_in, simulated
+from training.experiments.searching import SAMPLES, TIERS, Found, picodollars, search, self_consistency
+from training.experiments.ways import Measure, Opened, Way, accuracy, always, nearest_system, point, scores_of
 from training.worlds.simulated import CHECKOUT
 
 FIXED: Final[Mapping[str, str]] = {
@@ -89,29 +72,7 @@ SIZES: Final[Mapping[Size, Extent]] = {
 }
 
 
-class Opened(NamedTuple):
-    """A world with the queries that are asked in it, and where runs are kept."""
-
-    world: World
-    queries: tuple[Query, ...]
-    out: str
-    seed: int
-
-    def runs(self, name: str, text: str, queries: Sequence[Query] | None = None) -> list[Did]:
-        """Return the runs of a system on queries, by default all: those of another call, where there was one."""
-        asked = self.queries if queries is None else queries
-        if not asked:
-            return []
-        settings = [os.path.relpath(self.world.folder, self.out), text, [one.id for one in asked], self.seed]
-        return kept(self.out, name, settings, partial(self.world.runs, text, asked, seed=self.seed))
-
-
-class Way(NamedTuple):
-    """A way to come to systems: what it gives for a query, and the runs that it took to come to that."""
-
-    name: str
-    system: Callable[[Query], str]
-    construction: tuple[Did, ...] = ()
+MONEY: Final = Measure("mUSD / query", lambda run: run.usd, 1e3)
 
 
 def run(size: Size, out: str, tell: Callable[[str], None]) -> Report:
@@ -137,7 +98,7 @@ def run(size: Size, out: str, tell: Callable[[str], None]) -> Report:
     measured: dict[str, dict[str, list[Did]]] = {}
     for where, test in tests.items():
         for way in ways:
-            measured.setdefault(where, {})[way.name] = _asked(test, way)
+            measured.setdefault(where, {})[way.name] = test.asked(way)
         for key, text in grid.items():
             measured[where][_label(*key)] = test.runs(names[key], text)
         tell(f"{where}: done")
@@ -156,18 +117,6 @@ def _pool(extent: Extent, train: Opened) -> tuple[PoolSystem, ...]:
     return read_systems(places, train.queries, train.world.host, tools=True)[0]
 
 
-def _asked(test: Opened, way: Way) -> list[Did]:
-    """Return the runs of what a way gives for each query, in the order of the queries."""
-    by_system: dict[str, list[Query]] = {}
-    for query in test.queries:
-        by_system.setdefault(way.system(query), []).append(query)
-    found: dict[str, Did] = {}
-    for text, queries in by_system.items():
-        name = way.name.replace(" ", "-").replace("'", "").replace("(", "").replace(")", "").replace(",", "")
-        found |= zip((one.id for one in queries), test.runs(name, text, queries), strict=True)
-    return [found[one.id] for one in test.queries]
-
-
 # ---------------------------------------------------------------- ways
 
 
@@ -178,12 +127,11 @@ def _ways(
     bound: Mapping[str, str],
     table: Mapping[str, Sequence[Did]],
 ) -> tuple[list[Way], Found]:
-    ways = [Way(name, _always(bound[system])) for name, system in FIXED.items()]
-    ways.append(Way(NEAREST, partial(_nearest, train, pool, bound)))
+    ways = [Way(name, always(bound[system])) for name, system in FIXED.items()]
+    ways.append(Way(NEAREST, partial(nearest_system, train, pool, bound)))
     built = tuple(one for runs in table.values() for one in runs)
     names = [one.name for one in pool]
-    cells = tuple(tuple(Scored(one.score, one.picodollars) for one in table[name]) for name in names)
-    scores = ScoreTable(tuple(names), cells, "picodollars", len(built))
+    scores = scores_of({name: table[name] for name in names}, picodollars)
     hashes = [one.hash for one in pool]
     everything = by_metadata([one._replace(metadata={"all": ""}) for one in train.queries], ["all"])
     families = by_metadata(train.queries, ["family"])
@@ -193,7 +141,7 @@ def _ways(
         choice.group.name.removeprefix("family="): best if choice.system is None else names[choice.system]
         for choice in select(scores, families, hashes)
     }
-    ways.append(Way(f"{BEST} ({best})", _always(bound[best]), built))
+    ways.append(Way(f"{BEST} ({best})", always(bound[best]), built))
     told = ", ".join(chosen[one] for one in sorted(chosen))
     ways.append(Way(f"{FAMILIES} ({told})", lambda query: bound[chosen[query.metadata["family"]]], built))
     queries = train.queries[:: extent.searched]
@@ -205,21 +153,7 @@ def _ways(
         most=extent.programs,
         seed=extent.seed,
     )
-    return [*ways, Way(SEARCH, _always(found.best.text), found.runs)], found
-
-
-def _always(text: str) -> Callable[[Query], str]:
-    return lambda query: text
-
-
-def _nearest(train: Opened, pool: Sequence[PoolSystem], bound: Mapping[str, str], query: Query) -> str:
-    """Return the system that the pool's generator gives for a query, implemented by the rules."""
-    known = [Known(one.name, one.text, title(one.text), about(one.text)) for one in pool]
-    examples = nearest(query.text, known, len(known))
-    desk = Desk(train.world.host, train.world.shape, Limits(), Terms(), lambda model: model)
-    said = asyncio.run(PoolGenerator().generate(train.world.task._replace(query=query.text), examples, desk))
-    names = {one.system.text: one.system.name for one in examples}
-    return bound[names[said.text]] if said.text in names else train.world.bound(said.text)
+    return [*ways, Way(SEARCH, always(found.best.text), found.runs)], found
 
 
 # ---------------------------------------------------------------- what was found
@@ -233,7 +167,11 @@ def _report(
     measured: Mapping[str, Mapping[str, Sequence[Did]]],
     table: Mapping[str, Sequence[Did]],
 ) -> Report:
-    tables = [_accuracy(where, ways, learned, runs) for where, runs in measured.items()]
+    names = [way.name for way in ways]
+    tables = [
+        accuracy(f"**Simulated**, {where}", names, learned, runs, MONEY, other_costs=where != TEST_SETS[0])
+        for where, runs in measured.items()
+    ]
     rows: list[tuple[str, tuple[Cell, ...]]] = []
     for way in ways:
         here = measured[TEST_SETS[0]][way.name]
@@ -241,12 +179,12 @@ def _report(
     columns = ("runs", "USD", "k tokens", "model s", "mUSD / query", "tokens / query", "model s / query")
     tables.append(Table("**Simulated**: construction (in all), then inference, held out", columns, tuple(rows), False))
     series = [
-        Series(way.name.partition(" (")[0] if way.construction else way.name, (_point(runs[way.name]),))
+        Series(way.name.partition(" (")[0] if way.construction else way.name, (point(runs[way.name], MONEY),))
         for runs in (measured[TEST_SETS[0]],)
         for way in ways
     ]
     for tier in TIERS:
-        points = tuple(_point(measured[TEST_SETS[0]][_label(count, tier)]) for count in extent.samples)
+        points = tuple(point(measured[TEST_SETS[0]][_label(count, tier)], MONEY) for count in extent.samples)
         series.append(Series(f"self-consistency on {tier}", points))
     steps = [one.score for one in found.tried]
     return Report(
@@ -284,55 +222,3 @@ def _taken(runs: Sequence[Did], of: Callable[[list[float]], float]) -> tuple[flo
     factors = (1.0, 1e-3, 1.0) if of is sum else (1e3, 1.0, 1.0)
     values = ([one.usd for one in runs], [float(one.tokens) for one in runs], [one.seconds for one in runs])
     return tuple(factor * of(one) for factor, one in zip(factors, values, strict=True))
-
-
-def _point(runs: Sequence[Did]) -> Point:
-    return Point(mean([one.usd for one in runs]), score_of(runs))
-
-
-def _costs(runs: Iterable[Sequence[Did]]) -> list[CostPoint]:
-    return [CostPoint(mean([one.usd for one in part]), mean([one.score for one in part])) for part in runs]
-
-
-def _accuracy(
-    where: str, ways: Sequence[Way], learned: Mapping[str, Sequence[Did]], runs: Mapping[str, Sequence[Did]]
-) -> Table:
-    every = [*(way.name for way in ways), *learned]
-    front = {every[at] for at in pareto_front(_costs(runs[name] for name in every))}
-    grid, points = list(learned), _costs(learned.values())
-    if where != TEST_SETS[0]:  # a cost is what it is there: prices are known before anything is asked
-        points = [
-            one._replace(cost=mean([did.usd for did in runs[name]])) for name, one in zip(grid, points, strict=True)
-        ]
-    compared: dict[str, tuple[str, list[float], float]] = {}
-    for way in ways:
-        mine = runs[way.name]
-        mixture = mixture_at(mean([one.usd for one in mine]), points)
-        if mixture is not None:
-            one, two = grid[mixture.first], grid[mixture.second]
-            scores = mixed(mixture.share, *([did.score for did in runs[name]] for name in (one, two)))
-            gains = [did.score - other for did, other in zip(mine, scores, strict=True)]
-            told = one if one == two else f"{mixture.share:.0%} {one}, else {two}"
-            compared[way.name] = told, gains, paired_test([did.score for did in mine], scores).p
-    adjusted = dict(zip(compared, holm([p for _, _, p in compared.values()]), strict=True))
-    rows: list[tuple[str, tuple[Cell, ...]]] = []
-    for name in every:
-        beside = compared.get(name)
-        cells: tuple[Cell, ...] = (
-            score_of(runs[name]),
-            1e3 * mean([one.usd for one in runs[name]]),
-            "yes" if name in front else "",
-            None if beside is None else difference_of(beside[1]),
-            adjusted.get(name),
-            None if beside is None else beside[0],
-        )
-        rows.append((name if name not in learned else f"self-consistency, {name}", cells))
-    columns = (
-        "right (%)",
-        "mUSD / query",
-        "on the front",
-        "gain (points)",
-        "p (Holm)",
-        "self-consistency at equal cost",
-    )
-    return Table(f"**Simulated**, {where}", columns, tuple(rows))

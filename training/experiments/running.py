@@ -1,4 +1,4 @@
-"""Runs of systems in a simulated world, one after the other in this process: what each gave, and what it took.
+"""Runs of systems in a world, one after the other in this process: what each gave, and what it took.
 
 A run that is made for an experiment keeps no journal, so thousands of them take minutes; what is kept is a part of an
 experiment, such as a system on all queries (`kept`). Runs on one query have one seed, whatever the system, so systems
@@ -12,7 +12,7 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 from masdsl.batch.base import Sample
 from masdsl.batch.graders import grader_of
@@ -30,6 +30,7 @@ from masdsl.money import PICODOLLARS
 from masdsl.rectify import Rectifier
 from masdsl.runtime import Limits, Result, RunFailed
 from masdsl.runtime.failures import InputError, StepFailed
+from masdsl.runtime.models.base import ModelResolver
 from masdsl.runtime.shapes import plain
 from training.data.pools import Query, read_queries, task_of, write_text
 from training.settings import TrainingFault
@@ -42,8 +43,9 @@ GRADER: Final = "exact"
 class Did(NamedTuple):
     """What became of a run: its score from 0 to 1, and what it took.
 
-    `seconds` are the simulated ones of its calls of models, one after the other. A rectifier was `asked` so often, and
-    so many of its patches came into force (`patched`).
+    `seconds` are those of its calls of models, one after the other: simulated ones, or of the processor where the model
+    is real (`training.experiments.local`); then `wall` are those of the clock. A rectifier was `asked` so often, and so
+    many of its patches came into force (`patched`).
     """
 
     score: float
@@ -54,30 +56,50 @@ class Did(NamedTuple):
     seconds: float
     asked: int = 0
     patched: int = 0
+    wall: float = 0.0
 
     @property
     def usd(self) -> float:
         """What it cost, in simulated USD."""
         return self.picodollars / PICODOLLARS
 
+    def with_writing(self, wrote: Did) -> Did:
+        """Return a run with what it took to write its system."""
+        return self._replace(
+            tokens=self.tokens + wrote.tokens,
+            picodollars=self.picodollars + wrote.picodollars,
+            seconds=self.seconds + wrote.seconds,
+            wall=self.wall + wrote.wall,
+        )
+
+
+class RunModels(Protocol):
+    """Models of runs (`masdsl.batch.models.BatchModels`)."""
+
+    def of_run(self, tiers: Mapping[str, str]) -> ModelResolver:
+        """Return where a run finds its models."""
+
+    async def close(self) -> None:
+        """Close what was opened."""
+
 
 class World:
-    """A simulated world in a folder, opened: its configuration, and what runs in it."""
+    """A world in a folder, opened: its configuration, and what runs in it. Its seconds are simulated ones."""
 
-    def __init__(self, folder: str, queries: Sequence[Query]) -> None:
+    def __init__(self, folder: str, queries: Sequence[Query], grader: str = GRADER) -> None:
         """Open a world for queries of it. Raises ProgramError for a configuration with mistakes."""
         self.folder = folder
         self.host = Host(config_of(os.path.join(folder, "system.mas")))
         self.task: Task = task_of(queries, self.host)
         self.shape: Flow = shape_of(self.task, self.host)
         options = {name: entry.options for name, entry in self.host.config.models.items()}
-        # A teacher of prompts, where there is one, has no pace: it takes no part in runs.
+        # Models without a pace: a teacher of prompts, which takes no part in runs, and real ones.
         self._pace = {
             name: (float(one["seconds"]), float(one["speed"])) for name, one in options.items() if "speed" in one
         }
-        grader = grader_of(GRADER, folder)
-        assert grader is not None
-        self._grader = grader
+        known = grader_of(grader, folder)
+        assert known is not None
+        self._grader = known
 
     def bound(self, text: str, implementer: Implementer | None = None) -> str:
         """Return a template with the binding of an implementer, by default the rules': the cheapest adequate tiers."""
@@ -120,7 +142,7 @@ class World:
             raise TrainingFault("a system of the experiment has errors; was the world changed?")
         loaded = self.host.loaded(program)
         key = list(loaded.compiled.flows)[[flow.key for flow in program.flows].index(main.key)]
-        models = BatchModels(self.host.config, self.folder)
+        models = self.models()
         found = []
         try:
             for query in queries:
@@ -148,23 +170,40 @@ class World:
             await models.close()
         return found
 
-    async def _did(self, result: Result, value: Any, query: Query, *, ended: bool) -> Did:
-        score = 0.0
-        if ended:
-            said = await self._grader.score(value, Sample(0, {}, query.answer, query.metadata))
-            score = said.score or 0.0
+    def models(self) -> RunModels:
+        """Return the models of runs, to be closed after them."""
+        return BatchModels(self.host.config, self.folder)
+
+    def seconds(self, result: Result) -> tuple[float, float]:
+        """Return the seconds of a run that has just ended, and those of the clock where they are others (else 0)."""
         seconds = 0.0
         for event in result.events:
             if event.kind == "called" and event.model in self._pace:
                 start, speed = self._pace[event.model]
                 seconds += start + event.tokens_out / speed
+        return seconds, 0.0
+
+    async def _did(self, result: Result, value: Any, query: Query, *, ended: bool) -> Did:
+        score = 0.0
+        if ended:
+            said = await self._grader.score(value, Sample(0, {}, query.answer, query.metadata))
+            score = said.score or 0.0
+        seconds, wall = self.seconds(result)
         patched = sum(one.accepted for one in result.interventions)
         took = (result.calls, result.tokens, result.picodollars, round(seconds, 3))
-        return Did(score, ended, *took, len(result.interventions), patched)
+        return Did(score, ended, *took, len(result.interventions), patched, round(wall, 3))
 
 
 def simulated(folder: str, **options: Any) -> str:
     """Make a simulated world in a folder unless it is there with these options; return the folder.
+
+    Raises TrainingFault where the folder has something else in it.
+    """
+    return made_world(make_simulated, folder, **options)
+
+
+def made_world(make: Callable[..., None], folder: str, **options: Any) -> str:
+    """Make a world in a folder unless it is there with these options; return the folder.
 
     Raises TrainingFault where the folder has something else in it.
     """
@@ -175,7 +214,7 @@ def simulated(folder: str, **options: Any) -> str:
         about = {}
     if any(about.get(name) != value for name, value in options.items()) or not about:
         try:
-            make_simulated(folder, **options)
+            make(folder, **options)
         except WorldFault as fault:
             raise TrainingFault(str(fault)) from None
     return folder

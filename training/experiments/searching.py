@@ -1,14 +1,15 @@
 """An iterative search as AFlow's (arXiv:2410.10762): propose an edit of a good program, evaluate, keep the better.
 
 AFlow lets a model propose edits with operators such as Ensemble, Review and Custom; here rules draw them, with a seed,
-from like operators: samples that are put to the vote, a reviewer, a look into documents, a calculator, tiers and
-temperatures. An edit is a patch of the language (`masdsl.apply`): one that gives no sound program is not evaluated.
-The search ends when its evaluations have spent the budget, or no edits are drawn that it has not tried.
+from like operators: samples that are put to the vote, a reviewer, tiers and temperatures, and the tools of the world
+(`SIMULATED`, `ARITHMETIC`). An edit is a patch of the language (`masdsl.apply`): one that gives no sound program is not
+evaluated. The search ends when its evaluations have spent the budget, or no edits are drawn that it has not tried.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from random import Random
 from typing import Final, NamedTuple
 
@@ -40,8 +41,71 @@ flow main(query) -> text {{
 """Chain of thought; with more samples, self-consistency."""
 
 
+class ToolEdit(NamedTuple):
+    """How a tool comes into a program and out of it: edits, the solver's input with what it said, and words before."""
+
+    add: str
+    drop: str
+    input: str
+    given: str = ""
+
+
+_FORMALISER: Final = (
+    "add agent formaliser(query) -> text(60)\n"
+    '  "Write the expression that works out the answer, in whole numbers with + - * / and brackets, and nothing '
+    'else: {{ query }}"\n'
+    "before main.drafts {\n  expression = formaliser(query)\n  result = calculate(expression)\n}\n"
+)
+
+
+def _calculator(granted: str) -> ToolEdit:
+    return ToolEdit(
+        f'add tool calculate(expression: text(60)) -> text(20) else "no result" from "{granted}"\n{_FORMALISER}',
+        "drop main.result\ndrop main.expression\ndrop formaliser\ndrop calculate\n",
+        "result: text(20)",
+        "A calculator says {{ result }}. ",
+    )
+
+
+class Space(NamedTuple):
+    """What edits are drawn from: tiers (none: agents stay where they are), and tools by the name of their extern."""
+
+    tiers: tuple[str, ...]
+    tools: Mapping[str, ToolEdit]
+
+
+SIMULATED: Final = Space(
+    TIERS,
+    {
+        "look_up": ToolEdit(
+            'add tool look_up(query) -> text else "Nothing was found." from "world.look_up"\n'
+            "before main.drafts {\n  found = look_up(query)\n}\n",
+            "drop main.found\ndrop look_up\n",
+            "found",
+        ),
+        "calculate": _calculator("world.calculate"),
+    },
+)
+ARITHMETIC: Final = Space(
+    (),
+    {
+        "calculate": _calculator("math.calculate"),
+        "run_python": ToolEdit(
+            "add tool run_python(code) -> (passed: bool, log: text(40))\n"
+            '  else (passed: false, log: "no result") from "sandbox.python" timeout 10\n'
+            "add agent programmer(query) -> text\n"
+            '  "Write a Python program that works out the answer and prints it, and nothing else: {{ query }}"\n'
+            "before main.drafts {\n  code = programmer(query)\n  ran = run_python(code)\n  printed = ran.log\n}\n",
+            "drop main.printed\ndrop main.ran\ndrop main.code\ndrop programmer\ndrop run_python\n",
+            "printed: text(40)",
+            "A program prints {{ printed }}. ",
+        ),
+    },
+)
+
+
 class Tried(NamedTuple):
-    """A program of a search, the mean score of its runs, and what a run cost in the mean, in picodollars."""
+    """A program of a search, the mean score of its runs, and what a run cost in the mean."""
 
     text: str
     score: float
@@ -65,8 +129,22 @@ def self_consistency(samples: int, tier: str, config: Config) -> str:
     return _patched(PLAIN, f"set main.drafts.count = {samples}\nbind solver = {tier}\n", config)
 
 
-def search(host: Host, evaluate: Callable[[str], Sequence[Did]], *, budget: int, most: int, seed: int) -> Found:
-    """Search from a chain of thought on, until evaluations have taken the budget, in picodollars.
+def picodollars(run: Did) -> float:
+    """Return what a run cost in money."""
+    return run.picodollars
+
+
+def search(
+    host: Host,
+    evaluate: Callable[[str], Sequence[Did]],
+    *,
+    budget: float,
+    most: int,
+    seed: int,
+    space: Space = SIMULATED,
+    cost: Callable[[Did], float] = picodollars,
+) -> Found:
+    """Search from a chain of thought on, until evaluations have taken the budget, in units of `cost`.
 
     At most so many programs are evaluated. The last evaluation may go beyond the budget. Of programs with equal scores
     the cheaper one is the better.
@@ -77,17 +155,17 @@ def search(host: Host, evaluate: Callable[[str], Sequence[Did]], *, budget: int,
     def tried(text: str) -> Tried:
         made = evaluate(text)
         runs.extend(made)
-        return Tried(text, mean([one.score for one in made]), mean([one.picodollars for one in made]))
+        return Tried(text, mean([one.score for one in made]), mean([cost(one) for one in made]))
 
     best = tried(PLAIN)
     all_tried, refused = [best], 0
     known = {PLAIN}
     for _ in range(MOST_PROPOSALS):
-        if len(all_tried) >= most or sum(one.picodollars for one in runs) >= budget:
+        if len(all_tried) >= most or sum(cost(one) for one in runs) >= budget:
             break
         edited = random.choice(all_tried) if random.random() < EXPLORED else best
         try:
-            text = _patched(edited.text, proposal(edited.text, host, random), host.config)
+            text = _patched(edited.text, proposal(edited.text, host, random, space), host.config)
         except ProgramError:
             refused += 1
             continue
@@ -106,19 +184,19 @@ def _patched(text: str, edits: str, config: Config) -> str:
 # ---------------------------------------------------------------- operators
 
 
-def proposal(text: str, host: Host, random: Random) -> str:
+def proposal(text: str, host: Host, random: Random, space: Space = SIMULATED) -> str:
     """Return the edits of an operator that is drawn, for a program that the search came to."""
     program = host.check(text, Findings())
     assert program is not None, "it was evaluated"
     agents = [one.name for one in program.agents if not one.module]
     operators: list[Callable[[], str]] = [
-        lambda: f"bind {random.choice(agents)} = {random.choice(TIERS)}\n",
         lambda: f"set main.drafts.count = {random.choice(SAMPLES)}\n",
         lambda: f"set {random.choice(agents)}.temp = {random.choice((0, 0.5, 1))}\n",
         lambda: _reviewed(agents),
-        lambda: _with_tool(text, program, "look_up"),
-        lambda: _with_tool(text, program, "calculate"),
+        *(partial(_with_tool, text, program, tool, space) for tool in space.tools),
     ]
+    if space.tiers:
+        operators.insert(0, lambda: f"bind {random.choice(agents)} = {random.choice(space.tiers)}\n")
     return random.choice(operators)()
 
 
@@ -134,37 +212,18 @@ def _reviewed(agents: Sequence[str]) -> str:
     )
 
 
-_TOOLS: Final = {
-    "look_up": (
-        'add tool look_up(query) -> text else "Nothing was found." from "world.look_up"\n'
-        "before main.drafts {\n  found = look_up(query)\n}\n"
-    ),
-    "calculate": (
-        'add tool calculate(expression: text(60)) -> text(20) else "no result" from "world.calculate"\n'
-        "add agent formaliser(query) -> text(60)\n"
-        '  "Write the expression that works out the answer, in whole numbers with + - * / and brackets, and nothing '
-        'else: {{ query }}"\n'
-        "before main.drafts {\n  expression = formaliser(query)\n  result = calculate(expression)\n}\n"
-    ),
-}
-_DROPPED: Final = {
-    "look_up": "drop main.found\ndrop look_up\n",
-    "calculate": "drop main.result\ndrop main.expression\ndrop formaliser\ndrop calculate\n",
-}
-
-
-def _with_tool(text: str, program: Program, tool: str) -> str:
+def _with_tool(text: str, program: Program, tool: str, space: Space) -> str:
     """Show the solver what a tool says; no longer where it is shown that already."""
     there = {one.name for one in program.tools if not one.module}
-    wanted = there ^ {tool}
+    shown = [one for name, one in space.tools.items() if name in there ^ {tool}]
     solver = next(one for one in program.agents if one.name == "solver")
-    inputs = ["query", *(["found"] if "look_up" in wanted else []), *(["result"] if "calculate" in wanted else [])]
     declared = _SOLVER.format(
-        inputs=", ".join(f"{one}: text(20)" if one == "result" else one for one in inputs),
+        inputs=", ".join(("query", *(one.input for one in shown))),
         tier=f" on {solver.model}" if solver.model else "",
-        given="A calculator says {{ result }}. " if "calculate" in wanted else "",
+        given="".join(one.given for one in shown),
     )
     count = text.partition(" of solver(")[0].rpartition("= ")[2]
-    call = f"replace main.drafts = {count} of solver({', '.join(inputs)})\n"
-    changed = f"replace {declared}{call}"
-    return _TOOLS[tool] + changed if tool in wanted else changed + _DROPPED[tool]
+    passed = ", ".join(("query", *(one.input.partition(":")[0] for one in shown)))
+    changed = f"replace {declared}replace main.drafts = {count} of solver({passed})\n"
+    edit = space.tools[tool]
+    return changed + edit.drop if tool in there else edit.add + changed
