@@ -418,6 +418,7 @@ def test_each_role_begins_from_the_reference(here: Path) -> None:
     assert (here / "out" / place).read_bytes() == (here / "alone" / place).read_bytes()
     manifest = json.loads((here / "out" / "implementer" / "manifest.json").read_text(encoding="utf-8"))
     assert manifest["steps"] == 2 and manifest["rows"] == 2 and manifest["first"]["loss"] > 0
+    assert 0 < manifest["cpu_seconds_a_step"] <= manifest["cpu_seconds"]
     assert manifest["settings"]["loss"]["beta"] == 0.1 and set(manifest["versions"]) >= {"torch", "trl"}
 
 
@@ -521,6 +522,12 @@ def test_the_commented_configuration_can_be_read_and_has_the_papers_values() -> 
         assert not missing, f"[{table}] says nothing about {missing}"
 
 
+@pytest.mark.parametrize(("name", "kind"), [("grpo", "grpo"), ("steps-cto", "cto")])
+def test_the_configurations_for_a_few_steps_can_be_read(name: str, kind: str) -> None:
+    plan = read_settings(str(Path(__file__).parent.parent / "training" / "configs" / f"{name}.toml"), Plan)
+    assert plan.loss.kind == kind and plan.training.steps and plan.base.model == "smollm2"
+
+
 # ---------------------------------------------------------------- rewards of the compiler
 
 
@@ -560,6 +567,22 @@ def test_grpo_moves_towards_what_is_worth_more(queries: Path, monkeypatch: pytes
     log = [json.loads(line) for line in (queries / "out" / "generator" / "log.jsonl").read_text().splitlines()]
     assert log[0]["reward"] == pytest.approx(0.05)  # every second reply parses, which is worth 0.1
     assert any(bool(one.any()) for name, one in adapter_of(queries / "out").items() if "lora_B" in name)
+
+
+def test_grpo_tells_the_reward_of_what_is_emitted_before_and_after(
+    queries: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rates = {"parses": 1.0, "checks": 0.5, "fits": 0.0, "right": 0.25, "programs": 3.0}
+    monkeypatch.setattr("training.cto.stage.measure_of", lambda table, out: lambda model, tokenizer, step: rates)
+    text = (queries / "cto.toml").read_text(encoding="utf-8")
+    table = '[evaluation]\npaths = ["train.jsonl"]\nlimit = 1\nevery = 9\nfirst = true\ngrader = "exact"\n'
+    (queries / "cto.toml").write_text(text + table, encoding="utf-8")
+    assert command(queries) == 0
+    manifest = json.loads((queries / "out" / "generator" / "manifest.json").read_text(encoding="utf-8"))
+    first, last = manifest["rates"]
+    assert (first["step"], last["step"]) == (0, 2)
+    assert first["reward"] == pytest.approx(0.1 * 1 + 0.2 * 0.5 + 0.2 * 0 + 1.0 * 0.25)
+    assert "step 0: parses 1, checks 0.5" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

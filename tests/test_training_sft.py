@@ -32,7 +32,7 @@ from training.checkpoints import fault_of, last_good, seal  # noqa: E402
 from training.sft.__main__ import main  # noqa: E402
 from training.sft.rows import tokenise  # noqa: E402
 from training.sft.training import read_sft, train  # noqa: E402
-from training.watching import Telling  # noqa: E402
+from training.watching import Telling, effort, effort_told  # noqa: E402
 
 pytestmark = [
     # peft 0.21 and trl 1.16 use names of transformers and torch that are going away.
@@ -435,6 +435,20 @@ def test_more_processes_than_examples_of_a_step_are_refused(here: Path, monkeypa
         trained(here, "out")
 
 
+def test_what_a_step_takes_is_without_what_was_measured_between() -> None:
+    history = [
+        {"rates": {}, "cpu_seconds_of_rates": 2.0},
+        {"loss": 1.0, "cpu_seconds": 4.0, "peak_memory_gb": 1.5},
+        {"rates": {}, "cpu_seconds_of_rates": 1.0},
+        {"loss": 0.9, "cpu_seconds": 9.0, "peak_memory_gb": 1.25},  # gone on with in another process
+    ]
+    found = effort(history, 3)
+    assert found == {"cpu_seconds": 6.0, "cpu_seconds_a_step": 2.0, "peak_memory_gb": 1.5}
+    assert effort_told(found) == "2.0 s of CPU a step, 1.5 GB of memory at most"
+    bare = effort([{"loss": 1.0, "cpu_seconds": 3.0, "peak_memory_gb": None}], 2)  # where the system does not tell
+    assert effort_told(bare) == "1.5 s of CPU a step"
+
+
 def test_a_loss_that_is_no_number_ends_the_training() -> None:
     state = SimpleNamespace(log_history=[{"loss": 1.0}], global_step=7, max_steps=9, is_world_process_zero=True)
     told: list[str] = []
@@ -442,6 +456,7 @@ def test_a_loss_that_is_no_number_ends_the_training() -> None:
     watching.on_train_begin(None, state, None)
     watching.on_log(None, state, None, logs={"loss": 1.0})
     assert told == ["step 7/9  loss 1.0000  0 s"] and "seconds" in state.log_history[-1]
+    assert state.log_history[-1].keys() >= {"cpu_seconds", "peak_memory_gb"}
     for name in ("loss", "grad_norm"):
         with pytest.raises(TrainingFault, match=f"step 7: {name} is nan"):
             watching.on_log(None, state, None, logs={name: float("nan")})
@@ -465,6 +480,10 @@ def test_a_template_that_writes_the_prompt_otherwise_is_refused(here: Path) -> N
 )
 def test_the_configurations_of_the_guide_can_be_used(name: str) -> None:
     assert read_sft(str(ROOT / "training" / "configs" / name)).data.paths
+
+
+def test_the_configuration_that_shows_what_a_step_takes_can_be_used() -> None:
+    assert read_sft(str(ROOT / "training" / "configs" / "steps-sft.toml")).training.steps == 3
 
 
 def test_the_shipped_configuration_has_the_defaults() -> None:

@@ -5,7 +5,7 @@ OUT/ROLE/run.json         what the run of a role is of
 OUT/ROLE/checkpoints/     states to go on from, sealed; removed when the role is done
 OUT/ROLE/model/           the LoRA adapter, as safetensors
 OUT/ROLE/log.jsonl        every logged step
-OUT/ROLE/manifest.json    configuration, data, base, versions, losses, seconds
+OUT/ROLE/manifest.json    configuration, data, base, versions, losses, seconds (clock and processor), memory
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from masdsl.meta.host import Host
 from training.adapters import load_adapter, save_adapter
 from training.backbone import Located, identity, load, locate
 from training.checkpoints import Sealing, last_good
-from training.cto.plan import Plan
+from training.cto.plan import Grpo, Plan
 from training.cto.rows import Row, needs_values, of_role, read_preferences, refuse_twice, weighted
 from training.cto.trainers import Material, grpo_rows, material_of, refuse_long_prompts, trainer_of, within_length
 from training.data.pools import write_text
 from training.optimisation import CADENCE, checked_length
 from training.rates.asking import read_asked
 from training.record import claim, digest_of, finished, write_manifest
-from training.rewards import Judge
+from training.rewards import STAGES, Judge
 from training.settings import TrainingFault, settings_json
 from training.sft.evaluation import measure_of
 from training.tree import Role
-from training.watching import Measuring, Tell, Telling
+from training.watching import Measure, Measuring, Tell, Telling, effort, effort_told
 
 MODEL = "model"
 CHECKPOINTS = "checkpoints"
@@ -135,7 +135,8 @@ def _train(given: _Given, role: Role, rows: Sequence[Row], held_out: Sequence[Ro
     for one in (Telling(lambda line: tell(f"{role}: {line}")), Sealing(), *given.callbacks):
         trainer.add_callback(one)
     if plan.evaluation is not None and role == "generator":
-        trainer.add_callback(Measuring(measure_of(plan.evaluation, folder), plan.evaluation.every, tell))
+        measure = _with_reward(measure_of(plan.evaluation, folder), plan.grpo)
+        trainer.add_callback(Measuring(measure, plan.evaluation.every, tell, first=plan.evaluation.first))
     last = last_good(checkpoints, tell)
     if last is not None:
         tell(f"{role}: going on from {last}")
@@ -150,8 +151,26 @@ def _train(given: _Given, role: Role, rows: Sequence[Row], held_out: Sequence[Ro
         folder, facts, {"rows": len(material.rows), "rows_left_out": left_out, **_results(trainer)}
     )
     shutil.rmtree(checkpoints, ignore_errors=True)
-    tell(f"{os.path.join(folder, MODEL)}: {manifest['steps']} steps, loss {manifest['loss']:.4f}")
+    told = f"{manifest['steps']} steps, loss {manifest['loss']:.4f}, {effort_told(manifest)}"
+    tell(f"{os.path.join(folder, MODEL)}: {told}")
     return manifest
+
+
+def _with_reward(measure: Measure, grpo: Grpo | None) -> Measure:
+    """Return what also tells GRPO's reward of what is measured: the weighted sum of the rates."""
+    if grpo is None:
+        return measure
+    weights = {stage: getattr(grpo.rewards, stage) for stage in STAGES}  # `training.rates` has shares of these names
+
+    def measured(model: Any, tokenizer: Any, step: int) -> dict[str, float]:
+        rates = dict(measure(model, tokenizer, step))
+        for suffix in ("", ", decoder"):
+            if f"parses{suffix}" in rates:
+                worth = sum(weight * rates.get(f"{rate}{suffix}", 0.0) for rate, weight in weights.items())
+                rates[f"reward{suffix}"] = round(worth, 4)
+        return rates
+
+    return measured
 
 
 def _material(
@@ -198,6 +217,7 @@ def _results(trainer: Any) -> dict[str, Any]:
         "epochs": trainer.state.epoch,
         "loss": steps[-1]["loss"],
         "seconds": steps[-1]["seconds"],
+        **effort(history, trainer.state.global_step),
         "parameters": trainer.model.num_parameters(),
         "parameters_trained": trainer.model.num_parameters(only_trainable=True),
         "first": steps[0],

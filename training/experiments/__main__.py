@@ -66,7 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     if options.name != "front" and options.world != "simulated":
-        parser.error(f"--world {options.world} is for `front`; `{options.name}` is in the simulated world")
+        parser.error(f"--world {options.world} is for `front`; `{options.name}` has one world; leave --world out")
     module = FRONTS[options.world] if options.name == "front" else options.name
     experiment = import_module(f"training.experiments.{module}")
     began = time.monotonic()

@@ -26,7 +26,7 @@ from training.data.pools import PoolSystem, read_systems
 from training.data.selection import select
 from training.experiments.reports import Cell, Picture, Report, Series, Size, Table
 from training.experiments.running import Did, World, mean, queries_in, simulated
-from training.experiments.searching import SAMPLES, TIERS, Found, picodollars, search, self_consistency
+from training.experiments.searching import SAMPLES, TIERS, Found, search, self_consistency
 from training.experiments.ways import Measure, Opened, Way, accuracy, always, nearest_system, point, scores_of
 from training.worlds.simulated import CHECKOUT
 
@@ -131,7 +131,7 @@ def _ways(
     ways.append(Way(NEAREST, partial(nearest_system, train, pool, bound)))
     built = tuple(one for runs in table.values() for one in runs)
     names = [one.name for one in pool]
-    scores = scores_of({name: table[name] for name in names}, picodollars)
+    scores = scores_of({name: table[name] for name in names}, "picodollars")
     hashes = [one.hash for one in pool]
     everything = by_metadata([one._replace(metadata={"all": ""}) for one in train.queries], ["all"])
     families = by_metadata(train.queries, ["family"])

@@ -20,6 +20,7 @@ from masdsl.meta.roles import Desk, PoolGenerator
 from masdsl.runtime import Limits
 from training.data.pools import PoolSystem, Query
 from training.data.scores import Cell as Scored
+from training.data.scores import Measure as Measured
 from training.data.scores import Table as ScoreTable
 from training.experiments.reports import Cell, Point, Table
 from training.experiments.running import Did, World, difference_of, kept, mean, score_of
@@ -94,10 +95,10 @@ def nearest_system(train: Opened, pool: Sequence[PoolSystem], bound: Mapping[str
     return bound[names[said.text]] if said.text in names else train.world.bound(said.text)
 
 
-def scores_of(table: Mapping[str, Sequence[Did]], cost: Callable[[Did], float]) -> ScoreTable:
-    """Return the runs of systems on queries as `training.data.selection` takes them; costs are rounded to integers."""
-    cells = tuple(tuple(Scored(one.score, round(cost(one))) for one in runs) for runs in table.values())
-    return ScoreTable(tuple(table), cells, "calls", sum(len(runs) for runs in table.values()))
+def scores_of(table: Mapping[str, Sequence[Did]], measure: Measured) -> ScoreTable:
+    """Return the runs of systems on queries as `training.data.selection` takes them."""
+    cells = tuple(tuple(Scored(one.score, getattr(one, measure)) for one in runs) for runs in table.values())
+    return ScoreTable(tuple(table), cells, measure, sum(len(runs) for runs in table.values()))
 
 
 # ---------------------------------------------------------------- tables

@@ -20,7 +20,8 @@ from training.watching import Measure
 
 
 class Evaluation(NamedTuple):
-    """Queries (as `training.rates` reads them), at most `limit` of each file, every `every` steps.
+    """Queries (as `training.rates` reads them), at most `limit` of each file, every `every` steps; with `first` also
+    before the first one.
 
     `run` also runs the programs and grades their answers, with the models of the `mas.toml` at or above the folder
     `models` (by default the folder of the run). `calls` is what a run may make, `grader` how answers are compared,
@@ -35,6 +36,7 @@ class Evaluation(NamedTuple):
     models: Path | None = None
     calls: Positive = 20
     grader: str = ""
+    first: bool = False
 
 
 def measure_of(table: Evaluation, out: str) -> Measure:

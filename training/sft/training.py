@@ -2,7 +2,7 @@
 
 run.json      what the run is of              base/   the base, where it is `tiny`
 checkpoints/  states to go on from, sealed    model/  the outcome, as safetensors: an adapter or a whole model
-manifest.json configuration, data, base, versions, losses, tokens, seconds
+manifest.json configuration, data, base, versions, losses, tokens, seconds (by the clock, of the processor), memory
 
 The loss is TRL's: the mean negative log-likelihood of the completions' tokens over the whole batch, so that neither
 accumulation nor the number of processes changes it.
@@ -22,7 +22,7 @@ from training.record import claim, digest_of, finished, write_manifest
 from training.settings import Path, TrainingFault, read_settings, settings_json
 from training.sft.evaluation import Evaluation, measure_of
 from training.sft.rows import Tokenised, read_rows, tokenise
-from training.watching import Measure, Measuring, Tell, Telling
+from training.watching import Measure, Measuring, Tell, Telling, effort, effort_told
 
 MODEL = "model"
 CHECKPOINTS = "checkpoints"
@@ -110,7 +110,7 @@ def train(settings: Settings, out: str, *, tell: Tell = print, measure: Measure 
                 "measure what comes out with python -m training.rates"
             )
         measure = measure or measure_of(settings.evaluation, out)
-        trainer.add_callback(Measuring(measure, settings.evaluation.every, tell))
+        trainer.add_callback(Measuring(measure, settings.evaluation.every, tell, first=settings.evaluation.first))
     with process.main_process_first():
         claim(out, facts)
     _run(trainer, folder, tell)
@@ -119,7 +119,8 @@ def train(settings: Settings, out: str, *, tell: Tell = print, measure: Measure 
     if process.is_main_process:
         manifest = write_manifest(out, facts, {"data": data.card(), **_results(trainer)})
         shutil.rmtree(folder, ignore_errors=True)
-        tell(f"{os.path.join(out, MODEL)}: {manifest['steps']} steps, loss {manifest['loss']:.4f}")
+        done = f"{manifest['steps']} steps, loss {manifest['loss']:.4f}, {effort_told(manifest)}"
+        tell(f"{os.path.join(out, MODEL)}: {done}")
     process.wait_for_everyone()
     return manifest
 
@@ -254,6 +255,7 @@ def _results(trainer: Any) -> dict[str, Any]:
         "epochs": trainer.state.epoch,
         "loss": steps[-1]["loss"] if steps else float("nan"),
         "seconds": steps[-1]["seconds"] if steps else 0.0,
+        **effort(history, trainer.state.global_step),
         "tokens_seen": trainer.state.num_input_tokens_seen,
         "parameters": trainer.model.num_parameters(),
         "parameters_trained": trainer.model.num_parameters(only_trainable=True),
