@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-import subprocess
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from collections.abc import Iterator
@@ -39,6 +37,7 @@ from masdsl.graph.overlay import overlay
 from masdsl.graph.sketch import TooLarge
 from masdsl.journal.base import Row
 from masdsl.source import Source
+from tests.harness import mermaid as own_parser
 from tests.harness.generate import program as generated
 from tests.harness.programs import granted, write
 
@@ -450,30 +449,36 @@ def test_dot_is_read_by_a_parser_that_is_not_ours() -> None:
         assert len(read.get_edges()) == len(picture.edges)
 
 
-def test_mermaid_is_read_by_its_own_parser(tmp_path: Path) -> None:
-    """Run where Node finds `mermaid` and `jsdom`: npm install mermaid jsdom, then MASDSL_NODE_MODULES=that folder."""
-    import os
+@pytest.fixture(scope="session")
+def parser(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of Mermaid's own parser, kept in pytest's cache."""
+    name = f"mermaid-{own_parser.MERMAID}"
+    cache = getattr(request.config, "cache", None)
+    folder = tmp_path_factory.mktemp(name) if cache is None else cache.mkdir(name)
+    try:
+        own_parser.install(folder)
+    except own_parser.NotHere as why:
+        pytest.skip(str(why))
+    return folder
 
-    modules = os.environ.get("MASDSL_NODE_MODULES")
-    if modules is None or shutil.which("node") is None:
-        pytest.skip("no MASDSL_NODE_MODULES with mermaid and jsdom: npm install mermaid jsdom")
-    script = tmp_path / "parse.mjs"
-    script.write_text(
-        "import { createRequire } from 'module'; import fs from 'fs'; import { pathToFileURL } from 'url';\n"
-        f"const require = createRequire({json.dumps(modules + '/')});\n"
-        "const { JSDOM } = require('jsdom'); const dom = new JSDOM('<body></body>');\n"
-        "global.window = dom.window; global.document = dom.window.document;\n"
-        "const { default: mermaid } = await import(pathToFileURL(require.resolve('mermaid')).href);\n"
-        "for (const file of process.argv.slice(2)) await mermaid.parse(fs.readFileSync(file, 'utf8'));\n"
-    )
+
+def test_mermaid_is_read_by_its_own_parser(tmp_path: Path, parser: Path) -> None:
+    hostile = 'mas 1\n\nflow main(x) -> text {\n  if x == "%%{init}%% \\"end\\" [](){}<b>;`#35;|-->" { return "@{}" }\n'
+    pictures = {path.stem: drawn(path) for path in PROGRAMS[::6] if path.stem not in ("math", "text")}
+    pictures["hostile"] = of_text(tmp_path, f"{hostile}  return x\n}}\n")
+    (tmp_path / "run").mkdir()
+    pictures["run"] = overlay(of_text(tmp_path / "run", PATCHED), [row(1, "failed", "main.code", reason='"]--> ;')])
     files = []
-    for path in PROGRAMS[::6]:
-        files.append(str(tmp_path / f"{path.stem}.mmd"))
-        Path(files[-1]).write_text(
-            mermaid.render(drawn(path), LINK) if path.stem not in ("math", "text") else "flowchart TB\n"
-        )
-    done = subprocess.run(["node", str(script), *files], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    for name, picture in pictures.items():
+        files.append(tmp_path / f"{name}.mmd")
+        files[-1].write_text(mermaid.render(picture, LINK), encoding="utf-8")
+    files.append(tmp_path / "wrong.mmd")
+    files[-1].write_text('flowchart TB\n  a["x" --> b\n')
+    *told, wrong = own_parser.parsed(parser, files)
+    assert "Parse error" in wrong["error"]
+    for (name, picture), found in zip(pictures.items(), told, strict=True):
+        counts = {"vertices": len(picture.vertices), "edges": len(picture.edges), "groups": len(picture.clusters)}
+        assert found == counts, name
 
 
 # ---------------------------------------------------------------- golden files
