@@ -13,45 +13,38 @@ from typing import Any, Final, NamedTuple
 from masdsl.api import load
 from masdsl.diagnostics.base import Findings
 from masdsl.diagnostics.render import json_document
-from masdsl.journal import Journal, JournalBusy, JournalError, Row, RunHeader, RunSummary, UnknownRun
-from masdsl.journal.base import SESSION
+from masdsl.journal import Journal, JournalError
 from masdsl.loaded import LoadedProgram, ProgramError
 from masdsl.playground.changes import change, finished
 from masdsl.playground.desk import Desk
 from masdsl.playground.flows import bound_json
 from masdsl.playground.house import House
-from masdsl.playground.refusals import Refusal, not_found
+from masdsl.playground.kept import LINE, Kept, last_event, usage_of
+from masdsl.playground.kept import entry as begun_entry
+from masdsl.playground.refusals import Refusal
 from masdsl.playground.workers import Workers
-from masdsl.rectify.stored import intervention_of
-from masdsl.rectify.texts import texts_of
+from masdsl.reading import decode
 from masdsl.redaction import one_line
 from masdsl.runtime import BudgetExceeded, InputError, RunFailed, StepFailed
 from masdsl.runtime.failures import RunStopped
 from masdsl.runtime.shapes import plain
 from masdsl.serve.endpoints import Endpoint, served
 from masdsl.serve.inputs import read_body
-from masdsl.serve.ledger import Entry, State, Usage
-from masdsl.serve.live import Live, Outcome, run_json, usage_json
-from masdsl.serve.outcomes import outcome_of, spent, taken
+from masdsl.serve.ledger import Entry
+from masdsl.serve.live import Live, Outcome, run_json
+from masdsl.serve.outcomes import taken
 from masdsl.serve.problems import json_bytes
 from masdsl.serve.streaming import ended_events, live_events
-from masdsl.source import Source
 
 _log: Final = logging.getLogger("masdsl.playground")
 AT_ONCE: Final = 8
 """Runs under way at once."""
-LISTED: Final = 50
-"""Runs that are listed, the newest ones."""
-LOOKED_THROUGH: Final = 1_000
-"""Runs of the journal that are looked through for those of this folder's programs."""
 KEPT_ENDED: Final = 32
 """Ended runs whose events are kept."""
 HEARTBEAT: Final = 15.0
 """Seconds between signs of life of a stream."""
 BY_USER: Final = "its user stopped it"
 BY_SHUTDOWN: Final = "the playground is shutting down"
-_LINE: Final = ("run", "program", "flow", "status", "created", "usage")
-_STATES: Final[Mapping[str, State]] = {"ended": "ended", "failed": "failed", "stopped": "stopped"}
 
 
 class Begun(NamedTuple):
@@ -68,7 +61,7 @@ class Runs:
     def __init__(self, journal: Journal, where: str | None, desk: Desk, house: House, workers: Workers) -> None:
         self._journal = journal
         self._where = where
-        self._folder = desk.folder
+        self._kept = Kept(journal, where, desk, workers)
         self._name_of = desk.name_of
         self._house = house
         self._workers = workers
@@ -76,8 +69,7 @@ class Runs:
         self._ended: OrderedDict[str, Live] = OrderedDict()
         self._attempts: dict[str, int] = {}
         self._changing: set[str] = set()
-        self._bounds: dict[tuple[str, int], Any] = {}
-        self._usages: dict[tuple[str, float, int], Usage] = {}
+        self._models: dict[str, Mapping[str, str]] = {}
         self._draining = False
 
     # ---------------------------------------------------------------- beginning
@@ -93,15 +85,18 @@ class Runs:
         given = read_body(json_bytes(inputs), endpoint.parameters)
         self._make_room()
         run = time.strftime("%Y%m%d-%H%M%S", time.gmtime()) + f"-{os.urandom(4).hex()}"
-        entry = _entry(run, self._name_of(path), flow, time.time(), 1)
+        entry = begun_entry(run, self._name_of(path), flow, time.time(), 1)
+        self._kept.begins(run, bound_json(endpoint))
+        self._models[run] = models
         self._launch(entry._replace(inputs=given), endpoint, given)
         return run
 
     def _loaded(self, path: str, text: str, models: Mapping[str, str]) -> LoadedProgram:
         findings = Findings()
         config = self._house.config(models, findings)
+        source = decode(path, text.encode("utf-8", "surrogatepass"), findings)
         try:
-            return load(Source(path, text), config=config, models=self._house.models())
+            return load(source, config=config, models=self._house.models())
         except ProgramError as error:
             raise _faulty("The program cannot be run", json_document(error.findings)["findings"]) from None
 
@@ -128,23 +123,24 @@ class Runs:
             self._changing.discard(run)
 
     async def _resume(self, run: str, text: str | None, patch: str | None) -> Begun:
-        header, rows = await self._read(run)
+        header, rows = await self._kept.read(run)
         if header.status == "ended":
             raise Refusal(409, "The run has ended", f"{run} has its value", "begin another run")
         findings = Findings()
-        config = self._house.config({}, findings)
+        models = self._models.get(run, {})
+        config = self._house.config(models, findings)
         loaded = await asyncio.to_thread(self._house.stored, header, config, findings, self._house.models())
         if loaded is None:
             raise _faulty("The program of the run has errors now", json_document(findings.sorted())["findings"])
         if text is not None or patch:
             asked: dict[str, Any] = {"run": run, "journal": self._where, "text": text, "patch": patch}
-            patch = (await self._workers.ask("change", **asked))["patch"]
+            patch = (await self._workers.ask("change", models, **asked))["patch"]
         endpoint = await asyncio.to_thread(_endpoint, loaded, header.flow)
         if patch:
             header, rows = await change(self._journal, header, rows, loaded, endpoint.key, patch)
         self._make_room()
-        entry = _entry(run, self._name_of(header.program), header.flow, header.created, self._attempts.get(run, 1) + 1)
-        self._launch(entry._replace(usage=spent(rows)), endpoint, None)
+        entry = self._kept.entry(header, self._attempts.get(run, 1) + 1)
+        self._launch(entry._replace(usage=usage_of(rows)), endpoint, None)
         return Begun(run, patch or "", finished(rows))
 
     def stop(self, run: str) -> None:
@@ -193,7 +189,7 @@ class Runs:
             _log.exception("run %s failed", entry.id)
             outcome = Outcome(entry, "failed", entry.usage, None, "", "masdsl made a mistake", "internal")
         finally:
-            seconds = round(time.monotonic() - began, 6)
+            seconds = round(entry.usage.seconds + time.monotonic() - began, 6)
             self._live.pop(entry.id, None)
             self._ended[entry.id] = live
             if len(self._ended) > KEPT_ENDED:
@@ -224,121 +220,37 @@ class Runs:
         live = self._live.get(run) or self._ended.get(run)
         if live is None:
             return None
-        return live_events(live, last_seen, HEARTBEAT, values=True, last=_last)
+        return live_events(live, last_seen, HEARTBEAT, values=True, last=last_event)
 
     async def past_events(self, run: str, last_seen: str) -> AsyncIterator[bytes]:
         """Return what is left of a run that ended before: how it did. Raises Refusal."""
-        header, rows = await self._read(run)
-        return ended_events(self._outcome(header, rows), last_seen, _last)
+        header, rows = await self._kept.read(run)
+        return ended_events(self._kept.outcome(header, rows), last_seen, last_event)
 
     async def status(self, run: str) -> dict[str, Any]:
         """Return how a run stands. Raises Refusal."""
         live = self._live.get(run)
         try:
-            header, rows = await self._read(run)
+            header, rows = await self._kept.read(run)
         except Refusal:
             if live is None or live.entry.inputs is None:
                 raise
             return _fresh(live)
-        outcome = self._outcome(header, rows)
-        shown = run_json(outcome.entry, "running", spent(rows)) if live is not None else outcome_json(outcome)
-        texts = await asyncio.to_thread(texts_of, header, rows)
-        asked = [one for row in rows if (one := intervention_of(row)) is not None]
-        return {
-            **shown,
-            "inputs": header.inputs,
-            "bound": await self._bound(header, rows, len(texts)),
-            "text": texts[-1].text,
-            "interventions": [one.to_json() for one in asked],
-        }
-
-    async def _bound(self, header: RunHeader, rows: Sequence[Row], texts: int) -> Any:
-        """Return the worst case of a run's program as it stands; None where it has errors by now."""
-        key = header.id, texts
-        if key not in self._bounds:
-            if len(self._bounds) > LOOKED_THROUGH:
-                self._bounds.clear()
-            try:
-                self._bounds[key] = await self._workers.ask("bound", run=header.id, journal=self._where)
-            except Refusal:
-                return None
-        return self._bounds[key]
+        return await self._kept.status(header, rows, is_live=live is not None)
 
     async def recent(self) -> list[dict[str, Any]]:
         """Return the runs of this folder's programs, the newest first."""
-        found = await asyncio.to_thread(self._recent)
+        found = await self._kept.recent(frozenset(self._live))
         known = {one["run"] for one in found}
         fresh = [_fresh(live) for run, live in self._live.items() if run not in known]
-        begun = [{key: one[key] for key in _LINE} for one in fresh]
-        return [*begun, *found]
-
-    def _recent(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = []
-        try:
-            for one in self._journal.list(limit=LOOKED_THROUGH):
-                if self._is_here(one.program):
-                    found.append(self._line(one))
-                if len(found) == LISTED:
-                    break
-        except JournalError as error:
-            raise Refusal(503, "The journal cannot be used", str(error), "try again") from None
-        return found
-
-    def _line(self, one: RunSummary) -> dict[str, Any]:
-        state: str = "running" if one.id in self._live else _STATES.get(one.status, "interrupted")
-        if one.status == "damaged" or (one.status == "running" and one.owned):
-            state = one.status
-        key = one.id, one.changed, one.rows
-        if key not in self._usages:
-            if len(self._usages) > LOOKED_THROUGH:
-                self._usages.clear()
-            try:
-                self._usages[key] = spent(self._journal.read(one.id)[1])
-            except JournalError:
-                self._usages[key] = Usage()
-        return {
-            "run": one.id,
-            "program": self._name_of(one.program),
-            "flow": one.flow,
-            "status": state,
-            "created": round(one.created, 3),
-            "usage": usage_json(self._usages[key]),
-        }
+        return [*({key: one[key] for key in LINE} for one in fresh), *found]
 
     async def check(self, run: str) -> None:
         """Raise Refusal where there is no such run of a program of this folder."""
-        await self._read(run)
-
-    async def _read(self, run: str) -> tuple[RunHeader, Sequence[Row]]:
-        try:
-            header, rows = await asyncio.to_thread(self._journal.read, run)
-        except (UnknownRun, ValueError):
-            raise not_found("the journal has no such run") from None
-        except JournalBusy as error:
-            raise Refusal(409, "The run is somebody else's", str(error), "wait until it has ended") from None
-        except JournalError as error:
-            raise Refusal(503, "The journal cannot be used", str(error), "try again") from None
-        if not self._is_here(header.program):
-            raise not_found("that is no run of a program of this folder")
-        return header, rows
-
-    def _outcome(self, header: RunHeader, rows: Sequence[Row]) -> Outcome:
-        """Return how a run that is not under way here stands, by its journal."""
-        entry = _entry(header.id, self._name_of(header.program), header.flow, header.created, 1)
-        entry = entry._replace(state=_STATES.get(header.status, "interrupted"), usage=spent(rows))
-        if entry.state == "interrupted":
-            return Outcome(entry, "interrupted", entry.usage, reason="it was broken off")
-        return outcome_of(entry, rows)
-
-    def _is_here(self, program: str) -> bool:
-        return program != SESSION and os.path.dirname(program) == self._folder
+        await self._kept.read(run)
 
 
 # ---------------------------------------------------------------- words
-
-
-def _entry(run: str, program: str, flow: str, created: float, attempt: int) -> Entry:
-    return Entry(run, "", f"{program}/{flow}", "", None, created, "running", attempt, Usage())
 
 
 def _endpoint(loaded: LoadedProgram, flow: str) -> Endpoint:
@@ -360,28 +272,6 @@ def _fresh(live: Live) -> dict[str, Any]:
         "text": source.text,
         "interventions": [],
     }
-
-
-def outcome_json(outcome: Outcome) -> dict[str, Any]:
-    """Return a run that has come to an end, of whatever kind, as the page is shown it."""
-    shown = run_json(outcome.entry, outcome.state, outcome.usage)
-    if outcome.state == "ended":
-        return {**shown, "value": outcome.value}
-    titles = {
-        "failed": "A step of the run gave no value",
-        "stopped": "The run was stopped",
-        "interrupted": "The run was broken off",
-    }
-    title = "The run's budget had no room" if outcome.problem == "run-out-of-budget" else titles[outcome.state]
-    then = "go on with it, as it is or with a changed program: nothing that is finished is paid again"
-    problem = {"title": title, "detail": outcome.reason, "step": outcome.step, "next": then}
-    return {**shown, "problem": problem}
-
-
-def _last(outcome: Outcome) -> tuple[str, Any]:
-    """Say the last event of a run: `ended`, `failed` or `stopped`."""
-    kind = "stopped" if outcome.state == "interrupted" else outcome.state
-    return kind, outcome_json(outcome)
 
 
 def _faulty(title: str, diagnostics: Sequence[Mapping[str, Any]]) -> Refusal:

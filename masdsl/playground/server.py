@@ -88,7 +88,7 @@ async def _run(
     config = uvicorn.Config(
         app,
         log_config=None,
-        log_level="warning",
+        log_level="critical",  # what it says is about strangers' requests: anybody could fill a terminal with it
         access_log=False,
         server_header=False,
         proxy_headers=False,
