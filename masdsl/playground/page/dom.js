@@ -16,7 +16,7 @@ export function el(tag, properties = {}, ...children) {
     else if (name.includes("-") || name === "role" || name === "for") made.setAttribute(name, value);
     else made[name] = value;
   }
-  made.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  made.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
   return made;
 }
 
@@ -53,6 +53,11 @@ export function download(name, text) {
   const url = URL.createObjectURL(new Blob([text], { type: "text/plain;charset=utf-8" }));
   el("a", { href: url, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}
+
+/** Return a program's name, which the journal has with its ending. */
+export function programName(program) {
+  return String(program ?? "").replace(/\.mas$/, "");
 }
 
 /** Return a number with its noun: `1 step`, `2,000 steps`. */

@@ -1,9 +1,8 @@
 // The picture of the program, or of a run of it. It is an image: nothing in it can act.
 
 import { Gone, post } from "./api.js";
-import { byId, el, oneAtATime, soon } from "./dom.js";
+import { byId, el, oneAtATime } from "./dom.js";
 
-const PAUSE = 400;
 const ZOOMS = [0.25, 0.35, 0.5, 0.7, 1, 1.4, 2, 2.8, 4];
 
 /** A picture that can be zoomed and scrolled. `shown` is the element. */
@@ -56,15 +55,16 @@ export class Picture {
 
 /** Keeps the picture of the open program up to date while it is seen. `runOf()` is the run to be shown on it, if any. */
 export class Graph {
-  constructor(documents, runOf) {
+  constructor(documents, look, runOf) {
     this.documents = documents;
+    this.look = look;
     this.runOf = runOf;
     this.isSeen = false;
     this.picture = new Picture("Picture of the program: its steps and what they read");
     byId("graph").append(this.picture.shown);
     byId("graph-overlay").onchange = () => this.renew();
     this.renew = oneAtATime(() => this.fetch());
-    this.soon = soon(() => this.renew(), PAUSE);
+    look.addEventListener("looked", () => this.renew());
   }
 
   /** The panel is, or is no more, in sight. */
@@ -78,14 +78,18 @@ export class Graph {
     const run = this.runOf();
     byId("graph-overlay-row").hidden = !run;
     const { uri, text } = this.documents.current;
-    const shown = byId("graph-overlay").checked && run ? { run } : {};
+    const ofRun = byId("graph-overlay").checked && run;
+    if (!ofRun && !this.look.isGood) {
+      byId("graph-state").textContent = "The program has errors: the picture is that of the program without them.";
+      return;
+    }
     try {
-      const { svg } = await post("api/graph", { uri, text, ...shown });
+      const { svg } = await post("api/graph", ofRun ? { uri, text, run } : { uri, text });
       this.picture.put(svg);
       byId("graph-state").textContent = "";
     } catch (fault) {
       if (fault instanceof Gone) return;
-      byId("graph-state").textContent = `The picture is not that of the text as it stands. ${fault.title ?? fault.message}${fault.next ? `: ${fault.next}` : ""}`;
+      byId("graph-state").textContent = `${fault.title ?? fault.message}: ${fault.detail ?? ""} ${fault.next ?? ""}`;
     }
   }
 }

@@ -47,7 +47,7 @@ function begin(start) {
   const look = new Look(documents);
   const language = new Language(socketUrl(), start.root);
   const runs = new Runs(documents);
-  const graph = new Graph(documents, () => runs.current?.run);
+  const graph = new Graph(documents, look, () => runs.current?.run);
   const openPanel = makeTabs(byId("tabs"), (panel) => graph.see(panel === "panel-graph"));
   const compare = new Compare(documents);
   let problems = null;
@@ -61,7 +61,6 @@ function begin(start) {
       documents.edited(doc.toString());
       language.changed(doc);
       look.soon();
-      if (graph.isSeen) graph.soon();
     },
     more: [tokenField, hintExtensions, problemExtensions, assistance(language), changeKeys(language), problemKeys(() => problems), commands],
   });
@@ -92,7 +91,6 @@ function begin(start) {
     language.open(uri, editor.view.state.doc);
     chooser();
     look.now();
-    graph.renew();
   }
 
   async function save() {

@@ -112,8 +112,14 @@ export class Problems {
       one.code ? el("button", { type: "button", class: "code", onclick: () => this.explain(one.code), title: "What this code means" }, String(one.code)) : null,
       el("span", { class: "title" }, title),
       help.length ? el("span", { class: "help" }, help.join(" ")) : null,
-      one.fixes.map((fix) => el("button", { type: "button", class: "fix", onclick: () => this.apply(fix) }, `Fix: ${fix.title}`)),
+      one.fixes.map((fix) => this.button(fix)),
     );
+  }
+
+  button(fix) {
+    const isFix = !fix.title.startsWith("allow ");
+    const text = isFix ? `Fix: ${fix.title}` : `Allow it here`;
+    return el("button", { type: "button", class: isFix ? "fix" : "quiet", title: fix.title, onclick: () => this.apply(fix) }, text);
   }
 }
 

@@ -2,7 +2,7 @@
 
 import { budget } from "./bounds.js";
 import { Details } from "./details.js";
-import { byId, count, el, shownValue } from "./dom.js";
+import { byId, count, el, programName, shownValue } from "./dom.js";
 import { Timeline } from "./timeline.js";
 
 const TICK = 250;
@@ -24,7 +24,7 @@ export class RunView {
     this.story = story;
     this.usage = null;
     byId("run-view").hidden = false;
-    byId("run-name").textContent = `${found.program}/${found.flow}`;
+    byId("run-name").textContent = `${programName(found.program)}/${found.flow}`;
     byId("report").href = new URL(`api/runs/${encodeURIComponent(found.run)}/report`, document.baseURI).href;
     byId("run-outcome").replaceChildren();
     byId("run-patch").replaceChildren();
@@ -73,7 +73,7 @@ export class RunView {
   draw() {
     const { story } = this;
     this.timeline.draw();
-    const used = this.isRunning || !this.usage ? { ...story.used, seconds: story.now } : this.usage;
+    const used = this.isRunning || !this.usage ? { ...story.used, seconds: story.now } : { ...this.usage, seconds: this.usage.seconds || story.now };
     this.bars.update(used);
     const parts = Object.entries(story.counts()).map(([state, number]) => `${number.toLocaleString("en")} ${state}`);
     const missed = story.missed ? ` (${count(story.missed, "event")} came faster than this page took them; the report has all)` : "";

@@ -1,7 +1,7 @@
 // The runs: one begins, goes on, stops, is resumed with another program; earlier ones are chosen from a list.
 
 import { Gone, get, post, Refused } from "./api.js";
-import { byId, count, el } from "./dom.js";
+import { byId, count, el, programName } from "./dom.js";
 import { say, tellFault } from "./notice.js";
 import { RunView } from "./run_view.js";
 import { Story } from "./story.js";
@@ -45,6 +45,7 @@ export class Runs extends EventTarget {
         const more = Object.keys(models).length ? { models } : {};
         const { run } = await post("api/runs", { uri, text, flow: flow.name, inputs, ...more });
         this.show({ run, program: name, flow: flow.name, status: "running", bound: flow.bound });
+        byId("run-view").scrollIntoView({ block: "start" });
       } finally {
         byId("run").disabled = false;
       }
@@ -150,12 +151,19 @@ export class Runs extends EventTarget {
   buttons() {
     const { current } = this;
     const isOver = this.isOver;
-    const isOurs = current?.program === this.documents.current.name;
+    const isOurs = this.isOfOpen();
     byId("stop").hidden = isOver;
     byId("stop").disabled = false;
     byId("resume").hidden = !isOver || current?.status === "ended";
     byId("resume").disabled = !isOurs;
-    byId("resume-why").textContent = byId("resume").hidden || isOurs ? "" : `This is a run of ${current?.program}: open that program to go on with it.`;
+    byId("resume-why").textContent = byId("resume").hidden || isOurs ? "" : `This is a run of ${programName(current.program)}: open that program to go on with it.`;
+  }
+
+  /** Whether the run is of the program that is open. */
+  isOfOpen() {
+    const program = this.current?.program ?? "";
+    const { name, uri } = this.documents.current;
+    return program === name || uri.endsWith(`/${encodeURIComponent(program)}`);
   }
 
   /** Fetch the list of runs that can be shown. */
@@ -170,7 +178,7 @@ export class Runs extends EventTarget {
     const runs = Array.isArray(found) ? found : (found.runs ?? []);
     const options = runs.slice(0, 100).map((one) => {
       const time = new Date(one.created * 1000).toLocaleTimeString("en", { hour12: false });
-      return el("option", { value: one.run }, `${one.program}/${one.flow}, ${one.status}, ${time}`);
+      return el("option", { value: one.run }, `${programName(one.program)}/${one.flow}, ${one.status}, ${time}`);
     });
     byId("runs").replaceChildren(el("option", { value: "" }, options.length ? `Choose of ${count(runs.length, "run")}` : "No run yet"), ...options);
     byId("runs").value = this.current?.run ?? "";

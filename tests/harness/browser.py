@@ -1,0 +1,88 @@
+"""A real browser, looking at a playground under test: Chromium that is installed here, through Playwright."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+NAMES: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+FLAGS: Final = (
+    "--headless",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+def installed() -> str | None:
+    """Return the path of a Chromium or Chrome of this machine that starts; some only tell how to install one."""
+    for path in filter(None, map(shutil.which, NAMES)):
+        if subprocess.run([path, "--version"], capture_output=True, check=False, timeout=60).returncode == 0:
+            return path
+    return None
+
+
+@contextmanager
+def browsing(path: str) -> Iterator[Browser]:
+    """Give a browser. Root has no sandbox of Chromium's."""
+    flags = [*FLAGS, *(["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else [])]
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=path, args=flags)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+class Sight:
+    """What a page did that it must not do: errors on its console, requests to anybody else, refusals of its policy."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        self.faults: list[str] = []
+        self.allowed: list[str] = []
+        """Parts of what may stand on the console: Chromium reports each answer of 4xx there."""
+        self._home = urlsplit(url)
+        page.on("console", lambda message: self._note(message.text) if message.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: self._note(str(error)))
+        page.on("request", lambda request: self._asked(request.url))
+        page.on("websocket", lambda socket: self._asked(socket.url))
+
+    def _note(self, text: str) -> None:
+        self.faults.append(text)
+
+    def _asked(self, url: str) -> None:
+        parts = urlsplit(url)
+        is_home = parts.netloc == self._home.netloc and parts.path.startswith(self._home.path)
+        if parts.scheme not in ("data", "blob") and not is_home:
+            self.faults.append(f"a request to {url}")
+
+    def check(self) -> None:
+        """Assert that there was nothing that the test has not allowed."""
+        left = [fault for fault in self.faults if not any(part in fault for part in self.allowed)]
+        if left:
+            raise AssertionError("the page did what it must not do:\n" + "\n".join(left))
+
+
+@contextmanager
+def looking(browser: Browser, url: str, *, width: int = 1280, height: int = 800) -> Iterator[tuple[Page, Sight]]:
+    """Give the page at an address; at the end nothing may have gone wrong in it."""
+    context = browser.new_context(viewport={"width": width, "height": height}, reduced_motion="reduce")
+    context.set_default_timeout(20_000)
+    page = context.new_page()
+    sight = Sight(page, url)
+    try:
+        page.goto(url)
+        yield page, sight
+        sight.check()
+    finally:
+        context.close()
