@@ -6,9 +6,9 @@ content policy forbids.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
 
 pytestmark = pytest.mark.slow
+expect.set_options(timeout=30_000)  # other work may keep the machine busy
 MAIN = """mas 1
 
 ## Write, then judge.
@@ -42,11 +43,95 @@ flow main(topic = "rain", strict: bool = false) -> text(20) {
   return verdict
 }
 """
-PROGRAMS = {"main": MAIN, "misspelt": MAIN.replace("{{ topic }}", "{{ topik }}")}
-SCRIPT = """[replies]
-writer = "It rains."
-judge = "good"
+FAILING = """mas 1
+
+agent writer(topic) -> text(40) on fast temp 0
+  "Write about {{ topic }}."
+
+agent critic(draft: text(40), by: text(10)) -> text(20) on fast temp 0
+  "As {{ by }}: {{ draft }}"
+
+agent refuser(notes: text(20)[3]) -> text(20) on fast temp 0
+  "Decide: {{ notes|join(', ') }}"
+
+flow main(topic = "rain") -> text(20) {
+  draft = writer(topic)
+  notes = each by in ["poet", "editor", "reader"]: critic(draft, by)
+  verdict = refuser(notes)
+  return verdict
+}
 """
+SLOW = """mas 1
+
+agent dawdler(topic) -> text(40) on fast temp 0
+  "Write about {{ topic }}."
+
+flow main(topic = "rain") -> text(40) {
+  early = dawdler(topic)
+  late = dawdler(early)
+  return late
+}
+"""
+MANY = """mas 1
+
+type Point { what: text(9), weight: int }
+type Mood = calm | wild
+type Answer { count: int, share: float, mood: Mood, point: Point, note: text(9)? }
+
+agent shout(word: text(5)) -> text(5) on fast temp 0
+  "Shout {{ word }}."
+
+flow main(words: text(5)[1000]) -> text(5)[1000] {
+  loud = each word in words: shout(word)
+  return loud
+}
+
+flow other(count: int, share: float, mood: Mood, point: Point, note: text(9)?) -> Answer {
+  return Answer(count: count, share: share, mood: mood, point: point, note: note)
+}
+"""
+HUGE = """mas 1
+
+agent novelist() -> text(32000)[16] on fast temp 0
+  "Write."
+
+flow main() -> text(32000)[16] {
+  return novelist()
+}
+"""
+MARKUP = "<img src=x onerror=alert(1)></script><script>alert(2)</script>"
+HOSTILE = f"""mas 1
+
+agent liar(topic) -> text(90) on fast temp 0
+  "Write about {{{{ topic }}}}."
+
+## {MARKUP}
+flow main(topic = "{MARKUP}") -> text(90) {{
+  return liar(topic)
+}}
+"""
+HOSTILE_NAME = "<img src=x onerror=alert(1)>"
+MISSPELT = MAIN.replace("{{ topic }}", "{{ topik }}")
+PROGRAMS = {
+    **dict.fromkeys(("main", "mended", "named", "bounded", "pictured", "compared"), MAIN),
+    **dict.fromkeys(("misspelt", "explained"), MISSPELT),
+    "thousand": MANY,
+    "failing": FAILING,
+    "slow": SLOW,
+    "many": MANY,
+    "huge": HUGE,
+    HOSTILE_NAME: HOSTILE,
+}
+REPLIES = {
+    "writer": "It rains.",
+    "judge": "good",
+    "critic": [{"$reply": one, "$after": 0.3} for one in ("too wet", "fine", "dull")],
+    "refuser": {"$fails": "refused", "$detail": "not today"},
+    "dawdler": {"$reply": "at last", "$after": 2.0},
+    "shout": "HO",
+    "novelist": [["0123456789abcdef" * 8_000] * 16],
+    "liar": MARKUP,
+}
 
 
 @pytest.fixture(scope="module")
@@ -64,27 +149,46 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Playground]:
     folder = tmp_path_factory.mktemp("programs")
     for name, text in PROGRAMS.items():
         (folder / f"{name}.mas").write_text(text, encoding="utf-8")
-    (folder / "replies.toml").write_text(SCRIPT, encoding="utf-8")
-    words = (".", "--script", "replies.toml", "--journal", str(folder / "runs.db"))
+    (folder / "replies.json").write_text(json.dumps({"replies": REPLIES}), encoding="utf-8")
+    words = (".", "--script", "replies.json", "--journal", str(folder / "runs.db"))
     with Playground(*words, cwd=folder) as made:
         yield made
 
 
-Open = Callable[..., tuple["Page", chromium.Sight]]
+Open = Callable[[str], tuple["Page", chromium.Sight]]
+
+
+@pytest.fixture(scope="module")
+def pages(browser: Browser, server: Playground) -> Iterator[list[chromium.Looking]]:
+    """The page that the tests of this file share, as each needs a language server of its own; empty at first."""
+    found: list[chromium.Looking] = []
+    yield found
+    for one in found:
+        one.close()
 
 
 @pytest.fixture
-def opened(browser: Browser, server: Playground) -> Iterator[Open]:
-    """A function that opens one of the programs, and waits until it can be worked with."""
-    with ExitStack() as stack:
+def opened(
+    browser: Browser, server: Playground, pages: list[chromium.Looking], request: pytest.FixtureRequest
+) -> Iterator[Open]:
+    """A function that opens one of the programs, and waits until it can be worked with. No test shares its program."""
+    if not pages:
+        pages.append(chromium.Looking(browser, server.url))
+    before = request.session.testsfailed
 
-        def one(name: str = "main", **options: int) -> tuple[Page, chromium.Sight]:
-            page, sight = stack.enter_context(chromium.looking(browser, server.url, **options))
-            expect(page.locator("#connection")).to_have_text("Ready", timeout=20_000)
-            page.get_by_label("Program", exact=True).first.select_option(name)
-            return page, sight
+    def one(name: str) -> tuple[Page, chromium.Sight]:
+        page = pages[0].page
+        expect(page.locator("#connection")).to_have_text("Ready")
+        page.get_by_role("tab", name="Flows and bounds").click()
+        page.get_by_label("Program", exact=True).first.select_option(name)
+        return page, pages[0].sight
 
-        yield one
+    yield one
+    try:
+        pages[0].sight.check()
+    finally:
+        if request.session.testsfailed > before or pages[0].sight.faults:
+            pages.pop().close()
 
 
 def _write(page: Page, text: str) -> None:
@@ -103,7 +207,7 @@ def _panel(page: Page, name: str) -> Locator:
 
 
 def test_an_error_is_told_with_its_fix_and_the_fix_mends_it(opened: Open) -> None:
-    page, _ = opened()
+    page, _ = opened("mended")
     problems = page.locator("#problem-list li")
     expect(page.locator("#problem-count")).to_have_text("none")
     expect(page.locator(".tok-keyword").first).to_have_text("mas")
@@ -128,21 +232,233 @@ def test_the_fix_at_the_cursor_needs_no_pointer(opened: Open) -> None:
 
 
 def test_names_are_completed_explained_and_renamed(opened: Open) -> None:
-    page, _ = opened()
-    page.locator(".cm-line", has_text="verdict = judge").click()
+    page, _ = opened("named")
+    page.locator(".cm-line", has_text="judge(draft, strict)").click()
     page.keyboard.press("End")
     page.keyboard.press("Enter")
     page.keyboard.type("other = wri")
     expect(page.locator(".cm-tooltip-autocomplete")).to_contain_text("writer")
-    page.keyboard.press("Enter")
+    page.locator(".cm-tooltip-autocomplete li", has_text="agent writer").click()
     page.keyboard.type("(")
     expect(page.locator(".signature strong")).to_have_text("topic")
     page.keyboard.type("verdict")
     expect(page.locator("#problem-list")).to_contain_text("other")
     page.locator(".tok-function", has_text="main").hover()
     expect(page.locator(".cm-tooltip-hover")).to_contain_text("flow main")
-    page.locator(".cm-line", has_text="draft = writer").locator(".tok-variable").first.click()
+    page.locator(".cm-line", has_text="writer(topic)").locator(".tok-variable").first.click()
     page.keyboard.press("F2")
     page.get_by_label("New name of draft").fill("text_of_it")
     page.keyboard.press("Enter")
     expect(page.locator(".cm-content")).to_contain_text("judge(text_of_it)")
+
+
+def test_the_page_of_a_code_is_shown(opened: Open) -> None:
+    page, _ = opened("explained")
+    page.locator("#problem-list").get_by_role("button", name="MAS602").click()
+    expect(page.get_by_role("dialog")).to_contain_text("Good")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_be_hidden()
+
+
+# ---------------------------------------------------------------- bounds and pictures
+
+
+def test_the_worst_case_follows_the_text(opened: Open) -> None:
+    page, _ = opened("bounded")
+    calls = page.get_by_role("row", name="main").get_by_role("cell").first
+    expect(calls).to_have_text("2")
+    _write(page, MAIN.replace("draft = writer(topic)", "drafts = 3 of writer(topic)\n  draft = drafts[0]"))
+    expect(calls).to_have_text("4")
+    _write(page, "mas 1\nflow main( {")
+    expect(page.locator("#flows")).to_contain_text("The program has errors")
+    expect(calls).to_have_text("4")
+    _write(page, "")
+    expect(page.locator("#flows")).to_contain_text("No flow" if page.locator("#flows").is_hidden() else "The program")
+
+
+def test_the_picture_follows_the_text(opened: Open) -> None:
+    page, _ = opened("pictured")
+    panel = _panel(page, "Graph")
+    picture = panel.get_by_role("img", name="Picture of the program")
+    expect(picture).to_have_js_property("complete", True)
+    before = picture.evaluate("image => [image.naturalWidth, image.naturalHeight, image.src]")
+    assert before[0] > 100 and before[1] > 100
+    _write(
+        page,
+        MAIN.replace("verdict = judge(draft, strict)", "better = writer(draft)\n  verdict = judge(better, strict)"),
+    )
+    expect(picture).not_to_have_attribute("src", before[2])
+    expect(picture).to_have_js_property("complete", True)
+    assert picture.evaluate("image => image.naturalHeight") > before[1]
+    panel.get_by_role("button", name="Its own size").click()
+    assert picture.evaluate("image => image.clientWidth == image.naturalWidth")
+    panel.get_by_role("button", name="Larger").click()
+    assert picture.evaluate("image => image.clientWidth > image.naturalWidth")
+
+
+# ---------------------------------------------------------------- runs
+
+
+def test_a_run_is_watched_to_its_value(opened: Open) -> None:
+    page, _ = opened("main")
+    panel = _panel(page, "Run")
+    panel.get_by_label("topic").fill("wind")
+    panel.get_by_label("strict").check()
+    panel.get_by_role("button", name="Run", exact=True).click()
+    expect(panel.locator("#run-status")).to_have_text("ended")
+    expect(panel.get_by_role("region", name="Value of the run")).to_have_text("good")
+    steps = panel.get_by_role("listbox", name="Steps of the run").get_by_role("option")
+    expect(steps).to_have_text(
+        [re.compile("done.*main"), re.compile("done.*main.draft"), re.compile("done.*main.verdict")]
+    )
+    expect(panel.locator("#budget")).to_contain_text("2 of at most 2")
+    steps.nth(1).click()
+    details = panel.get_by_role("region", name="The chosen step")
+    expect(details).to_contain_text("Write about wind.")
+    expect(details.get_by_role("region", name="Reply of call 1")).to_have_text("It rains.")
+    page.keyboard.press("ArrowDown")
+    panel.get_by_role("listbox", name="Steps of the run").press("ArrowDown")
+    expect(details).to_contain_text("Judge strictly: It rains.")
+    with page.context.expect_page() as report:
+        panel.get_by_role("link", name="Report").click()
+    expect(report.value.locator("body")).to_contain_text("It rains.")
+
+
+def test_a_failed_run_goes_on_with_an_edited_program(opened: Open) -> None:
+    page, _ = opened("failing")
+    panel = _panel(page, "Run")
+    panel.get_by_role("button", name="Run", exact=True).click()
+    expect(panel.locator("#run-status")).to_have_text("running")
+    expect(panel.locator("#run-status")).to_have_text("failed")
+    expect(panel.locator("#run-outcome")).to_contain_text("not today")
+    page.locator(".cm-line", has_text="refuser(notes)").click()
+    page.keyboard.press("End")
+    page.keyboard.type(' else "none"')
+    panel.get_by_role("button", name="Resume with this program").click()
+    expect(panel.locator("#run-status")).to_have_text("ended")
+    expect(panel.get_by_role("region", name="Value of the run")).to_have_text("none")
+    expect(panel.locator("#run-patch")).to_contain_text('otherwise main.verdict = "none"')
+    expect(panel.locator("#run-outcome")).to_contain_text("4 steps reused")
+    expect(panel.locator(".step.reused")).to_have_count(4)
+    graph = _panel(page, "Graph")
+    expect(graph.get_by_label("Show what happened in the chosen run")).to_be_checked()
+    expect(graph.get_by_role("img")).to_have_js_property("complete", True)
+
+
+def test_a_run_is_stopped_and_what_may_not_change_is_refused(opened: Open) -> None:
+    page, sight = opened("slow")
+    panel = _panel(page, "Run")
+    panel.get_by_role("button", name="Run", exact=True).click()
+    expect(panel.locator(".step.running", has_text="main.early")).to_be_visible()
+    panel.get_by_role("button", name="Stop").click()
+    expect(panel.locator("#run-status")).to_have_text("stopped")
+    expect(panel.locator(".step", has_text="main.late")).to_have_count(0)
+    sight.allowed.append("the server responded with a status of 422")
+    _write(page, SLOW.replace('topic = "rain"', 'subject = "rain"').replace("dawdler(topic)", "dawdler(subject)", 2))
+    expect(page.locator("#problem-count")).not_to_have_text("none")
+    panel.get_by_role("button", name="Resume with this program").click()
+    expect(page.get_by_role("alert").first).not_to_be_empty()
+    expect(panel.locator("#run-status")).to_have_text("stopped")
+
+
+def test_inputs_of_every_type(opened: Open) -> None:
+    page, _ = opened("many")
+    panel = _panel(page, "Run")
+    panel.get_by_label("Flow").select_option("other")
+    panel.get_by_label("count").fill("7")
+    panel.get_by_label("share").fill("0.5")
+    panel.get_by_label("mood").select_option("wild")
+    panel.get_by_label("point").fill('{"what": "x"')
+    panel.get_by_role("button", name="Run", exact=True).click()
+    expect(panel.get_by_role("alert").filter(has_text="write JSON")).to_be_visible()
+    expect(panel.get_by_label("point")).to_be_focused()
+    panel.get_by_label("point").fill('{"what": "x", "weight": 2}')
+    panel.get_by_role("button", name="Run", exact=True).click()
+    value = panel.get_by_role("region", name="Value of the run")
+    expect(value).to_contain_text('"mood": "wild"')
+    given = {"count": 7, "share": 0.5, "mood": "wild", "point": {"what": "x", "weight": 2}, "note": None}
+    assert json.loads(value.text_content() or "") == given
+
+
+def test_a_thousand_steps_are_few_elements(opened: Open) -> None:
+    page, _ = opened("thousand")
+    panel = _panel(page, "Run")
+    panel.get_by_label("words").fill(json.dumps([f"w{number}" for number in range(1000)]))
+    panel.get_by_role("button", name="Run", exact=True).click()
+    expect(panel.locator("#run-status")).to_have_text("ended", timeout=60_000)
+    expect(panel.locator("#step-count")).to_have_text("1,001 steps: 1,001 done")
+    steps = panel.get_by_role("listbox", name="Steps of the run")
+    assert steps.get_by_role("option").count() < 60
+    steps.focus()
+    page.keyboard.press("Home")
+    page.keyboard.press("End")
+    expect(steps.locator("[aria-selected=true]")).to_have_attribute("aria-posinset", "1001")
+    assert steps.get_by_role("option").count() < 60
+
+
+def test_a_huge_value_is_shown_in_parts(opened: Open) -> None:
+    page, _ = opened("huge")
+    panel = _panel(page, "Run")
+    panel.get_by_role("button", name="Run", exact=True).click()
+    value = panel.get_by_role("region", name="Value of the run")
+    expect(value).to_contain_text("0123456789abcdef")
+    assert len(value.text_content() or "") == 20_000
+    panel.get_by_role("button", name=re.compile("Show more")).first.click()
+    assert len(value.text_content() or "") == 120_000
+    panel.get_by_role("option", name="main.return").click()
+    reply = panel.get_by_role("region", name="Reply of call 1")
+    expect(reply).to_contain_text("0123456789abcdef")
+    assert len(reply.text_content() or "") == 20_000
+    with page.expect_download() as loaded:
+        panel.get_by_role("button", name="Download all of it").first.click()
+    assert loaded.value.path().stat().st_size > 500_000
+
+
+# ---------------------------------------------------------------- comparing
+
+
+def test_two_programs_are_compared(opened: Open) -> None:
+    page, sight = opened("compared")
+    panel = _panel(page, "Compare")
+    panel.get_by_role("button", name="Compare").click()
+    expect(panel).to_contain_text("Both are the same text.")
+    _write(
+        page,
+        MAIN.replace("verdict = judge(draft, strict)", "better = writer(draft)\n  verdict = judge(better, strict)"),
+    )
+    panel.get_by_role("button", name="Compare").click()
+    expect(panel.locator(".line.added").first).to_contain_text("better = writer(draft)")
+    expect(panel.get_by_role("region", name="Patch")).to_contain_text("better = writer(draft)")
+    expect(panel.get_by_role("row", name="Change").get_by_role("cell").first).to_have_text("+1")
+    expect(panel.get_by_role("img", name="Picture of what the change does")).to_have_js_property("complete", True)
+    panel.get_by_label("After", exact=True).select_option("Pasted text")
+    panel.get_by_label("Text after").fill("mas 1\nflow main( {")
+    sight.allowed.append("the server responded with a status of 422")
+    panel.get_by_role("button", name="Compare").click()
+    expect(page.get_by_role("alert").first).to_contain_text("The programs cannot be compared")
+
+
+# ---------------------------------------------------------------- what others wrote is never markup
+
+
+def test_hostile_texts_stay_texts(opened: Open) -> None:
+    page, _ = opened(HOSTILE_NAME)
+    page.on("dialog", lambda dialog: pytest.fail(f"a script ran: {dialog.message}"))
+    expect(page.locator("#flows")).to_contain_text(MARKUP)
+    panel = _panel(page, "Run")
+    panel.get_by_role("button", name="Run", exact=True).click()
+    expect(panel.get_by_role("region", name="Value of the run")).to_have_text(MARKUP)
+    panel.get_by_role("option", name="main.").last.click()
+    expect(panel.get_by_role("region", name="Reply of call 1")).to_have_text(MARKUP)
+    expect(panel.locator("#run-name")).to_contain_text(HOSTILE_NAME)
+    graph = _panel(page, "Graph")
+    expect(graph.get_by_role("img")).to_have_js_property("complete", True)
+    compare = _panel(page, "Compare")
+    _write(page, HOSTILE.replace("text(90) on", "text(91) on"))
+    compare.get_by_role("button", name="Compare").click()
+    expect(compare.locator(".line").first).to_be_visible()
+    _write(page, HOSTILE.replace("{{ topic }}", f"{{{{ topic.{'x' * 3} }}}} {{{{ '{MARKUP}'|nope }}}}"))
+    expect(page.locator("#problem-list li").first).to_be_visible()
+    page.locator(".cm-lintRange").first.hover()
+    expect(page.locator(".cm-tooltip-lint")).to_be_visible()
+    assert page.locator("img:not([src^=blob]), script:not([src])").count() == 0

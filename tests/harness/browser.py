@@ -73,16 +73,16 @@ class Sight:
             raise AssertionError("the page did what it must not do:\n" + "\n".join(left))
 
 
-@contextmanager
-def looking(browser: Browser, url: str, *, width: int = 1280, height: int = 800) -> Iterator[tuple[Page, Sight]]:
-    """Give the page at an address; at the end nothing may have gone wrong in it."""
-    context = browser.new_context(viewport={"width": width, "height": height}, reduced_motion="reduce")
-    context.set_default_timeout(20_000)
-    page = context.new_page()
-    sight = Sight(page, url)
-    try:
-        page.goto(url)
-        yield page, sight
-        sight.check()
-    finally:
-        context.close()
+class Looking:
+    """A page of a browser, at an address."""
+
+    def __init__(self, browser: Browser, url: str, *, width: int = 1280, height: int = 800) -> None:
+        self._context = browser.new_context(viewport={"width": width, "height": height}, reduced_motion="reduce")
+        self._context.set_default_timeout(30_000)
+        self.page = self._context.new_page()
+        self.sight = Sight(self.page, url)
+        self.page.goto(url)
+
+    def close(self) -> None:
+        """Close it, whatever is written there."""
+        self._context.close()

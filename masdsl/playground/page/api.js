@@ -1,6 +1,6 @@
 // The server's JSON endpoints, below the address of the page.
 
-/** What the server refused: `title`, `detail` and `next` as it said them, and `diagnostics` where a program has errors. */
+/** What the server refused: `title`, `detail` and `next` as it said them, `diagnostics` where a program has errors, `faults` of inputs. */
 export class Refused extends Error {
   constructor(status, problem) {
     super(problem.detail || problem.title || `status ${status}`);
@@ -9,6 +9,7 @@ export class Refused extends Error {
     this.detail = problem.detail || "";
     this.next = problem.next || "";
     this.diagnostics = Array.isArray(problem.diagnostics) ? problem.diagnostics : [];
+    this.faults = Array.isArray(problem.faults) ? problem.faults : [];
   }
 }
 

@@ -36,7 +36,9 @@ export function written(resource, bound) {
 /** Show the flows of a program, each with its worst case. */
 export function showFlows(look) {
   const parts = [];
-  if (!look.isGood) {
+  if (look.text === null) {
+    parts.push(el("p", { class: "muted" }, "Looking at the program …"));
+  } else if (!look.isGood) {
     const stale = look.flows.length ? "The program has errors: these are the flows as they were without them." : "The program has errors, so nothing is known of its flows yet.";
     parts.push(el("p", { class: "hint-line" }, stale));
   } else if (!look.flows.length) {
@@ -80,7 +82,8 @@ export function budget(bound) {
       for (const { resource, most, bar, text } of bars) {
         const amount = used[resource.key] ?? 0;
         bar.value = most ? Math.min(amount, most) : 0;
-        text.textContent = `${resource.write(amount)} of at most ${written(resource, bound)}`;
+        const limit = written(resource, bound);
+        text.textContent = `${resource.write(amount)} ${most && amount > most ? `in all, at most ${limit} in one go` : `of at most ${limit}`}`;
       }
     },
   };

@@ -40,6 +40,7 @@ export class Documents extends EventTarget {
   }
 
   async open(name) {
+    if (name === this.current.name) return;
     this.current = await this.find(name);
     this.dispatchEvent(new Event("opened"));
   }

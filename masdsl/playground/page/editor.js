@@ -24,6 +24,23 @@ const languageData = EditorState.languageData.of(() => [
   { commentTokens: { line: "#" }, closeBrackets: { brackets: ["(", "[", "{", '"', '"""'] } },
 ]);
 
+/**
+ * What is typed over a selection goes in as a change of the state. Left to itself, Chromium changes the elements, and gives
+ * them styles that the policy of the page forbids.
+ */
+const typedOver = EditorView.domEventHandlers({
+  beforeinput(event, view) {
+    const { main } = view.state.selection;
+    const text = event.data;
+    if (event.inputType !== "insertText" || !text || main.empty || event.isComposing || view.composing) return false;
+    event.preventDefault();
+    const insert = () => view.state.update(view.state.replaceSelection(text), { userEvent: "input.type", scrollIntoView: true });
+    const handlers = view.state.facet(EditorView.inputHandler);
+    if (!handlers.some((handle) => handle(view, main.from, main.to, text, insert))) view.dispatch(insert());
+    return true;
+  },
+});
+
 function extensionsOf(nonce, changed, more) {
   return [
     nonce ? EditorView.cspNonce.of(nonce) : [],
@@ -35,6 +52,7 @@ function extensionsOf(nonce, changed, more) {
     indentation,
     indentUnit.of("  "),
     languageData,
+    typedOver,
     bracketMatching(),
     closeBrackets(),
     highlightActiveLine(),

@@ -119,6 +119,17 @@ export class Form {
     return first ? null : values;
   }
 
+  /** Show beside the fields what the server says of them: places in the inputs are JSON pointers. */
+  blame(faults) {
+    for (const { pointer, expected, got } of faults) {
+      const [, name, ...inner] = pointer.split("/");
+      const field = this.fields.find((one) => one.name === name);
+      if (!field) continue;
+      field.fault.textContent = `${inner.length ? `at ${inner.join("/")}: ` : ""}expected ${expected}, got ${got}`;
+      field.input.setAttribute("aria-invalid", "true");
+    }
+  }
+
   /** Return what can be read of the inputs, to be written into another form. */
   draft() {
     const values = {};

@@ -22,6 +22,12 @@ export class Launch {
     look.addEventListener("looked", () => this.renew());
   }
 
+  /** The server does not take the inputs. */
+  unfit(faults) {
+    byId("inputs-box").open = true;
+    this.form?.blame(faults);
+  }
+
   model(tier, model) {
     const id = `model-${tier}`;
     return el("div", { class: "field" }, el("label", { for: id }, tier), el("input", { id, type: "text", value: model, spellcheck: false, autocomplete: "off" }));
@@ -31,7 +37,8 @@ export class Launch {
   renew() {
     const { flows, isGood } = this.look;
     byId("run").disabled = !isGood || !flows.length;
-    byId("run-why").textContent = isGood ? (flows.length ? "" : "The program has no flow to run.") : "Mend the program's errors to run it.";
+    const why = this.look.text === null ? "" : isGood ? "The program has no flow to run." : "Mend the program's errors to run it.";
+    byId("run-why").textContent = isGood && flows.length ? "" : why;
     const shape = JSON.stringify([this.look.name, flows.map(({ name, parameters }) => [name, parameters])]);
     if (shape === this.shape) return;
     this.shape = shape;
@@ -49,6 +56,7 @@ export class Launch {
     byId("flow-doc").textContent = this.flow?.doc ?? "";
     if (!this.flow) return;
     byId("flow").value = name;
+    byId("inputs-box").open = true;
     this.key = `${this.look.name} ${name}`;
     this.form = new Form(this.flow, this.drafts.get(this.key));
     byId("inputs").replaceChildren(this.form.shown);
@@ -56,7 +64,12 @@ export class Launch {
 
   submit(go) {
     if (byId("run").disabled || !this.form) return;
+    if (!this.look.isNewest) {
+      this.look.addEventListener("looked", () => this.submit(go), { once: true }); // the flow may be another one by now
+      return;
+    }
     const inputs = this.form.read();
+    byId("inputs-box").open ||= inputs === null;
     if (inputs === null) return;
     const models = {};
     for (const [tier, model] of Object.entries(this.tiers)) {

@@ -14,9 +14,23 @@ export class Look extends EventTarget {
     this.flows = [];
     this.isGood = false;
     this.name = "";
+    this.text = null;
     const renew = oneAtATime(() => this.renew());
     this.now = renew;
     this.soon = soon(renew, PAUSE);
+  }
+
+  /** Whether it knows the text as it stands. */
+  get isNewest() {
+    return this.name === this.documents.current.name && this.text === this.documents.current.text;
+  }
+
+  /** Another program is open, of which nothing is known yet. */
+  clear() {
+    this.flows = [];
+    this.isGood = false;
+    this.text = null;
+    this.dispatchEvent(new Event("looked"));
   }
 
   async renew() {
@@ -33,6 +47,7 @@ export class Look extends EventTarget {
     this.isGood = Boolean(answer.ok);
     if (this.isGood || this.name !== name) this.flows = answer.flows ?? [];
     this.name = name;
+    this.text = text;
     this.dispatchEvent(new Event("looked"));
   }
 }

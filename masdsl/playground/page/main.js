@@ -67,7 +67,7 @@ function begin(start) {
   problems = new Problems(language, editor.view, explain);
   highlight(language, editor.view);
   annotate(language, editor.view);
-  new Launch(look, start.tiers ?? {}, (flow, inputs, models) => runs.start(flow, inputs, models));
+  const launch = new Launch(look, start.tiers ?? {}, (flow, inputs, models) => runs.start(flow, inputs, models));
 
   function chooser() {
     const names = documents.programs.map(({ name }) => name);
@@ -88,6 +88,7 @@ function begin(start) {
     const { uri, text } = documents.current;
     editor.load(text);
     problems.clear();
+    look.clear();
     language.open(uri, editor.view.state.doc);
     chooser();
     look.now();
@@ -112,6 +113,7 @@ function begin(start) {
   documents.addEventListener("edited", chooser);
   documents.addEventListener("saved", chooser);
   look.addEventListener("looked", () => showFlows(look));
+  runs.addEventListener("unfit", (event) => launch.unfit(event.detail));
   runs.addEventListener("chosen", () => graph.renew());
   runs.addEventListener("moved", () => graph.renew());
   runs.addEventListener("text", (event) => (editor.replace(event.detail), editor.view.focus()));

@@ -10,7 +10,7 @@ import { follow } from "./stream.js";
 const ENDED = ["ended", "failed", "stopped", "interrupted"];
 const AGAIN = 2_000;
 
-/** The run that is shown. Events: `chosen` when it is another one, `moved` when its status is another one. */
+/** The run that is shown. Events: `chosen` when it is another one, `moved` when its status is another one, `unfit` for inputs. */
 export class Runs extends EventTarget {
   constructor(documents) {
     super();
@@ -32,6 +32,7 @@ export class Runs extends EventTarget {
       await work();
     } catch (fault) {
       if (fault instanceof Refused && fault.diagnostics.length) this.view.refused(fault.diagnostics);
+      if (fault instanceof Refused && fault.faults.length) this.dispatchEvent(new CustomEvent("unfit", { detail: fault.faults }));
       tellFault(fault, what);
     }
   }
@@ -45,7 +46,7 @@ export class Runs extends EventTarget {
         const more = Object.keys(models).length ? { models } : {};
         const { run } = await post("api/runs", { uri, text, flow: flow.name, inputs, ...more });
         this.show({ run, program: name, flow: flow.name, status: "running", bound: flow.bound });
-        byId("run-view").scrollIntoView({ block: "start" });
+        byId("inputs-box").open = false; // the run is what there is to see now
       } finally {
         byId("run").disabled = false;
       }
