@@ -7,8 +7,12 @@ content policy forbids.
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -249,7 +253,7 @@ def test_names_are_completed_explained_and_renamed(opened: Open) -> None:
     page.keyboard.press("F2")
     page.get_by_label("New name of draft").fill("text_of_it")
     page.keyboard.press("Enter")
-    expect(page.locator(".cm-content")).to_contain_text("judge(text_of_it)")
+    expect(page.locator(".cm-content")).to_contain_text("judge(text_of_it, strict)")
 
 
 def test_the_page_of_a_code_is_shown(opened: Open) -> None:
@@ -462,3 +466,109 @@ def test_hostile_texts_stay_texts(opened: Open) -> None:
     page.locator(".cm-lintRange").first.hover()
     expect(page.locator(".cm-tooltip-lint")).to_be_visible()
     assert page.locator("img:not([src^=blob]), script:not([src])").count() == 0
+
+
+# ---------------------------------------------------------------- files, and when things go away
+
+
+Alone = Callable[..., tuple["Page", chromium.Sight, Playground]]
+
+
+@pytest.fixture
+def alone(browser: Browser, tmp_path: Path) -> Iterator[Alone]:
+    """A function that opens a program in a playground of its own, whatever becomes of that."""
+    with ExitStack() as stack:
+
+        def one(text: str, *words: str, **environment: str) -> tuple[Page, chromium.Sight, Playground]:
+            (tmp_path / "prog.mas").write_text(text, encoding="utf-8")
+            given = ("prog.mas", "--journal", str(tmp_path / "runs.db"), *words)
+            server = stack.enter_context(Playground(*given, cwd=tmp_path, environment=environment))
+            found = stack.enter_context(closing(chromium.Looking(browser, server.url, width=800)))
+            expect(found.page.locator("#connection")).to_have_text("Ready")
+            return found.page, found.sight, server
+
+        yield one
+
+
+def test_a_file_is_saved_unless_it_has_changed_meanwhile(alone: Alone, tmp_path: Path) -> None:
+    page, sight, _ = alone(MAIN)
+    file = tmp_path / "prog.mas"
+    expect(page.locator("#saved")).to_have_text("saved")
+    _write(page, MAIN.replace("Write about", "Sing of"))
+    expect(page.locator("#saved")).to_have_text("edited")
+    page.keyboard.press("ControlOrMeta+s")
+    expect(page.locator("#saved")).to_have_text("saved")
+    assert "Sing of" in file.read_text(encoding="utf-8")
+    file.write_text(MAIN.replace("Write about", "Dance to"), encoding="utf-8")
+    _write(page, MAIN.replace("Write about", "Shout of"))
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("alert").first).to_contain_text("The file is not what it was")
+    assert "Dance to" in file.read_text(encoding="utf-8")
+    sight.allowed.append("status of 409")
+    page.get_by_label("Program", exact=True).first.select_option("starter")
+    expect(page.locator("#saved")).to_have_text("example")
+    page.get_by_label("Program", exact=True).first.select_option("prog")
+    expect(page.locator(".cm-content")).to_contain_text("Shout of")
+    sight.check()
+
+
+def test_the_text_is_kept_when_the_language_server_and_when_the_server_ends(
+    alone: Alone,
+) -> None:
+    page, _, server = alone(MAIN)
+    expect(page.locator("#problem-count")).to_have_text("none")
+    for process in server.children():
+        if b"lsp" in Path(f"/proc/{process}/cmdline").read_bytes().split(b"\0"):
+            os.kill(process, signal.SIGKILL)
+    expect(page.locator("#connection")).to_contain_text("The language server has ended")
+    _write(page, MISSPELT)
+    expect(page.locator("#connection")).to_have_text("Ready")
+    expect(page.locator("#problem-count")).to_have_text("1 error")
+    server.end(signal.SIGKILL)
+    expect(page.locator("#connection")).to_contain_text("The server does not answer")
+    page.locator(".cm-content").press("ControlOrMeta+End")
+    page.keyboard.type("# still here")
+    expect(page.locator(".cm-content")).to_contain_text("# still here")
+    _panel(page, "Compare").get_by_role("button", name="Compare").click()
+    expect(page.get_by_role("alert").first).to_contain_text("your text is kept")
+
+
+def test_a_model_that_is_not_here_is_told_of(alone: Alone, tmp_path: Path) -> None:
+    page, sight, _ = alone(MAIN, MASDSL_CACHE=str(tmp_path / "empty"))
+    panel = _panel(page, "Run")
+    panel.get_by_role("button", name="Run", exact=True).click()
+    expect(page.locator("body")).to_contain_text("mas models pull smollm2")
+    sight.allowed.append("status of 422")
+    sight.check()
+
+
+@pytest.mark.local_model
+def test_a_run_with_the_real_local_model(alone: Alone) -> None:
+    hello = Path(__file__).parent.parent / "examples" / "hello" / "hello.mas"
+    page, sight, _ = alone(hello.read_text(encoding="utf-8"))
+    panel = _panel(page, "Run")
+    panel.get_by_label("name").fill("Ada")
+    panel.get_by_role("button", name="Run", exact=True).click()
+    expect(panel.locator("#run-status")).to_have_text("ended", timeout=120_000)
+    greeting = json.loads(panel.get_by_role("region", name="Value of the run").text_content() or "")
+    assert greeting["words"] and greeting["mood"] in ("cheerful", "formal")
+    sight.check()
+
+
+def test_all_of_it_works_by_keys_in_a_narrow_window(alone: Alone, tmp_path: Path) -> None:
+    (tmp_path / "replies.json").write_text(json.dumps({"replies": REPLIES}), encoding="utf-8")
+    page, sight, _ = alone(MAIN, "--script", "replies.json")
+    page.get_by_role("tab", name="Flows and bounds").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("tab", name="Run")).to_be_focused()
+    expect(page.get_by_role("button", name="Run", exact=True)).to_be_enabled()
+    page.locator(".cm-content").focus()
+    page.keyboard.press("ControlOrMeta+Enter")
+    expect(page.locator("#run-status")).to_have_text("ended")
+    page.locator(".cm-content").focus()
+    page.keyboard.press("Escape")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.closest('#editor') === null")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    sight.check()

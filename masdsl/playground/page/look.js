@@ -5,6 +5,7 @@ import { oneAtATime, soon } from "./dom.js";
 import { tellFault } from "./notice.js";
 
 const PAUSE = 250;
+const AGAIN = 5_000;
 
 /** Events: `looked` whenever the server has looked at the newest text. `flows` are those of the last text without errors. */
 export class Look extends EventTarget {
@@ -18,6 +19,7 @@ export class Look extends EventTarget {
     const renew = oneAtATime(() => this.renew());
     this.now = renew;
     this.soon = soon(renew, PAUSE);
+    this.later = soon(renew, AGAIN);
   }
 
   /** Whether it knows the text as it stands. */
@@ -39,7 +41,10 @@ export class Look extends EventTarget {
     try {
       answer = await post("api/look", { uri, text });
     } catch (fault) {
-      if (!(fault instanceof Gone)) tellFault(fault, "Looking at the program");
+      if (!(fault instanceof Gone)) {
+        tellFault(fault, "Looking at the program");
+        this.later();
+      }
       return;
     }
     const { current } = this.documents;
