@@ -5,6 +5,7 @@ The features themselves are tested in `tests/test_lsp.py`, through a session.
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from masdsl.diagnostics.base import ERROR, Findings
 from masdsl.editor import changes, completion, hints, hover, outline, signatures, symbols, tokens
 from masdsl.editor.document import Document
-from masdsl.editor.positions import ENCODINGS, Positions
+from masdsl.editor.positions import ENCODINGS, Place, Positions, replaced
 from masdsl.editor.rename import RenameRefused, rename
 from masdsl.editor.workspace import Workspace
 from masdsl.node import Span
@@ -243,3 +244,46 @@ def test_the_findings_are_those_of_mas_check(path: Path) -> None:
     check_source(Source(str(path), text), load_config(str(path.parent), Findings()), findings)
     assert [one.diagnostic for one in document.findings] == [one.diagnostic for one in findings.sorted()]
     assert not findings.ok and check_file(str(path), Findings()).program is not None
+
+
+LETTERS = st.text(st.sampled_from("ab \n\r\té€\U0001f600\u2028\u0085\x0c\ufeff"), max_size=12)
+
+
+def place_in(raw: str, at: int, encoding: str) -> Place:
+    """Return the position of an index, as the protocol says it, in the plainest way."""
+    lines = re.split("\r\n|\n|\r", raw[:at])
+    units = {"utf-8": lambda text: len(text.encode()), "utf-16": lambda text: len(text.encode("utf-16-le")) // 2}
+    return Place(len(lines) - 1, units.get(encoding, len)(lines[-1]))
+
+
+@settings(deadline=None)
+@given(LETTERS, st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1), LETTERS), max_size=6), st.sampled_from(ENCODINGS))
+def test_edits_of_parts_give_the_text_that_the_client_has(
+    raw: str, edits: list[tuple[float, float, str]], encoding: str
+) -> None:
+    theirs = ours = raw
+    for one, two, text in edits:
+        begin, end = sorted((round(one * len(theirs)), round(two * len(theirs))))
+        if any(theirs[at - 1 : at + 1] == "\r\n" for at in (begin, end) if at):
+            continue  # no position is between them
+        places = place_in(theirs, begin, encoding), place_in(theirs, end, encoding)
+        ours = replaced(ours, *places, text, encoding)
+        theirs = theirs[:begin] + text + theirs[end:]
+        assert ours == theirs
+
+
+@settings(deadline=None)
+@given(
+    LETTERS,
+    st.integers(-1, 9),
+    st.integers(-1, 20),
+    st.integers(-1, 9),
+    st.integers(-1, 20),
+    st.sampled_from(ENCODINGS),
+)
+def test_an_edit_outside_of_the_text_changes_what_is_nearest(
+    raw: str, line: int, column: int, other: int, end: int, encoding: str
+) -> None:
+    made = replaced(raw, Place(line, column), Place(other, end), "!", encoding)
+    before, _, after = made.partition("!")
+    assert raw.startswith(before) and raw.endswith(after) and len(before) + len(after) <= len(raw)

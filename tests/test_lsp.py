@@ -1,5 +1,9 @@
 """The language server, feature by feature, through a real session: `mas lsp` in a process of its own.
 
+The client is that of `pytest-lsp`, which checks what the server sends against the specification. Its fixture needs the
+plugin of `pytest-asyncio`, which ends every test run at start where warnings are errors; that is kept out
+(`-p no:asyncio`), and the session has an event loop of its own.
+
 Texts have a mark, ‸, where the question is asked.
 """
 
@@ -14,6 +18,7 @@ from typing import Any
 import pytest
 
 pytest.importorskip("pygls", reason="the language server's library is not here: pip install -e '.[lsp]'")
+pytest.importorskip("pytest_lsp", reason="the client is not here: pip install -e '.[dev]'")
 
 from lsprotocol import types as lsp
 from pygls.exceptions import JsonRpcException
@@ -256,6 +261,24 @@ def test_no_request_fails_on_a_text_that_ends_anywhere(session: Session, at: int
         ("code_lens", lsp.CodeLensParams(program)),
     ):
         session.ask(f"text_document_{method}", params)
+
+
+def test_parts_of_a_text_may_change_one_after_the_other(session: Session) -> None:
+    def at(line: int, begin: int, end: int, text: str) -> lsp.TextDocumentContentChangePartial:
+        return lsp.TextDocumentContentChangePartial(lsp.Range(lsp.Position(line, begin), lsp.Position(line, end)), text)
+
+    first = 'mas 1\r\n\r\nagent a(x) -> int\r\n  "\U0001f600\U0001f600 {{ x }}"\r\n'
+    uri = session.open("parts.mas", first)
+    assert session.codes(uri) == []
+    session.edit(uri, [at(3, 11, 12, "y"), at(3, 3, 5, "é")], 2)
+    assert session.errors(uri)
+    session.edit(uri, [at(3, 10, 11, "x")], 3)
+    assert session.errors(uri) == []
+    whole = lsp.TextDocumentContentChangeWholeDocument("mas 1\n")
+    end = lsp.TextDocumentContentChangePartial(lsp.Range(lsp.Position(9, 9), lsp.Position(9, 9)), "agent")
+    session.edit(uri, [whole, end], 4)
+    assert session.errors(uri)
+    session.shut(uri)
 
 
 # ---------------------------------------------------------------- hover

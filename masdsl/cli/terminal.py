@@ -71,7 +71,8 @@ def print_error(message: str) -> None:
     """Write a line about the command itself to standard error."""
     from masdsl.diagnostics.escape import escape
 
-    sys.stdout.flush()
+    if not sys.stdout.closed:  # as the language server leaves it, whose client is gone
+        sys.stdout.flush()
     write(f"mas: {escape(message)}\n", sys.stderr)
 
 

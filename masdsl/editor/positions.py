@@ -88,7 +88,45 @@ class Positions:
         return parts
 
     def _units(self, letter: str) -> int:
-        code = ord(letter)
-        if self.encoding == UTF16:
-            return 2 if code > 0xFFFF else 1
-        return 1 if code < 0x80 else 2 if code < 0x800 else 3 if code < 0x10000 else 4
+        return _units(letter, self.encoding)
+
+
+def replaced(raw: str, begin: Place, end: Place, text: str, encoding: str = UTF16) -> str:
+    """Return a text as an editor has it, line ends and byte-order mark included, with another text in one range.
+
+    A place outside of the text counts as the nearest one in it, one inside of a character as that before it.
+    """
+    first = _raw_offset(raw, begin, encoding)
+    return raw[:first] + text + raw[max(first, _raw_offset(raw, end, encoding)) :]
+
+
+def _raw_offset(raw: str, place: Place, encoding: str) -> int:
+    if place.line < 0:
+        return 0
+    start, end = 0, -1
+    for number, found in enumerate(_LINE_END.finditer(raw)):
+        if number == place.line:
+            end = found.start()
+            break
+        start = found.end()
+    else:  # it is the last line, or behind it
+        if place.line > len(_LINE_END.findall(raw)):
+            return len(raw)
+        end = len(raw)
+    if encoding == UTF32 or raw[start:end].isascii():
+        return min(start + max(place.column, 0), end)
+    at, left = start, place.column
+    while at < end:
+        left -= _units(raw[at], encoding)
+        if left < 0:
+            break
+        at += 1
+    return at
+
+
+def _units(letter: str, encoding: str) -> int:
+    """Return how many units a character is."""
+    code = ord(letter)
+    if encoding == UTF16:
+        return 2 if code > 0xFFFF else 1
+    return 1 if code < 0x80 else 2 if code < 0x800 else 3 if code < 0x10000 else 4

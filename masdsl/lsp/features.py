@@ -52,11 +52,11 @@ def _initialized(server: MasServer, params: lsp.InitializedParams) -> None:
 
 
 def _opened(server: MasServer, params: lsp.DidOpenTextDocumentParams) -> None:
-    server.check(server.take(params.text_document.uri))
+    server.check(server.take(params.text_document.uri, params.text_document.text))
 
 
 def _changed(server: MasServer, params: lsp.DidChangeTextDocumentParams) -> None:
-    server.check_soon(server.take(params.text_document.uri))
+    server.check_soon(server.change(params.text_document.uri, params.content_changes))
 
 
 def _saved(server: MasServer, params: lsp.DidSaveTextDocumentParams) -> None:

@@ -15,7 +15,7 @@ from pygls.lsp.server import LanguageServer
 
 from masdsl.config import CONFIG_NAME
 from masdsl.editor.document import Document
-from masdsl.editor.positions import UTF16, Positions
+from masdsl.editor.positions import UTF16, Place, Positions, replaced
 from masdsl.editor.workspace import Text, Workspace
 from masdsl.lsp import convert
 from masdsl.node import Span
@@ -32,7 +32,7 @@ class MasServer(LanguageServer):
     """A session with one client. `files` are its texts."""
 
     def __init__(self) -> None:
-        super().__init__("masdsl", __version__, lsp.TextDocumentSyncKind.Full)
+        super().__init__("masdsl", __version__, lsp.TextDocumentSyncKind.Incremental)
         self.files = Workspace()
         self._uris: dict[str, str] = {}
         self._waiting: dict[str, asyncio.TimerHandle] = {}
@@ -49,12 +49,28 @@ class MasServer(LanguageServer):
         encoding = str(getattr(self.workspace.position_encoding, "value", self.workspace.position_encoding))
         self.files = Workspace(roots, encoding or UTF16)
 
-    def take(self, uri: str) -> str:
-        """Take the text of an open document as the client has it now; return its name."""
+    def take(self, uri: str, raw: str) -> str:
+        """Take the text of a document that the client opened; return its name."""
         name = convert.name_of(uri)
         self._uris[name] = uri
-        self.files.open(name, self.workspace.get_text_document(uri).source)
+        self.files.open(name, raw)
         return name
+
+    def change(self, uri: str, changes: Iterable[lsp.TextDocumentContentChangeEvent]) -> str:
+        """Take changes of an open document, each of the text after those before it; return the document's name.
+
+        pygls has the text as well, but ends lines at more characters than the protocol does (such as U+2028).
+        """
+        name = convert.name_of(uri)
+        text = self.files.text(name)
+        raw = "" if text is None else text.raw
+        for one in changes:
+            if isinstance(one, lsp.TextDocumentContentChangePartial):
+                begin, end = (Place(place.line, place.character) for place in (one.range.start, one.range.end))
+                raw = replaced(raw, begin, end, one.text, self.files.encoding)
+            else:
+                raw = one.text
+        return self.take(uri, raw)
 
     def uri(self, name: str) -> str:
         """Return the URI of a source, as the client writes it where it is open."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from lsprotocol import types as lsp
-from pygls.lsp.client import LanguageClient
+from pytest_lsp import LanguageClient, client_capabilities
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 60.0
@@ -33,7 +33,7 @@ class Session:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
-        self.client = LanguageClient("tests", "1")
+        self.client = LanguageClient()
         self._listen()
         self._do(self._start(encodings, watches))
 
@@ -61,12 +61,12 @@ class Session:
     async def _start(self, encodings: tuple[str, ...], watches: bool) -> None:
         environment = os.environ | {"PYTHONPATH": str(ROOT)}
         await self.client.start_io(sys.executable, "-m", "masdsl", "lsp", env=environment, cwd=str(self.folder))
-        general = lsp.GeneralClientCapabilities(position_encodings=[lsp.PositionEncodingKind(one) for one in encodings])
+        capabilities = client_capabilities("visual-studio-code")
+        assert capabilities.workspace is not None and capabilities.general is not None
         files = lsp.DidChangeWatchedFilesClientCapabilities(dynamic_registration=watches)
-        capabilities = lsp.ClientCapabilities(
-            workspace=lsp.WorkspaceClientCapabilities(did_change_watched_files=files),
-            general=general if encodings else None,
-        )
+        capabilities.workspace.did_change_watched_files = files
+        capabilities.general.position_encodings = [lsp.PositionEncodingKind(one) for one in encodings] or None
+        self.client.capabilities = capabilities  # by which `pytest-lsp` judges the answers
         folders = [lsp.WorkspaceFolder(self.folder.as_uri(), self.folder.name)]
         params = lsp.InitializeParams(capabilities, workspace_folders=folders)
         self.capabilities = (await self.client.initialize_async(params)).capabilities
@@ -116,6 +116,13 @@ class Session:
         self._say(self.client.text_document_did_change, lsp.DidChangeTextDocumentParams(identity, [change]))
         if wait:
             self.wait(uri, before)
+
+    def edit(self, uri: str, changes: list[lsp.TextDocumentContentChangeEvent], version: int = 2) -> None:
+        """Change parts of a text, one after the other, and wait for what is found in it."""
+        before = self._count.get(uri, 0)
+        identity = lsp.VersionedTextDocumentIdentifier(version, uri)
+        self._say(self.client.text_document_did_change, lsp.DidChangeTextDocumentParams(identity, changes))
+        self.wait(uri, before)
 
     def shut(self, uri: str) -> None:
         """Close a text, and wait until what was found in it is taken back."""
