@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -75,7 +76,9 @@ def opened(place: Path, *more: str, program: str = "chain.mas", **options: Any) 
 @pytest.fixture(scope="module")
 def play(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Playground]:
     """Give a playground whose runs end at once."""
-    with opened(scripted(tmp_path_factory.mktemp("play"), 0)) as one:
+    place = tmp_path_factory.mktemp("play") / "a (b) \u00fc%41"  # what URIs write in another way
+    place.mkdir()
+    with opened(scripted(place, 0)) as one:
         yield one
 
 
@@ -278,7 +281,7 @@ def test_a_name_leads_nowhere_else(play: Playground, path: str) -> None:
 )
 def test_a_uri_that_was_not_handed_out_is_refused(play: Playground, uri: str, name: str) -> None:
     folder = uri.rpartition("/")[0]
-    (Path(folder.removeprefix("file://")) / "other.mas").write_text(HELLO)
+    (Path(unquote(folder.removeprefix("file://"))) / "other.mas").write_text(HELLO)
     for one in (f"{folder}/{name}", f"/{name}", name, uri.replace("file://", ""), uri.replace("file:", "FILE:")):
         for path, more in (
             ("look", {"text": CHAIN}),
@@ -429,6 +432,23 @@ def test_a_worker_that_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch, 
     asyncio.run(ask())
 
 
+def test_a_folder_that_is_gone_is_told(tmp_path: Path) -> None:
+    place = tmp_path / "here"
+    place.mkdir()
+    scripted(place, 0)
+    with Playground("chain.mas", "--journal", str(tmp_path / "runs.db"), cwd=place) as one:
+        uri = one.get("api/start")["document"]["uri"]
+        for path in place.iterdir():
+            path.unlink()
+        place.rmdir()
+        assert "cannot be started" in one.post("api/look", 503, uri=uri, text=CHAIN)["detail"]
+        with one.lsp() as wire, pytest.raises(ConnectionClosed) as closed:
+            wire.recv(timeout=60)
+        assert closed.value.rcvd is not None and "cannot be started" in closed.value.rcvd.reason
+        one.post("api/save", 409, uri=uri, text=CHAIN, hash="")
+        assert one.client.get("api/start").status_code == 409
+
+
 # ---------------------------------------------------------------- the language server
 
 
@@ -505,7 +525,7 @@ def test_the_language_server_is_shown_its_own_folder_alone(play: Playground, uri
         assert diagnostics_of(wire, uri, 3) == []  # and what was dropped has told nothing before
 
 
-@pytest.mark.parametrize("sent", ["no json", "[]", "{}", '{"jsonrpc": "1.0"}', "[" * 100_000, b"\x00\x01"])
+@pytest.mark.parametrize("sent", ["no json", "[]", "{}", '{"jsonrpc": "2.0", "x": NaN}', "[" * 100_000, b"\x00\x01"])
 def test_what_is_no_message_closes_the_connection(play: Playground, sent: str | bytes) -> None:
     with play.lsp() as wire, pytest.raises(ConnectionClosed):
         wire.send(sent)
@@ -700,7 +720,7 @@ def test_a_run_tells_what_it_does_and_is_kept_like_any_other(
     assert play.get("api/runs")[0] == {key: shown[key] for key in play.get("api/runs")[0]} | {
         "usage": play.get("api/runs")[0]["usage"]
     }
-    folder = uri.removeprefix("file://").rpartition("/")[0]
+    folder = unquote(uri.removeprefix("file://")).rpartition("/")[0]
     assert main(["runs", "--json", "--journal", f"{folder}/runs.db"]) == 0
     assert run in [one["id"] for one in json.loads(capsys.readouterr().out)]
     assert "<svg" in play.post("api/graph", uri=uri, text=CHAIN, run=run)["svg"]
@@ -745,6 +765,8 @@ def test_what_cannot_be_run_is_told(play: Playground, uri: str) -> None:
     assert [one["pointer"] for one in faults] == ["/word", "/x"]
     play.post("api/runs", 400, **ask, text=CHAIN, models={"fast": 3})
     play.post("api/runs", 400, **{**ask, "inputs": []}, text=CHAIN)
+    body = json.dumps({**ask, "text": CHAIN}).replace("{}", '{"word": 1e999}')
+    assert play.client.post("api/runs", content=body, headers={"Content-Type": "application/json"}).status_code == 422
     assert play.post("api/runs", 422, **ask, text=CHAIN, models={"fast": "nothing/such"})["diagnostics"]
     assert len(play.get("api/runs")) == before
 
@@ -919,6 +941,7 @@ def test_a_program_comes_before_an_example_of_its_name(tmp_path: Path) -> None:
         desk = Desk(str(tmp_path / f"{name}.mas"), CHAIN, refused)
         assert desk.first.file and desk.opened(desk.named(name))["text"] == HELLO
         assert desk.path_of(desk.first.uri) == str(tmp_path / f"{name}.mas")
-        assert len({desk.named(one).uri for one in desk.names()}) == len(desk.names())
+        names = [one["name"] for one in desk.listed()]
+        assert len({desk.named(one).uri for one in names}) == len(names)
     with pytest.raises(Refusal):
         desk.path_of(Path("/etc/passwd").as_uri())

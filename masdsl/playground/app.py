@@ -113,8 +113,7 @@ class Routes:
     async def start(self, request: Request) -> Response:
         """Answer with all that the page begins with."""
         desk = self._parts.desk
-        programs = [{"name": name, "doc": desk.doc_of(name)} for name in desk.names()]
-        document = await asyncio.to_thread(desk.opened, desk.first)
+        programs, document = await asyncio.to_thread(lambda: (desk.listed(), desk.opened(desk.first)))
         return answer(
             {
                 "version": __version__,

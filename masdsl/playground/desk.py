@@ -87,9 +87,9 @@ class Desk:
         """The folder's URI: nothing outside of it is anybody's business here."""
         return Path(self.folder).as_uri()
 
-    def names(self) -> Sequence[str]:
-        """Return the names of the programs to choose from."""
-        return tuple(self._programs)
+    def listed(self) -> Sequence[Mapping[str, str]]:
+        """Return the programs to choose from, with what each says of itself."""
+        return [{"name": name, "doc": self._doc_of(name)} for name in self._programs]
 
     def named(self, name: str) -> Program:
         """Return a program. Raises Refusal."""
@@ -98,7 +98,7 @@ class Desk:
             raise not_found("there is no program of that name to choose from")
         return found
 
-    def doc_of(self, name: str) -> str:
+    def _doc_of(self, name: str) -> str:
         """Return what a program says of itself: the first comments in it."""
         try:
             text, _ = self._read(self.named(name))
@@ -135,9 +135,9 @@ class Desk:
             then = "give it on the command line to save it here: mas serve PROGRAM.mas"
             raise Refusal(403, "This cannot be saved here", "it is no file that the playground was given", then)
         data = _bytes(text)
-        now = self._read(program)[1] if os.path.lexists(program.path) else ""
-        if now != digest:
-            what = "the file has changed since it was read" if now else "the file is gone"
+        is_there = os.path.lexists(program.path)
+        if not is_there or self._read(program)[1] != digest:
+            what = "the file has changed since it was read" if is_there else "the file is gone"
             then = "copy your text, reload the page, and put your changes in again"
             raise Refusal(409, "The file is not what it was", what, then)
         try:

@@ -18,6 +18,7 @@ import logging
 import secrets
 from typing import Final, NamedTuple
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _log: Final = logging.getLogger("masdsl.playground")
@@ -101,10 +102,12 @@ class Gate:
             else:
                 inside = {**scope, "path": path, "raw_path": path.encode("utf-8", "replace"), "root_path": ""}
                 await self._app(inside, receive, watched)
-        except OSError:  # the browser went away
-            pass
-        except Exception as error:  # told without the path, which has the token
-            _log.error("a request failed: %s", type(error).__name__, exc_info=error)
+        except Exception as error:
+            if isinstance(error, ClientDisconnect) or (begun and isinstance(error, OSError)):
+                return  # the browser went away
+            _log.error(
+                "a request failed: %s", type(error).__name__, exc_info=error
+            )  # without the path: it has the token
             if not begun and scope["type"] == "http":
                 await _answer(500, b"application/problem+json", _FAULT, watched)
 

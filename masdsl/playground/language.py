@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from json import loads
 from typing import Any, Final
 from urllib.parse import unquote
@@ -32,15 +32,20 @@ _URIS: Final = ("uri", "rooturi", "targeturi", "olduri", "newuri", "baseuri", "s
 _PATHS: Final = ("rootpath",)
 _TEXTS: Final = ("text", "newtext", "query", "message")
 """Where anything may stand, written by a person."""
+NO_MESSAGE: Final = "a text frame has to be one JSON-RPC message"
 TOO_BIG, TOO_MANY, WENT_WRONG = 1009, 1013, 1011
 """Why a connection is closed, in the codes of RFC 6455."""
+
+
+class NoChild(Exception):
+    """The language server cannot be started; the text says why."""
 
 
 class LanguageServers:
     """The connections of one playground. `root` is the URI of its folder: the child is shown nothing else."""
 
     def __init__(self, root: str, folder: str) -> None:
-        self._root = root
+        self._root = unquote(root)
         self._folder = folder
         self._open = 0
 
@@ -53,8 +58,11 @@ class LanguageServers:
         self._open += 1
         try:
             await socket.accept()
-            async with _child(self._folder) as process:
-                await self._bridge(socket, process)
+            try:
+                async with _child(self._folder) as process:
+                    await self._bridge(socket, process)
+            except NoChild as why:
+                await socket.close(WENT_WRONG, str(why)[:100])
         finally:
             self._open -= 1
 
@@ -81,7 +89,7 @@ class LanguageServers:
                 return 0, ""
             message = _parsed(text)
             if message is None:
-                return WENT_WRONG, "a text frame has to be one JSON-RPC message"
+                return WENT_WRONG, NO_MESSAGE
             why = self._refusal(message)
             if why:
                 if "id" in message and "method" in message:
@@ -89,10 +97,12 @@ class LanguageServers:
                     answer = {"jsonrpc": "2.0", "id": message["id"], "error": error}
                     await socket.send_text(json_bytes(answer).decode())
                 continue
-            data = json_bytes(message)
             try:
+                data = json_bytes(message)
                 process.stdin.write(b"Content-Length: %d\r\n\r\n%b" % (len(data), data))
                 await process.stdin.drain()
+            except (RecursionError, ValueError):  # what Python reads, and JSON does not have
+                return WENT_WRONG, NO_MESSAGE
             except (ConnectionError, RuntimeError):
                 return WENT_WRONG, "the language server has ended"
 
@@ -102,15 +112,17 @@ class LanguageServers:
             if kind in _PATHS:
                 if value is not None:
                     return "a workspace is named by its URI"
-            elif isinstance(value, str) and value != self._root and not self._is_inside(value):
+            elif isinstance(value, str) and not self._is_inside(value):
                 return "the playground shows its own folder, and nothing else"
         return ""
 
     def _is_inside(self, uri: str) -> bool:
-        """Whether a URI is that of something below the folder, whatever way it is written."""
-        inside = uri.removeprefix(f"{self._root}/")
-        parts = re.split(r"[/\\]", unquote(inside))
-        return inside != uri and not any(part in ("", ".", "..") for part in parts)
+        """Whether a URI is that of the folder or of something below it, whatever way it is written."""
+        plain = unquote(uri)
+        if plain == self._root:
+            return True
+        inside = plain.removeprefix(f"{self._root}/")
+        return inside != plain and not any(part in ("", ".", "..") for part in re.split(r"[/\\]", inside))
 
 
 def _places(value: Any) -> Iterator[tuple[str, Any]]:
@@ -161,17 +173,20 @@ async def _to_page(socket: WebSocket, process: asyncio.subprocess.Process) -> tu
 
 
 @contextlib.asynccontextmanager
-async def _child(folder: str) -> Any:
-    """Start a language server, and end it afterwards."""
-    process = await asyncio.create_subprocess_exec(
-        *children.words("masdsl", "lsp"),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-        cwd=folder,
-        env=children.environment(),
-        limit=1 << 16,
-    )
+async def _child(folder: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Start a language server, and end it afterwards. Raises NoChild."""
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *children.words("masdsl", "lsp"),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            cwd=folder,
+            env=children.environment(),
+            limit=1 << 16,
+        )
+    except OSError as error:
+        raise NoChild(f"the language server cannot be started: {error.strerror}") from None
     try:
         yield process
     finally:

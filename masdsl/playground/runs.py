@@ -29,11 +29,10 @@ from masdsl.runtime import BudgetExceeded, InputError, RunFailed, StepFailed
 from masdsl.runtime.failures import RunStopped
 from masdsl.runtime.shapes import plain
 from masdsl.serve.endpoints import Endpoint, served
-from masdsl.serve.inputs import read_body
+from masdsl.serve.inputs import fit_inputs
 from masdsl.serve.ledger import Entry
 from masdsl.serve.live import Live, Outcome, run_json
 from masdsl.serve.outcomes import taken
-from masdsl.serve.problems import json_bytes
 from masdsl.serve.streaming import ended_events, live_events
 
 _log: Final = logging.getLogger("masdsl.playground")
@@ -82,7 +81,7 @@ class Runs:
             raise _faulty("The program has errors", seen["diagnostics"])
         loaded = await asyncio.to_thread(self._loaded, path, text, models)
         endpoint = await asyncio.to_thread(_endpoint, loaded, flow)
-        given = read_body(json_bytes(inputs), endpoint.parameters)
+        given = fit_inputs(inputs, endpoint.parameters)
         self._make_room()
         run = time.strftime("%Y%m%d-%H%M%S", time.gmtime()) + f"-{os.urandom(4).hex()}"
         entry = begun_entry(run, self._name_of(path), flow, time.time(), 1)

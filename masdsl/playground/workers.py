@@ -66,7 +66,11 @@ class Workers:
         self._idle.clear()
 
     async def _one(self, job: Mapping[str, Any]) -> Mapping[str, Any]:
-        process = self._idle.pop() if self._idle else await self._started()
+        try:
+            process = self._idle.pop() if self._idle else await self._started()
+        except OSError as error:  # the folder is gone, or there are too many processes
+            what = f"the process that looks at programs cannot be started: {error.strerror}"
+            raise Refusal(503, "Programs cannot be looked at", what, "see to it and try again") from None
         is_whole = False
         try:
             async with asyncio.timeout(JOB_SECONDS):

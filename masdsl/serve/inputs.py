@@ -45,7 +45,14 @@ def read_body(body: bytes, parameters: tuple[Parameter, ...]) -> dict[str, Any]:
 
     Raises Problem: `malformed-request` for what is no JSON, `wrong-inputs` with every place that does not fit.
     """
-    data = read_json(body) if body.strip() else {}
+    return fit_inputs(read_json(body) if body.strip() else {}, parameters)
+
+
+def fit_inputs(data: Any, parameters: tuple[Parameter, ...]) -> dict[str, Any]:
+    """Return the inputs that JSON data gives, with the defaults of those it leaves out.
+
+    Raises Problem `wrong-inputs` with every place that does not fit.
+    """
     faults: list[Fault] = []
     if not isinstance(data, dict):
         names = ", ".join(one.name for one in parameters) or "none"
