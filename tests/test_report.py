@@ -256,9 +256,53 @@ def test_a_run_that_was_patched_has_all_of_it_on_its_page(here: Path, capsys: py
     assert "bind coder = smart" in shown and "<i>I will not</i>" in shown
     assert "second" in shown and "ended" in shown
     assert '<a href="#step-0">' in text and "budget" in shown
+    assert "went on after ending" not in shown  # it went on after a patch
+    if 'class="mas-graph"' in text:
+        assert "~ changed by a patch" in shown
     if 'class="mas-graph"' in text:
         led = set(re.findall(r'href="#(program\.mas:\d+)"', text))
         assert led and all(f'id="{place}"' in text for place in led)
+
+
+def test_a_run_that_was_resumed_says_how_often(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "two.toml").write_text('[replies]\ncoder = { "$fails" = "refused" }\n')
+    assert main(["run", "program.mas", "spec=x", "--no-rectify"]) == 4
+    run = kept(capsys)
+    assert main(["run", "--resume", run, "--no-rectify"]) == 0
+    assert main(["report", run, "-o", "-"]) == 0
+    assert "went on after ending 1 time" in Page(capsys.readouterr().out).text
+
+
+ACTING = """mas 1
+
+tool look(q: text(40)) -> text(40) from "look"
+
+agent finder(x) -> text(40) tools [look] steps 2 "Find {{ x }}"
+
+flow main(x) -> text(40) {
+  return finder(x)
+}
+"""
+
+
+def test_the_bound_on_the_page_is_that_of_the_program_and_tools_have_their_names(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    turns = """[replies]\nfinder = ['{"tool": "look", "arguments": {"q": "bees"}}', '{"answer": "done"}']\n"""
+    (here / "one.toml").write_text(turns)
+    (here / "mas.toml").write_text(
+        '[tiers]\ndefault = "one"\n[tools]\nlook = "found:look"\n' + CONFIG[CONFIG.index("[m") :]
+    )
+    (here / "found.py").write_text("def look(q: str) -> str:\n    return q\n")
+    (here / "acting.mas").write_text(ACTING)
+    assert main(["run", "acting.mas", "x=y"]) == 0
+    run = kept(capsys)
+    assert main(["cost", "acting.mas", "--format", "json"]) == 0
+    (flow,) = json.loads(capsys.readouterr().out)["programs"][0]["flows"]
+    assert main(["report", run, "-o", "-"]) == 0
+    shown = Page(capsys.readouterr().out).text
+    assert f"{flow['most']['tokens']:,}" in shown
+    assert "main.return.look[0] · tool look" in shown
 
 
 @pytest.mark.parametrize("status", ["failed", "broken off"])

@@ -105,7 +105,7 @@ def drawn(program: LoadedProgram, header: RunHeader, rows: list[Row], *, replays
     if not replays:
         return overlay(bare, rows)
     found = asyncio.run(ways_of(header, rows, program.ground_of(header)))
-    return overlay(bare, rows, ["a run"], {}, Ways(found.decided, found.asked, found.whole))
+    return overlay(bare, rows, ["a run"], {}, Ways(found.decided, found.asked, found.whole, found.flows))
 
 
 def went(picture: Graph) -> dict[str, int | None]:
@@ -345,3 +345,60 @@ def test_an_edge_that_nobody_went_along_is_no_edge_of_a_program() -> None:
     bare = pipeline.graph(pipeline.Checked(program.checked.modules[0].source, program.checked, program.config), None, 3)
     assert bare is not None and not bare.has_unknown_ways
     assert {edge.taken for edge in bare.edges} == {Edge("", "", "").taken}
+
+
+# ---------------------------------------------------------------- how often
+
+
+OFTEN = """mas 1
+
+agent writer(x) -> text(90) "Write {{ x }}"
+
+flow plain(x) -> text(90) {
+  return x + "!"
+}
+
+flow twice(x) -> text(90) {
+  a = 3 of writer(x)
+  return a[0]
+}
+
+flow main(spec) -> text {
+  out = spec
+  outer: loop 2 {
+    inner: loop 3 {
+      drafts = 2 of twice(out)
+      out = plain(drafts[1])
+    }
+  }
+  one = twice(out)
+  return one
+}
+"""
+
+
+def test_rounds_and_calls_of_flows_are_counted_not_the_steps_in_them() -> None:
+    program, header, rows = kept(OFTEN, {"writer": "w"})
+    told = ran(drawn(program, header, rows))
+    times = {name: one.times for name, one in told.items() if one is not None}
+    assert times == {
+        "main": 1,
+        "main.outer": 2,
+        "main.outer.inner": 6,
+        "main.outer.inner.drafts": 12,
+        "main.outer.inner.drafts.a": 36,
+        "main.outer.inner.out": 6,
+        "main.one": 1,
+        "main.one.a": 3,
+    }
+    unseen = ran(drawn(program, header, rows, replays=False))
+    counted = {name: one.times for name, one in unseen.items() if one is not None and one.is_known}
+    assert counted == {name: count for name, count in times.items() if name != "main.outer.inner.out"}
+    assert unseen["main.outer.inner.out"] == Ran(is_known=False)
+    folded = pipeline.graph(
+        pipeline.Checked(program.checked.modules[0].source, program.checked, program.config), None, 0
+    )
+    assert folded is not None
+    told = ran(overlay(folded, rows))
+    flow = told["main.outer.inner.drafts"]
+    assert flow is not None and (flow.times, flow.calls) == (12, 36)

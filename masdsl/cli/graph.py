@@ -232,7 +232,7 @@ def ways_of_run(header: RunHeader, rows: Sequence[Row], config: Config) -> Ways:
         found = run_coroutine(lambda: ways_of(header, rows, ground))  # type: ignore[arg-type, return-value]
     except StoredFaulty:
         return NOBODY_SAYS
-    return Ways(found.decided, found.asked, found.whole)
+    return Ways(found.decided, found.asked, found.whole, found.flows)
 
 
 def picture_of_run(
@@ -252,12 +252,15 @@ def picture_of_run(
     if header.program == SESSION:
         raise UsageError(
             f"{header.id} is a session, not the run of a program",
-            f"its runs have pictures: mas graph --run {header.id}.0",
+            f"its runs have pictures: mas graph --run {header.id}.1",
         )
     reader = reader_of(header.sources)
 
     def checked(source: Source, found: Findings) -> Checked:
-        return Checked(source, check_source(source, config, found, reader, priced=False), config)
+        program = check_source(source, config, Findings(), reader)
+        if program is None:  # models that the configuration of now has no price for are no reason to draw nothing
+            program = check_source(source, config, found, reader, priced=False)
+        return Checked(source, program, config)
 
     texts = texts_of(header, rows)
     begun = checked(source_of(header.program, header.sources), findings)

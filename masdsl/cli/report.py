@@ -51,7 +51,7 @@ def of_run(header: RunHeader, rows: Sequence[Row]) -> str:
 
     if header.program == SESSION:
         raise UsageError(
-            f"{header.id} is a session, not the run of a program", f"its runs have reports: mas report {header.id}.0"
+            f"{header.id} is a session, not the run of a program", f"its runs have reports: mas report {header.id}.1"
         )
     missing: list[str] = []
     config, loaded = _loaded(header, missing)
@@ -177,12 +177,17 @@ def _picture(drawn: Graph | None, missing: list[str]) -> str:
 def _facts(header: RunHeader, rows: Sequence[Row]) -> tuple[tuple[str, str], ...]:
     import time
 
+    from masdsl.rectify.stored import PATCH
+
     began = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(header.created))
     facts = [("run", header.id), ("began", began), ("masdsl", header.masdsl), ("seed", str(header.seed))]
     facts += [(f"tier {tier}", model) for tier, model in sorted(header.tiers.items())]
     if header.parent is not None:
         facts.append(("forked from", f"{header.parent} at row {header.parent_seq}"))
-    earlier = sum(row.kind == "end" for row in rows[:-1])
+    earlier, is_over = 0, False
+    for row in rows:  # a step after its end is one of a run that somebody has resumed, unless a patch came between
+        earlier += is_over and bool(row.path)
+        is_over = row.kind == "end" or (is_over and row.kind != PATCH and not row.path)
     if earlier:
         facts.append(("went on after ending", f"{earlier} time{'' if earlier == 1 else 's'}"))
     return tuple(facts)
@@ -208,7 +213,9 @@ def _measures(rows: Sequence[Row], drawn: Graph | None) -> tuple[Measure, ...]:
             return ""
         if measure == "usd":
             return show_usd(int(amount)) if amount else "0"
-        return f"{amount / MICROSECONDS:,.3f} s" if measure == "seconds" else f"{amount:,.0f}"
+        if measure == "seconds":
+            return f"{amount / MICROSECONDS:,.{0 if amount >= 100 * MICROSECONDS else 3}f} s"
+        return f"{amount:,.0f}"
 
     found = []
     for measure, amount in spent.items():

@@ -73,6 +73,7 @@ def _cluster(one: Cluster) -> dict[str, Any]:
             "state": one.state,
             "was": list(one.was),
             "ran": _ran(one.ran),
+            "repeat": one.repeat,
         },
         ("id", "kind", "title", "parent", "place", "times"),
     )
@@ -187,6 +188,7 @@ SCHEMA: Final[dict[str, Any]] = {
                         "state": _STATE,
                         "was": _TEXTS,
                         "ran": _RAN,
+                        "repeat": _TEXT,
                     },
                     ("id", "kind", "title", "parent", "place", "times"),
                 ),

@@ -121,7 +121,10 @@ class Vertex(NamedTuple):
 
 
 class Cluster(NamedTuple):
-    """Parts that belong together; `parent` is the cluster around it, empty for the flow that a run begins with."""
+    """Parts that belong together; `parent` is the cluster around it, empty for the flow that a run begins with.
+
+    `repeat` is how one statement calls a flow several times at once, as that of a vertex.
+    """
 
     id: str
     kind: str
@@ -133,6 +136,7 @@ class Cluster(NamedTuple):
     state: str = ""
     was: tuple[str, ...] = ()
     ran: Ran | None = None
+    repeat: str = ""
 
 
 class Edge(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 from masdsl.graph import model
@@ -32,15 +32,17 @@ def overlay(
     """
     steps = {vertex.id for vertex in graph.vertices if vertex.kind in model.STEPS or vertex.kind == model.LENT}
     happened = ran_by_path(rows, steps)
+    came = _times(graph, rows, steps)
     parents = {cluster.id: cluster.parent for cluster in graph.clusters}
     together: dict[str, Ran] = {}
     for vertex in graph.vertices:
         if vertex.id not in steps or vertex.state == model.DROPPED:
             continue
         ran, name = happened.get(vertex.id, _NOTHING), vertex.cluster
+        if vertex.kind == model.FLOW and vertex.id in happened:
+            happened[vertex.id] = ran._replace(times=came[vertex.id])
         while name:
-            known = together.get(name, _NOTHING)
-            together[name] = _both(known, ran)._replace(times=max(known.times, ran.times), reason="")
+            together[name] = _both(together.get(name, _NOTHING), ran)._replace(times=came.get(name, 0), reason="")
             name = parents[name]
     graph = graph._replace(
         vertices=tuple(
@@ -52,15 +54,38 @@ def overlay(
             else vertex
             for vertex in graph.vertices
         ),
-        clusters=tuple(
-            cluster._replace(ran=together.get(cluster.id))
-            if cluster.kind != model.RUN or cluster.id not in together
-            else cluster._replace(ran=together[cluster.id]._replace(times=1))
-            for cluster in graph.clusters
-        ),
+        clusters=tuple(cluster._replace(ran=together.get(cluster.id)) for cluster in graph.clusters),
         headline=(*graph.headline, *headline),
     )
     return taken(graph, ways)
+
+
+def _times(graph: Graph, rows: Iterable[Row], steps: Collection[str]) -> dict[str, int]:
+    """Return how often a run came to each group, and to each flow that is folded, by the steps in it that happened.
+
+    Each round of a loop and each of several calls at once has a number: so many as there are around it tell times
+    apart.
+    """
+    depths: dict[str, int] = {}
+    for cluster in graph.clusters:
+        around = depths.get(cluster.parent, 0)
+        depths[cluster.id] = around + (cluster.kind in (model.LOOP, model.FOR)) + bool(cluster.repeat)
+    parents = {cluster.id: cluster.parent for cluster in graph.clusters}
+    vertices = {vertex.id: vertex for vertex in graph.vertices if vertex.id in steps}
+    came: dict[str, set[tuple[int, ...]]] = {}
+    for path, indices in {(row.path, row.indices) for row in rows if row.path}:
+        while path and path not in vertices:
+            path = path.rpartition(".")[0]
+        if not path:
+            continue
+        vertex = vertices[path]
+        if vertex.kind == model.FLOW:
+            came.setdefault(path, set()).add(indices[: depths[vertex.cluster] + bool(vertex.repeat)])
+        name = vertex.cluster
+        while name:
+            came.setdefault(name, set()).add(indices[: depths[name]])
+            name = parents[name]
+    return {name: len(times) for name, times in came.items()}
 
 
 def ran_by_path(rows: Iterable[Row], known: Iterable[str]) -> dict[str, Ran]:

@@ -37,12 +37,12 @@ class Sketch:
             raise TooLarge
         self.vertices[vertex.id] = vertex
 
-    def cluster(self, address: str, kind: str, title: str, place: Place, parent: str) -> None:
+    def cluster(self, address: str, kind: str, title: str, place: Place, parent: str, repeat: str = "") -> None:
         """Add a cluster. Raises TooLarge."""
         assert address not in self.clusters, f"{address} is in the picture twice"
         if len(self.clusters) >= LARGEST:
             raise TooLarge
-        self.clusters[address] = Cluster(address, kind, title, parent, place)
+        self.clusters[address] = Cluster(address, kind, title, parent, place, repeat=repeat)
 
     def free(self, name: str) -> str:
         """Return a name that no vertex and no cluster has."""

@@ -306,6 +306,11 @@ def _legend_rows(legend: Sequence[tuple[str, str]], graph: Graph, wide: float) -
     ):
         if there:
             entries.append((f'<g class="line {classes}"><path d="M0 7H14"/></g>', said))
+    states = {*(vertex.state for vertex in graph.vertices), *(cluster.state for cluster in graph.clusters)}
+    for state, said in ((model.ADDED, "added"), (model.DROPPED, "dropped"), (model.CHANGED, "changed")):
+        if state in states:
+            sign = f'<g class="node {state}"><rect x="0" y="1" width="14" height="11" rx="3"/></g>'
+            entries.append((sign, f"{_MARKS[state].strip()} {said} by a patch"))
     if any(edge.tokens for edge in graph.edges):
         entries.append(("", "≤ n t: at most n tokens"))
     if graph.cost is not None:

@@ -25,12 +25,14 @@ class Ways(NamedTuple):
     """How often each decision had which outcome: `yes` or `no`, or a word.
 
     `asked` are the places (file, line, column) whose outcomes would have been seen; `whole` says that the run was
-    followed to its end, so that what is not in `decided` was not come to.
+    followed to its end, so that what is not in `decided` was not come to. `flows` is how often each flow was called, by
+    the address of the step that calls it.
     """
 
     decided: Mapping[Decision, Mapping[str, int]] = {}
     asked: Collection[tuple[str, int, int]] = ()
     whole: bool = False
+    flows: Mapping[str, int] = {}
 
 
 NOBODY_SAYS: Final = Ways()
@@ -56,6 +58,7 @@ class _Taken:
         self._ran: dict[str, Ran] = {}
 
     def graph(self) -> Graph:
+        self._flows()
         for vertex in self._graph.vertices:
             if vertex.state == model.DROPPED:
                 continue
@@ -78,6 +81,18 @@ class _Taken:
         return part._replace(ran=self._ran[part.id]) if part.id in self._ran else part
 
     # ------------------------------------------------------------ what is known
+
+    def _flows(self) -> None:
+        """Say how often flows were called: one that only computes leaves nothing in the journal."""
+        parts: tuple[Vertex | Cluster, ...] = (*self._graph.vertices, *self._graph.clusters)
+        for part in parts:
+            if part.kind not in (model.FLOW, model.CALLED) or part.state == model.DROPPED:
+                continue
+            ran, count = part.ran or Ran(), self._ways.flows.get(part.id, 0)
+            is_silent = part.cost is None or not (part.cost.calls or part.cost.microseconds)
+            is_known = not is_silent or self._ways.whole or count > 0
+            self._ran[part.id] = ran._replace(times=max(ran.times, count), is_known=is_known)
+            self._reached[part.id] = max(ran.times, count)
 
     def _steps_reached(self) -> Iterator[tuple[str, int]]:
         """Yield how often each step, and each group with steps in it, was come to."""

@@ -104,10 +104,12 @@ class _Walker:
         self._to.add(result)
         self._to.join(frame.returned, result.id, flow.returns)
 
-    def _called(self, node: Invoke, flow: Flow, title: str, env: Env, frame: Frame) -> Sources:
+    def _called(self, node: Invoke, flow: Flow, name: str, repeat: str, env: Env, frame: Frame) -> Sources:
         """Walk through a flow that a step calls; return what its value is made of."""
         address = frame.at(node.path)
-        self._to.cluster(address, model.CALLED, title, self._to.place(frame.flow.module, node.span), frame.cluster)
+        title = f"{name} = {repeat} {flow.name}" if repeat else f"{name} = {flow.name}"
+        place = self._to.place(frame.flow.module, node.span)
+        self._to.cluster(address, model.CALLED, title, place, frame.cluster, repeat)
         passed = {name: made_of(value, env) for name, value in node.arguments}
         inner = {param.name: passed.get(param.name, {}) for param in flow.params}
         inside = Frame(flow, address, address, frame.depth - 1, 1, "", [], {}, False)
@@ -115,8 +117,7 @@ class _Walker:
         if len(inside.returned) <= MANY:
             return dict(inside.returned) or {address: False}
         result = f"{address}()"
-        name, place = node.path.rpartition(".")[2], self._to.clusters[address].place
-        self._to.add(Vertex(result, model.RESULT, name, "", address, place, show(flow.returns)))
+        self._to.add(Vertex(result, model.RESULT, node.path.rpartition(".")[2], "", address, place, show(flow.returns)))
         self._to.join(inside.returned, result, flow.returns)
         return {result: False}
 
@@ -351,8 +352,7 @@ class _Walker:
         place = self._to.place(frame.flow.module, node.span)
         if isinstance(callee, Flow) and callee.key in self._working:
             if frame.depth > 0:
-                title = f"{name} = {repeat} {callee.name}" if repeat else f"{name} = {callee.name}"
-                return self._called(node, callee, title, env, frame)
+                return self._called(node, callee, name, repeat, env, frame)
             self._folded += 1
         kind = node.kind
         self._to.add(

@@ -22,6 +22,7 @@ from masdsl.rectify.replay import ReadRun, run_again
 from masdsl.rectify.stored import stored
 from masdsl.runtime import Program as CompiledProgram
 from masdsl.runtime import Run, RunFailed
+from masdsl.runtime.events import Event
 from masdsl.runtime.failures import NotInJournal
 from masdsl.runtime.shapes import plain
 
@@ -42,12 +43,14 @@ class Ways(NamedTuple):
     """How often each decision had which outcome: `yes` or `no`, or a word of an enum.
 
     `asked` are the places of all that was made to tell: a decision that changes nothing is not compiled. `whole` says
-    that the run was seen to its end; else what is missing may have been decided all the same.
+    that the run was seen to its end; else what is missing may have been decided all the same. `flows` is how often each
+    flow was called, by the address of the step that calls it.
     """
 
     decided: Mapping[Decision, Mapping[str, int]]
     asked: frozenset[Where]
     whole: bool
+    flows: Mapping[str, int]
 
 
 async def ways_of(header: RunHeader, rows: Sequence[Row], ground: Ground) -> Ways:
@@ -63,19 +66,24 @@ async def ways_of(header: RunHeader, rows: Sequence[Row], ground: Ground) -> Way
         seen.setdefault((frame.path, *where), {}).setdefault(word, set()).add(frame.indices)
 
     asked: set[Where] = set()
+    called: dict[str, set[tuple[int, ...]]] = {}
+
+    def see(event: Event) -> None:
+        if event.what == "flow" and event.kind == "started":
+            called.setdefault(event.path, set()).add(event.indices)
 
     def compiled(program: Program) -> CompiledProgram:
         return load_changed(program, lambda module, tree: _told(program, module, tree, tell, asked))
 
     try:
-        await run_again(ReadRun(header, rows), version, compile=compiled)
+        await run_again(ReadRun(header, rows), version, see, compile=compiled)
         whole = True
     except RunFailed:
         whole = True
     except NotInJournal:
         whole = False
     counted = {where: {word: len(rounds) for word, rounds in found.items()} for where, found in seen.items()}
-    return Ways(counted, frozenset(asked), whole)
+    return Ways(counted, frozenset(asked), whole, {path: len(times) for path, times in called.items()})
 
 
 # ---------------------------------------------------------------- what is made to tell

@@ -52,7 +52,7 @@ class Step(NamedTuple):
     """One step of the run; `state` is `value`, `failed` or `not ended`.
 
     `value` is JSON data, the declared default where `is_default`; `by` is what gave a tool's value, `came_from` where
-    its value stood before a patch. `reason` is why it failed.
+    its value stood before a patch. `reason` is why it failed. `is_tool` says that a tool gave it.
     """
 
     path: str
@@ -65,6 +65,7 @@ class Step(NamedTuple):
     came_from: str = ""
     reason: str = ""
     asked: Asked | None = None
+    is_tool: bool = False
 
     @property
     def address(self) -> str:
@@ -80,6 +81,7 @@ class _Open(NamedTuple):
     by: str = ""
     came_from: str = ""
     reason: str = ""
+    is_tool: bool = False
 
 
 def steps_of(rows: Iterable[Row], asked: Mapping[Address, Asked]) -> tuple[Step, ...]:
@@ -95,7 +97,7 @@ def steps_of(rows: Iterable[Row], asked: Mapping[Address, Asked]) -> tuple[Step,
             step = step._replace(value=values.get(row.body.get("seq", 0)))
         if row.kind in _VALUED and "value" in row.body:
             values[row.seq] = row.body["value"]
-        found[key] = step
+        found[key] = step._replace(is_tool=step.is_tool or row.kind == "tool")
     return tuple(_step(key, step, asked.get(key)) for key, step in found.items())
 
 
@@ -103,7 +105,7 @@ def _step(key: Address, step: _Open, asked: Asked | None) -> Step:
     path, indices = key
     calls = _judged([call for part in sorted(step.calls) for call in step.calls[part]], step.state)
     known = (step.value, step.is_default, step.by, step.came_from, step.reason)
-    return Step(path, indices, calls, step.state, *known, asked)
+    return Step(path, indices, calls, step.state, *known, asked, step.is_tool)
 
 
 def _judged(calls: Sequence[Call], state: str) -> tuple[Call, ...]:

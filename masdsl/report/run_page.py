@@ -216,6 +216,8 @@ def _shown(steps: Sequence[Step]) -> list[int]:
 def _step(number: int, step: Step, texts: Texts) -> str:
     asked = step.asked
     what = "" if asked is None else f" · {asked.kind} {asked.name}"
+    if asked is None and step.is_tool:  # what an agent has used: the call stands in the agent's reply
+        what = f" · tool {step.path.rpartition('.')[2]}"
     calls = [call for call in step.calls if call.tokens_in or call.tokens_out or call.reply is not None or call.fault]
     tokens = sum(call.tokens_in + call.tokens_out for call in step.calls)
     took = f" · {len(calls)} call{'' if len(calls) == 1 else 's'}, {tokens:,} tokens" if calls else ""
