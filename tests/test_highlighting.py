@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import json
 import re
 import shutil
@@ -167,6 +168,34 @@ def test_the_parser_of_tree_sitter_is_that_of_the_grammar() -> None:
     advice = "run `tree-sitter generate src/grammar.json` in editors/tree-sitter-mas"
     assert set(tree_sitter.strings(rules)) <= {name.replace("\\?", "?") for name in known}, advice
     assert set(rules) <= made, advice
+
+
+def test_the_parser_was_made_from_the_grammar_that_is_here() -> None:
+    """The hashes are written down when the parser is made: with another grammar, or by hand, they would differ."""
+    recorded = [line.split() for line in (TREE_SITTER / "src" / "parser.sha256").read_text().splitlines()]
+    assert [name for _, name in recorded] == ["grammar.json", "node-types.json", "parser.c"]
+    for digest, name in recorded:
+        made = hashlib.sha256((TREE_SITTER / "src" / name).read_bytes()).hexdigest()
+        assert made == digest, f"{name} changed: make the parser again, as editors/tree-sitter-mas/README.md says"
+
+
+def test_making_the_parser_again_gives_the_same(tmp_path: Path) -> None:
+    command = shutil.which("tree-sitter")
+    if command is None:
+        pytest.skip("tree-sitter's command is not installed: npm install --global tree-sitter-cli (it loads a binary)")
+    copy = tmp_path / "grammar"
+    shutil.copytree(TREE_SITTER, copy)
+    abi = re.search(r"#define LANGUAGE_VERSION (\d+)", (copy / "src" / "parser.c").read_text(encoding="utf-8"))
+    assert abi is not None
+    (copy / "src" / "parser.c").unlink()
+    subprocess.run([command, "generate", "--abi", abi[1], "src/grammar.json"], cwd=copy, check=True, timeout=250)
+
+    def tables(folder: Path) -> str:
+        """Return what versions of the command write alike: the parse tables."""
+        text = (folder / "src" / "parser.c").read_text(encoding="utf-8")
+        return text[text.index("ts_parse_table[") : text.index("ts_parse_actions[")]
+
+    assert tables(copy) == tables(TREE_SITTER)
 
 
 @pytest.fixture(scope="module")
