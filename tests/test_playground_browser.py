@@ -294,7 +294,7 @@ def test_the_picture_follows_the_text(opened: Open) -> None:
     expect(picture).not_to_have_attribute("src", before[2])
     expect(picture).to_have_js_property("complete", True)
     assert picture.evaluate("image => image.naturalHeight") > before[1]
-    panel.get_by_role("button", name="Its own size").click()
+    panel.get_by_role("button", name="1:1").click()
     assert picture.evaluate("image => image.clientWidth == image.naturalWidth")
     panel.get_by_role("button", name="Larger").click()
     assert picture.evaluate("image => image.clientWidth > image.naturalWidth")

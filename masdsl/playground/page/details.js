@@ -20,8 +20,11 @@ export class Details {
 
   async show(run, step) {
     const number = (this.asked += 1);
-    const calls = el("div", { class: "calls" }, el("p", { class: "muted" }, "Looking up what was asked …"));
+    const isFlow = step.what === "flow";
+    const first = isFlow ? "It is a flow: its steps say what was asked." : "Looking up what was asked …";
+    const calls = el("div", { class: "calls" }, el("p", { class: "muted" }, first));
     this.place.replaceChildren(head(step), ...valueOf(step), calls);
+    if (isFlow) return;
     let parts;
     try {
       const kept = await get(`api/runs/${encodeURIComponent(run)}/step?at=${encodeURIComponent(step.address)}`);

@@ -17,8 +17,8 @@ export class Picture {
       { class: "zooms", role: "group", "aria-label": "Size of the picture" },
       button("−", "Smaller", () => this.step(-1)),
       button("+", "Larger", () => this.step(1)),
-      button("1:1", "Its own size", () => this.resize(1)),
-      button("Fit", "As wide as there is room", () => this.resize(0)),
+      button("1:1", "1:1, its own size", () => this.resize(1)),
+      button("Fit", "Fit to the width", () => this.resize(0)),
     );
     this.frame = el("div", { class: "picture", tabIndex: 0, role: "region", "aria-label": `${label}, can be scrolled` }, this.image);
     this.shown = el("div", { class: "picture-frame" }, zooms, this.frame);

@@ -15,7 +15,6 @@ import { annotate, hintExtensions } from "./hints.js";
 import { Language } from "./language.js";
 import { Launch } from "./launch.js";
 import { Look } from "./look.js";
-import { markdown } from "./markdown.js";
 import { say, tell, tellFault } from "./notice.js";
 import { problemExtensions, problemKeys, Problems } from "./problems.js";
 import { Runs } from "./runs.js";
@@ -29,7 +28,7 @@ async function explain(code) {
     const { text } = await get(`api/explain/${encodeURIComponent(code)}`);
     const dialog = byId("explanation");
     const close = el("button", { type: "button", class: "primary", onclick: () => dialog.close() }, "Close");
-    dialog.replaceChildren(el("h2", {}, String(code)), markdown(text), el("div", { class: "row" }, close));
+    dialog.replaceChildren(el("pre", { tabIndex: 0 }, text), el("div", { class: "row" }, close));
     dialog.showModal();
   } catch (fault) {
     tellFault(fault, `Explaining ${code}`);

@@ -24,6 +24,7 @@ export class RunView {
     this.story = story;
     this.usage = null;
     byId("run-view").hidden = false;
+    byId("run-links").hidden = false;
     byId("run-name").textContent = `${programName(found.program)}/${found.flow}`;
     byId("report").href = new URL(`api/runs/${encodeURIComponent(found.run)}/report`, document.baseURI).href;
     byId("run-outcome").replaceChildren();
