@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
 
 pytestmark = pytest.mark.slow
-expect.set_options(timeout=30_000)  # other work may keep the machine busy
+expect.set_options(timeout=60_000)  # other work may keep the machine busy
 MAIN = """mas 1
 
 ## Write, then judge.
@@ -71,9 +71,11 @@ agent dawdler(topic) -> text(40) on fast temp 0
   "Write about {{ topic }}."
 
 flow main(topic = "rain") -> text(40) {
-  early = dawdler(topic)
-  late = dawdler(early)
-  return late
+  draft = dawdler(topic)
+  rounds: loop 200 {
+    draft = dawdler(draft)
+  }
+  return draft
 }
 """
 MANY = """mas 1
@@ -131,7 +133,7 @@ REPLIES = {
     "judge": "good",
     "critic": [{"$reply": one, "$after": 0.3} for one in ("too wet", "fine", "dull")],
     "refuser": {"$fails": "refused", "$detail": "not today"},
-    "dawdler": {"$reply": "at last", "$after": 2.0},
+    "dawdler": {"$reply": "at last", "$after": 0.2},
     "shout": "HO",
     "novelist": [["0123456789abcdef" * 8_000] * 16],
     "liar": MARKUP,
@@ -191,7 +193,7 @@ def opened(
     try:
         pages[0].sight.check()
     finally:
-        if request.session.testsfailed > before or pages[0].sight.faults:
+        if request.session.testsfailed > before:
             pages.pop().close()
 
 
@@ -353,15 +355,20 @@ def test_a_run_is_stopped_and_what_may_not_change_is_refused(opened: Open) -> No
     page, sight = opened("slow")
     panel = _panel(page, "Run")
     panel.get_by_role("button", name="Run", exact=True).click()
-    expect(panel.locator(".step.running", has_text="main.early")).to_be_visible()
+    expect(panel.locator(".step.running", has_text="main.").last).to_be_visible()
     panel.get_by_role("button", name="Stop").click()
     expect(panel.locator("#run-status")).to_have_text("stopped")
-    expect(panel.locator(".step", has_text="main.late")).to_have_count(0)
+    assert 1 < page.evaluate("document.querySelectorAll('.step').length") < 200
     sight.allowed.append("the server responded with a status of 422")
-    _write(page, SLOW.replace('topic = "rain"', 'subject = "rain"').replace("dawdler(topic)", "dawdler(subject)", 2))
-    expect(page.locator("#problem-count")).not_to_have_text("none")
+    _write(
+        page,
+        SLOW.replace('main(topic = "rain")', 'main(subject = "rain")').replace(
+            "= dawdler(topic)", "= dawdler(subject)"
+        ),
+    )
     panel.get_by_role("button", name="Resume with this program").click()
-    expect(page.get_by_role("alert").first).not_to_be_empty()
+    expect(page.get_by_role("alert").first).to_contain_text("The run cannot go on like this")
+    expect(panel.locator("#run-refused li").first).to_be_visible()
     expect(panel.locator("#run-status")).to_have_text("stopped")
 
 

@@ -4,7 +4,7 @@ import { post } from "./api.js";
 import { RESOURCES, written } from "./bounds.js";
 import { byId, count, el } from "./dom.js";
 import { Picture } from "./graph.js";
-import { tellFault } from "./notice.js";
+import { quiet, tellFault } from "./notice.js";
 
 const MOST_LINES = 2_000;
 const SIGNS = { "+": "added", "-": "dropped", "~": "changed" };
@@ -48,6 +48,7 @@ export class Compare {
   async compare() {
     const place = byId("comparison");
     byId("compare").disabled = true;
+    quiet();
     place.setAttribute("aria-busy", "true");
     try {
       const [before, after] = [await this.textOf("before"), await this.textOf("after")];

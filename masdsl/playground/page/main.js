@@ -15,7 +15,7 @@ import { annotate, hintExtensions } from "./hints.js";
 import { Language } from "./language.js";
 import { Launch } from "./launch.js";
 import { Look } from "./look.js";
-import { say, tell, tellFault } from "./notice.js";
+import { quiet, say, tell, tellFault } from "./notice.js";
 import { problemExtensions, problemKeys, Problems } from "./problems.js";
 import { Runs } from "./runs.js";
 import { makeTabs } from "./tabs.js";
@@ -87,6 +87,7 @@ function begin(start) {
     const { uri, text } = documents.current;
     editor.load(text);
     problems.clear();
+    quiet();
     look.clear();
     language.open(uri, editor.view.state.doc);
     chooser();

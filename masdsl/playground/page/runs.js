@@ -2,7 +2,7 @@
 
 import { Gone, get, post, Refused } from "./api.js";
 import { byId, count, el, programName } from "./dom.js";
-import { say, tellFault } from "./notice.js";
+import { quiet, say, tellFault } from "./notice.js";
 import { RunView } from "./run_view.js";
 import { Story } from "./story.js";
 import { follow } from "./stream.js";
@@ -28,6 +28,7 @@ export class Runs extends EventTarget {
   /** Do what a button says, and tell of what goes wrong. */
   async doing(what, work) {
     this.view.refused([]);
+    quiet();
     try {
       await work();
     } catch (fault) {
