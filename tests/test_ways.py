@@ -28,6 +28,7 @@ from masdsl.graph.taken import Ways
 from masdsl.journal import MemoryJournal, RunHeader
 from masdsl.journal.base import Row
 from masdsl.loaded import LoadedProgram
+from masdsl.rectify.ways import _told as made_to_tell
 from masdsl.rectify.ways import ways_of
 from masdsl.runtime import RunFailed
 from masdsl.runtime.failures import StepFailed
@@ -37,7 +38,7 @@ from tests.harness.generate import program as generated
 from tests.harness.programs import granted, write
 from tests.harness.reference import Interpreter, StepFailure, World
 from tests.harness.world import hashed_world
-from tests.test_graph import needs_layout
+from tests.test_graph import PROGRAMS, needs_layout
 
 CONFIG = DEFAULT._replace(tools=granted("look", "send"))
 
@@ -308,6 +309,23 @@ def test_what_is_seen_is_what_the_reference_decides(seed: int) -> None:
     asked = {offset(source, line, column) for _, line, column in found.asked}
     expected = Counter({key: count for key, count in reference.decided.items() if key[0] in asked})
     assert seen == expected, source.text
+
+
+@pytest.mark.parametrize("path", PROGRAMS[::7], ids=lambda path: path.stem)
+def test_every_decision_of_a_program_can_be_seen(path: Path) -> None:
+    done = pipeline.check_file(str(path), Findings())
+    assert done.program is not None
+    asked: set[tuple[str, int, int]] = set()
+    pipeline.load_changed(
+        done.program, lambda lowered, tree: made_to_tell(done.program, lowered, tree, lambda *_: None, asked)
+    )
+    assert {file for file, _, _ in asked} <= {module.source.name for module in done.program.modules}
+    decides = (model.CHOICE, model.UNTIL)
+    for flow in done.program.flows:
+        if not (flow.module or flow.statics):
+            picture = pipeline.graph(done, flow.name, 0)
+            assert picture is not None
+            assert {tuple(vertex.place) for vertex in picture.vertices if vertex.kind in decides} <= asked
 
 
 # ---------------------------------------------------------------- the commands

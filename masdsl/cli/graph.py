@@ -216,7 +216,7 @@ def _of_run(options: Namespace, findings: Findings) -> Graph | None:
 
 def ways_of_run(header: RunHeader, rows: Sequence[Row], config: Config) -> Ways:
     """Return which way a run went where it could go several; nothing where that cannot be seen any more."""
-    from masdsl.cli.keeping import stored_program
+    from masdsl.cli.keeping import stored_program, told
     from masdsl.graph.taken import NOBODY_SAYS, Ways
     from masdsl.rectify.stored import StoredFaulty
     from masdsl.rectify.ways import ways_of
@@ -229,7 +229,8 @@ def ways_of_run(header: RunHeader, rows: Sequence[Row], config: Config) -> Ways:
     ground = loaded.ground_of(header)
     found: Any = None
     try:
-        found = run_coroutine(lambda: ways_of(header, rows, ground))  # type: ignore[arg-type, return-value]
+        with told():
+            found = run_coroutine(lambda: ways_of(header, rows, ground))  # type: ignore[arg-type, return-value]
     except StoredFaulty:
         return NOBODY_SAYS
     return Ways(found.decided, found.asked, found.whole, found.flows)
