@@ -122,6 +122,7 @@ PROGRAMS = {
     **dict.fromkeys(("main", "mended", "named", "bounded", "pictured", "compared"), MAIN),
     **dict.fromkeys(("misspelt", "explained"), MISSPELT),
     "thousand": MANY,
+    "long": MAIN + "\n" * 100,
     "failing": FAILING,
     "slow": SLOW,
     "many": MANY,
@@ -264,6 +265,18 @@ def test_the_page_of_a_code_is_shown(opened: Open) -> None:
     expect(page.get_by_role("dialog")).to_contain_text("Good")
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_be_hidden()
+
+
+def test_the_cursor_stays_in_sight_when_problems_are_listed(opened: Open) -> None:
+    page, _ = opened("long")
+    expect(page.locator("#problem-count")).to_have_text("none")
+    page.locator(".cm-content").press("ControlOrMeta+End")
+    page.keyboard.type("x")
+    expect(page.locator("#problem-list li").first).to_be_visible()
+    last = page.locator(".cm-line", has_text=re.compile("^x$"))
+    expect(last).to_be_in_viewport()
+    below = "([line, editor]) => line.getBoundingClientRect().bottom <= editor.getBoundingClientRect().bottom + 1"
+    page.wait_for_function(below, arg=[last.element_handle(), page.locator("#editor").element_handle()])
 
 
 # ---------------------------------------------------------------- bounds and pictures

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 from urllib.parse import urlsplit
@@ -86,8 +86,9 @@ class Playground:
 
     def _read(self) -> None:
         assert self.process.stderr is not None
-        for line in self.process.stderr:
-            self.lines.append(line)
+        with suppress(ValueError):  # a child that outlives it keeps the pipe open; it is closed here at the end
+            for line in self.process.stderr:
+                self.lines.append(line)
 
     def until(self, holds: Callable[[], Any]) -> Any:
         """Wait until something holds, and return it."""

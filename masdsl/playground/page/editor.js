@@ -83,10 +83,24 @@ function extensionsOf(nonce, changed, more) {
   ];
 }
 
+/** Keep the cursor in sight when the editor becomes lower, as it does when there are problems to be listed below. */
+function keepCursorInSight(view) {
+  let before = view.dom.clientHeight;
+  new ResizeObserver(() => {
+    const lost = before - view.dom.clientHeight;
+    before = view.dom.clientHeight;
+    const { head } = view.state.selection.main;
+    const { bottom } = view.dom.getBoundingClientRect();
+    const cursor = lost > 0 && view.hasFocus ? view.coordsAtPos(head) : null;
+    if (cursor && cursor.bottom > bottom && cursor.bottom <= bottom + lost + 1) view.dispatch({ effects: EditorView.scrollIntoView(head) });
+  }).observe(view.dom);
+}
+
 /** Make an editor in `parent`; `changed(doc)` is told of every change. `more` are further extensions. */
 export function makeEditor(parent, { nonce, changed, more }) {
   const extensions = extensionsOf(nonce, changed, more);
   const view = new EditorView({ parent, state: EditorState.create({ extensions }) });
+  keepCursorInSight(view);
   return {
     view,
     /** Return the text as it stands. */

@@ -30,6 +30,13 @@ export class Picture {
     };
   }
 
+  /** Show nothing. */
+  clear() {
+    if (this.url) URL.revokeObjectURL(this.url);
+    this.url = "";
+    this.image.hidden = true;
+  }
+
   /** Show an SVG. */
   put(svg) {
     const before = this.url;
@@ -67,6 +74,12 @@ export class Graph {
     look.addEventListener("looked", () => this.renew());
   }
 
+  /** Another program is open. */
+  clear() {
+    this.picture.clear();
+    byId("graph-state").textContent = "";
+  }
+
   /** The panel is, or is no more, in sight. */
   see(isSeen) {
     this.isSeen = isSeen;
@@ -80,11 +93,13 @@ export class Graph {
     const { uri, text } = this.documents.current;
     const ofRun = byId("graph-overlay").checked && run;
     if (!ofRun && !this.look.isGood) {
-      byId("graph-state").textContent = "The program has errors: the picture is that of the program without them.";
+      const errors = this.picture.url ? "the picture is that of the program without them." : "there is no picture of it yet.";
+      byId("graph-state").textContent = this.look.text === null ? "" : `The program has errors: ${errors}`;
       return;
     }
     try {
       const { svg } = await post("api/graph", ofRun ? { uri, text, run } : { uri, text });
+      if (this.documents.current.uri !== uri) return; // another program is open by now; its picture is on its way
       this.picture.put(svg);
       byId("graph-state").textContent = "";
     } catch (fault) {

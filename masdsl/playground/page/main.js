@@ -88,6 +88,7 @@ function begin(start) {
     editor.load(text);
     problems.clear();
     quiet();
+    graph.clear();
     look.clear();
     language.open(uri, editor.view.state.doc);
     chooser();
