@@ -27,6 +27,7 @@ EXPERIMENTS: Final[Mapping[str, str]] = {
     "theta": "when should the rectifier be asked? theta_C swept under injected faults (simulated)",
     "emission": "the language against Python: what the same small model emits after the same steps",
     "loss": "value-scaled loss against DPO, Score-DPO and KTO: what is emitted after the same pairs and steps",
+    "players": "CTO of trained players in all three roles, here and with other models behind the tiers (simulated)",
     "pairing": "one system for a family of queries against each query's own, and against any",
     "techniques": "prompts of SmolLM2 refined by a bank of published techniques, and measured on other queries (real)",
     "intra": "inter- and intra-consistency against pairing at random, with a simulated teacher",

@@ -39,6 +39,7 @@ from training.rates.rates import REPLY_TOKENS
 from training.settings import TrainingFault
 from training.sft.training import Data, Settings
 from training.tiny import Tiny
+from training.tree import Role
 from training.trees import plan as trees_plan
 from training.worlds.simulated import make_simulated
 
@@ -257,18 +258,24 @@ def preferring(
     *,
     seed: int,
     clip: float | None = None,
+    normalise: Literal["none", "mean"] = "none",
+    role: Role = "generator",
+    learning_rate: float = 1e-3,
 ) -> dict[str, Any]:
-    """Train a LoRA adapter of a model on pairs by one of the losses; return its manifest. `clip` is of Delta V."""
+    """Train a LoRA adapter of a model on the pairs of a role by one of the losses; return its manifest.
+
+    `clip` and `normalise` are of Delta V.
+    """
     from training.cto.stage import run
     from training.watching import quiet
 
     quiet()
     plan = cto_plan.Plan(
         Base(model),
-        cto_plan.Data(path, role="generator", clip=clip),
+        cto_plan.Data(path, role=role, clip=clip, normalise=normalise),
         loss=cto_plan.Objective(kind),
         training=cto_plan.Training(
-            learning_rate=1e-3,
+            learning_rate=learning_rate,
             steps=scale.cto_steps,
             batch=scale.cto_batch,
             at_once=scale.cto_batch,
