@@ -2,42 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
-import sys
-from importlib.util import find_spec
-
-from masdsl.batch.grading import GraderFault
-from masdsl.batch.rows import DataFault
-from masdsl.meta.host import BadTask
-from masdsl.runtime.models.base import ModelError
-from training.settings import TrainingFault
-
-_NEEDED = ("torch", "transformers", "trl", "peft", "accelerate", "datasets")
+from training.command import run_command
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Train; 0 when it is done, 2 for what cannot be used, 130 when it was interrupted."""
-    parser = argparse.ArgumentParser(prog="python -m training.sft", description=__doc__)
-    parser.add_argument("config", help="what is to be done, in TOML (training/configs/sft.toml explains every key)")
-    parser.add_argument("--out", required=True, help="the folder for checkpoints, the model and its manifest")
-    options = parser.parse_args(arguments)
-    missing = [name for name in _NEEDED if find_spec(name) is None]
-    if missing:
-        print(f"error: {', '.join(missing)} is not installed: pip install 'masdsl[train]'", file=sys.stderr)
-        return 2
-    from training.sft.training import read_sft, train
-    from training.watching import quiet
+    return run_command("sft", __doc__, "the folder for checkpoints, the model and its manifest", _train, arguments)
 
-    quiet()
-    try:
-        train(read_sft(options.config), options.out)
-    except (TrainingFault, DataFault, GraderFault, BadTask, ModelError, OSError) as fault:
-        print(f"error: {fault}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
-        return 130
-    return 0
+
+def _train(config: str, out: str) -> None:
+    from training.sft.training import read_sft, train
+
+    train(read_sft(config), out)
 
 
 if __name__ == "__main__":
