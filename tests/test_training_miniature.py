@@ -21,6 +21,9 @@ from training.cto.__main__ import main as cto  # noqa: E402  # torch first: with
 from training.data.__main__ import main as data  # noqa: E402
 from training.experiments.__main__ import main as experiments  # noqa: E402
 from training.experiments.chain import SYSTEMS, TOOLS  # noqa: E402
+from training.experiments.players import BASE, compared, rewards  # noqa: E402
+from training.experiments.playing import Played  # noqa: E402
+from training.experiments.running import Did  # noqa: E402
 from training.pairs_command import main as pairs  # noqa: E402
 from training.rates.command import main as rates  # noqa: E402
 from training.sft.__main__ import main as sft  # noqa: E402
@@ -182,10 +185,26 @@ def test_rows_of_all_six_ways_to_pair_and_refine_train_a_model(tmp_path: Path) -
 
 def test_the_experiments_on_training_work_in_their_small_size(tmp_path: Path) -> None:
     """They share one chain, and what is there is not made again."""
-    for name in ("loss", "paraphrase", "pairing", "unseen", "emission"):
+    for name in ("loss", "players", "paraphrase", "pairing", "unseen", "emission"):
         assert experiments([name, "--size", "small", "--out", str(tmp_path / name)]) == 0
         assert "small size" in (tmp_path / name / "table.md").read_text()
         assert "simulated" in (tmp_path / name / "table.md").read_text()
+    assert "**Simulated**: the same queries, other models" in (tmp_path / "players" / "table.md").read_text()
     raw = json.loads((tmp_path / "loss" / "results.json").read_text())["raw"]
     assert list(raw) == ["SFT alone", "L_CTO", "L_CTO, Delta V up to 5", "DPO", "Score-DPO", "KTO"]
     assert all(len(one["score"]) == 4 for runs in raw.values() for one in (runs if isinstance(runs, list) else [runs]))
+
+
+def test_players_are_compared_with_those_after_sft_in_pairs() -> None:
+    def of(*ends: tuple[float, int]) -> list[Played]:
+        return [Played("s", did=Did(score, True, 1, 1, cost, 0.0)) for score, cost in ends]
+
+    runs = {BASE: [of((1.0, 4), (0.0, 4))], "cheap": [of((1.0, 1), (0.0, 1)), of((1.0, 1), (1.0, 1))]}
+    # the mean costs are (4 + 1 + 1) / 3 = 2 for both queries
+    assert rewards(runs) == {BASE: [0.5, 0.0], "cheap": [2.0, 1.0]}
+    found = compared({"here": runs, "there": runs})
+    assert set(found) == {("here", "cheap"), ("there", "cheap")}
+    assert found["here", "cheap"].gain.mean == pytest.approx(0.25)
+    assert found["here", "cheap"].p == 1.0
+    nothing = {BASE: [of((0.0, 0))], "cheap": [of((0.0, 0))]}
+    assert rewards(nothing) == {BASE: [0.0], "cheap": [0.0]}, "nobody paid anything, and nobody was right"

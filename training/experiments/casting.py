@@ -23,7 +23,6 @@ from masdsl.batch.systems import config_of
 from masdsl.meta.host import Host
 from masdsl.meta.systems import compact
 from masdsl.meta.task import SIGNATURE
-from training.cto.plan import Loss
 from training.data import plan as data_plan
 from training.data.construction import construct
 from training.data.export import Example, unique, write_examples
@@ -65,36 +64,38 @@ SYSTEMS: Final = tuple(
     )
 )
 """Short systems, all of whose agents wait for a model."""
+RATES: Final[Mapping[Role, float]] = {"generator": 3e-4, "implementer": 1e-3, "rectifier": 1e-3}
+"""The learning rates of CTO, chosen on queries to train on: with a third the implementer learns nothing, with twice to
+three times as much programs and bindings are no longer valid."""
 LONGEST: Final[Mapping[Role, int]] = {"generator": 200, "implementer": 60, "rectifier": 80}
 """Tokens of the longest reply that a player is asked for."""
 SCALES: Final[Mapping[Size, Scale]] = {
-    "small": Scale(12, 4, 3, 4, 6, 2, 2, (0,), Tiny(hidden=32, layers=1, heads=2, vocabulary=400)),
+    "small": Scale(12, 4, 3, 4, 4, 2, 2, (0,), Tiny(hidden=32, layers=1, heads=2, vocabulary=400)),
     "full": Scale(96, 100, 300, 16, 96, 40, 8, (0, 1, 2), Tiny(hidden=64, layers=2, heads=4, vocabulary=768)),
 }
 
 
 class Arm(NamedTuple):
-    """A way to train the players after SFT: which roles, by which loss, with which weights and rewards."""
+    """A way to train the players after SFT by L_CTO: which roles, with which weights and rewards, how often."""
 
     name: str
     roles: tuple[Role, ...] = ROLES
-    kind: Loss = "cto"
-    clip: float | None = None
     normalise: Literal["none", "mean"] = "none"
     capped: bool = False
+    seeds: int = 3
 
     @property
     def folder(self) -> str:
         """The name of its folder; arms that differ in their roles alone have one adapter for each role."""
-        changes = (f"clip-{self.clip:g}" if self.clip else "", self.normalise.removeprefix("none"))
-        return "-".join(filter(None, (self.kind, *changes, "capped" if self.capped else "")))
+        return "-".join(filter(None, ("cto", self.normalise.removeprefix("none"), "capped" if self.capped else "")))
 
 
 class Casting:
     """The stages of one experiment in one folder; what is there is not made again."""
 
-    def __init__(self, out: str, scale: Scale, tell: Tell) -> None:
-        self.out, self.scale, self._tell = os.path.abspath(out), scale, tell
+    def __init__(self, out: str, size: Size, tell: Tell) -> None:
+        self.out, self.scale, self._tell = os.path.abspath(out), SCALES[size], tell
+        self._learns = size != "small"
         self.world = self._world("world")
         self.queries = read_queries((os.path.join(self.world, "train.jsonl"),))
 
@@ -166,7 +167,7 @@ class Casting:
     def _trees_of_rules(self) -> str:
         rules = trees_plan.Player("rules", asked="trained")
         generator = trees_plan.Generator("rules", asked="trained", systems=SYSTEMS)
-        return self._grown(self.world, self._in("rules"), generator, rules, rules)
+        return self._grown(self.world, self._in("rules"), generator, rules, rules, self.scale.trees)
 
     def trees(self) -> str:
         """Return the file of trees that the players grow after SFT: K = 4, N = 2, temperature 1, plain text."""
@@ -182,8 +183,10 @@ class Casting:
             file.write(text)
         asked: dict[str, Any] = {"asked": "trained", "temperature": 1.0, "reasoning_tokens": 0, "constrained": False}
         generator = trees_plan.Generator("generator", reply_tokens=LONGEST["generator"], systems=SYSTEMS, **asked)
-        others = [trees_plan.Player(one, reply_tokens=LONGEST[one], **asked) for one in ROLES[1:]]
-        return self._grown(stage, self._in("stage", "trees"), generator, *others)
+        implementer = trees_plan.Player("implementer", reply_tokens=LONGEST["implementer"], **asked)
+        rectifier = trees_plan.Player("rectifier", reply_tokens=LONGEST["rectifier"], **asked)
+        limit = self.scale.trees if self._learns else 1
+        return self._grown(stage, self._in("stage", "trees"), generator, implementer, rectifier, limit)
 
     def _grown(
         self,
@@ -192,9 +195,10 @@ class Casting:
         generator: trees_plan.Generator,
         implementer: trees_plan.Player,
         rectifier: trees_plan.Player,
+        limit: int,
     ) -> str:
         plan = trees_plan.Plan(
-            trees_plan.Queries((os.path.join(world, "train.jsonl"),), limit=self.scale.trees),
+            trees_plan.Queries((os.path.join(world, "train.jsonl"),), limit=limit),
             trees_plan.Success(GRADER),
             branches=trees_plan.Branches(rounds=ROUNDS),
             generator=generator,
@@ -217,9 +221,15 @@ class Casting:
     # ------------------------------------------------------------ CTO
 
     def pairs(self, *, capped: bool = False) -> str:
-        """Return the file of preferences of all roles; `capped` is with rewards of at most 1."""
+        """Return the file of preferences of all roles; `capped` is with rewards of at most 1.
+
+        They are of the trees of the players, in the small size of the experiment of those of rules.
+        """
         path = self._in("pairs-capped.jsonl" if capped else "pairs.jsonl")
-        if not os.path.exists(path) and make_pairs([self.trees(), "-o", path, *(["--cap", "1"] if capped else [])]):
+        trees = self.trees()
+        if not self._learns:  # after three steps a player writes nothing that succeeds
+            trees = self._trees_of_rules()
+        if not os.path.exists(path) and make_pairs([trees, "-o", path, *(["--cap", "1"] if capped else [])]):
             raise TrainingFault(f"the trees in {self._in('stage')} give no pairs; grow more of them")
         return path
 
@@ -230,8 +240,8 @@ class Casting:
         for role in arm.roles:
             if self.count(path)[role]:
                 preferring(
-                    self.player(role), path, folder, self.scale, arm.kind, self._tell,
-                    seed=seed, clip=arm.clip, normalise=arm.normalise, role=role,
+                    self.player(role), path, folder, self.scale, "cto", self._tell,
+                    seed=seed, normalise=arm.normalise, role=role, learning_rate=RATES[role],
                 )  # fmt: skip
                 found[role] = os.path.join(folder, role, "model")
         return found

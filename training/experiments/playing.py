@@ -73,12 +73,18 @@ def terms_of(role: Role) -> Terms:
     )
 
 
-def played(models: Mapping[Role, ChatModel], queries: Sequence[Query], world: World) -> list[Played]:
-    """Return what becomes of queries in a world with a model in each role."""
-    return [_played(models, query, world) for query in queries]
+def played(
+    models: Mapping[Role, ChatModel], queries: Sequence[Query], world: World, quiet: dict[tuple[str, str], Did]
+) -> list[Played]:
+    """Return what becomes of queries in a world with a model in each role.
+
+    `quiet` are runs of this world in which nobody asked a rectifier, by system and query: they are the same whoever
+    it is, and are not made again; new ones are put there.
+    """
+    return [_played(models, query, world, quiet) for query in queries]
 
 
-def _played(models: Mapping[Role, ChatModel], query: Query, world: World) -> Played:
+def _played(models: Mapping[Role, ChatModel], query: Query, world: World, quiet: dict[tuple[str, str], Did]) -> Played:
     task = Task(query.text, SIGNATURE, Limits(calls=CALLS), TOOLS)
     host = granted_to(world.host, declared_tools(task))
     shape = shape_of(task, host)
@@ -101,13 +107,18 @@ def _played(models: Mapping[Role, ChatModel], query: Query, world: World) -> Pla
             return done._replace(bound=False)
         lines = [line.partition(" = ")[2] for line in binding.splitlines() if " = " in line]
         text, done = bound, done._replace(bound=True, tiers=tuple(lines))
+    if (text, query.id) in quiet:
+        return done._replace(did=quiet[text, query.id])
     patches: list[bool] = []
 
     def decided(_: State, said: Emitted) -> None:
         patches.append(bool(said.text))
 
     rectifier = trained_rectifier(models["rectifier"], host.config, lambda: terms_of("rectifier"), decided)
-    return done._replace(did=run(text, query, world, rectifier), repairs=sum(patches))
+    did = run(text, query, world, rectifier)
+    if not did.asked:
+        quiet[text, query.id] = did
+    return done._replace(did=did, repairs=sum(patches))
 
 
 def run(text: str, query: Query, world: World, rectifier: Rectifier | bool) -> Did:
