@@ -159,7 +159,9 @@ class StepGraph:
             case program.Fallback(options=options):
                 return self._fallback(path, options, env, kind, says)
             case program.Sample(count=count):
-                draws = property_of("draw", Int()), list(range(1, count + 1)), ()
+                numbers = tuple(program.Const(number, Int()) for number in range(1, count + 1))
+                drawn = program.MakeList(numbers, List(Int(), count, count), span=value.span)
+                draws = property_of("draw", Int()), self._compute(f"{path}.draws", drawn, env)
                 return (self._map(path, value, draws, env, {**says, "draws": count}),)
             case program.Each(var=var, var_type=var_type, items=items, condition=condition):
                 assert isinstance(items.type, List)
@@ -167,7 +169,7 @@ class StepGraph:
                 if condition is not None:
                     same = program.Local(var, var_type)
                     chosen = program.Each(var, var_type, items, condition, same, items.type, span=value.span)
-                each = property_of(var, var_type), None, self._argument(f"{path}.{ITEMS}", chosen, env, items.type)
+                each = property_of(var, var_type), self._argument(f"{path}.{ITEMS}", chosen, env, items.type)
                 return (self._map(path, value, each, env, says),)
             case _:
                 raise AssertionError(value)
@@ -251,12 +253,16 @@ class StepGraph:
         self,
         path: str,
         value: program.Sample | program.Each,
-        over: tuple[dict[str, Any], list[int] | None, Places],
+        over: tuple[dict[str, Any], Places],
         env: Env,
         says: dict[str, Any],
     ) -> Place:
-        """Write a map over (the property of an item, the list if it is constant, where the list comes from)."""
-        item, fixed, items = over
+        """Write a map over (the property of an item, where the list comes from).
+
+        What it goes through is an item or a list of them, in this form, as `pyagentspec` itself would say it: WayFlow
+        knows by it that it has to go through the list.
+        """
+        item, items = over
         body, names = self._body(path, value.body, value.type.element)
         inner = body["inputs"]
         if all(one["title"] != item["title"] for one in inner):
@@ -266,8 +272,7 @@ class StepGraph:
         for one in inner:
             title = f"iterated_{one['title']}"
             if one["title"] == item["title"]:
-                default = {} if fixed is None else {"default": fixed}
-                inputs.append({"title": title, "type": "array", "items": _untitled(one), **default})
+                inputs.append({"title": title, "anyOf": [one, {"type": "array", "items": one}]})
             else:
                 inputs.append({**one, "title": title})
         outputs = [{**property_of(f"collected_{VALUE}", value.type)}]
@@ -345,7 +350,7 @@ class StepGraph:
             wanted = next(one for one in by_id[target.node]["inputs"] if one["title"] == target.output)
             if _items_of_nothing(wanted) or not any(_items_of_nothing(one) for one in node["outputs"]):
                 continue
-            outputs = [{"title": source.output, **_untitled(wanted)}]
+            outputs = [{"title": source.output, **_untitled(wanted), "minItems": 0}]
             self._nodes[self._nodes.index(node)] = by_id[source.node] = {
                 **node,
                 "outputs": outputs,
