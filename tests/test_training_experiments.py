@@ -19,7 +19,7 @@ from masdsl.runtime.models.base import Request
 from training.data.pools import Query, task_of
 from training.data.refinement import faults_of, patched
 from training.experiments.__main__ import main
-from training.experiments.intra import Tried, kind_of
+from training.experiments.prompting import Tried, kind_of
 from training.experiments.reports import Picture, Point, Report, Series, Table, markdown, write_report
 from training.experiments.roles import learn
 from training.experiments.running import Did, World, difference_of, kept, queries_in, simulated

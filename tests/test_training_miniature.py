@@ -191,7 +191,8 @@ def test_the_experiments_on_training_work_in_their_small_size(tmp_path: Path) ->
         assert "simulated" in (tmp_path / name / "table.md").read_text()
     assert "**Simulated**: the same queries, other models" in (tmp_path / "players" / "table.md").read_text()
     raw = json.loads((tmp_path / "loss" / "results.json").read_text())["raw"]
-    assert list(raw) == ["SFT alone", "L_CTO", "L_CTO, Delta V up to 5", "DPO", "Score-DPO", "KTO"]
+    arms = ["SFT alone", "L_CTO", "L_CTO, Delta V up to 5", "DPO", "Score-DPO", "KTO", "L_CTO, Delta V of mean 1"]
+    assert list(raw) == [*arms, "Score-DPO, pairs by success"]
     assert all(len(one["score"]) == 4 for runs in raw.values() for one in (runs if isinstance(runs, list) else [runs]))
 
 

@@ -40,7 +40,7 @@ from training.values import (
     values,
 )
 
-MEASURES: tuple[Measure, ...] = ("picodollars", "tokens", "calls")
+MEASURES: tuple[Measure, ...] = ("picodollars", "tokens", "calls", "nothing")
 
 
 def test_the_worked_tree() -> None:
@@ -149,6 +149,13 @@ def test_the_mean_of_c_norm_over_what_ran_is_one(tree: Tree, measure: Measure) -
     ran = [one for _, one in paths(tree.root) if one.executed]
     norms = [c_norm(one, costs_of(tree, by), by) for one in ran]
     assert not ran or sum(norms, Fraction(0)) / len(norms) == 1
+
+
+@given(trees())
+@settings(max_examples=60, deadline=None)
+def test_where_cost_counts_nothing_a_value_is_the_share_of_successes(tree: Tree) -> None:
+    for one in values(tree, Rewarding("nothing")).values():
+        assert one.mean == (Fraction(one.successes, one.trajectories) if one.trajectories else None)
 
 
 @given(trees(), st.integers(2, 10**12))

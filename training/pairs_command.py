@@ -61,9 +61,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--cost",
-        choices=("picodollars", "tokens", "calls"),
+        choices=("picodollars", "tokens", "calls", "nothing"),
         default="picodollars",
-        help="what the cost of a run counts (default: picodollars)",
+        help="what the cost of a run counts; nothing: a value is the share of successes (default: picodollars)",
     )
     parser.add_argument("--cap", type=_above_0, help="the highest reward of a run (default: none)")
     parser.add_argument("--skip-damaged", action="store_true", help="go on without lines that hold no tree")

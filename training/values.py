@@ -8,8 +8,8 @@ tie, and no difference comes from rounding. What the paper leaves open is decide
 
 - T is the set of all trajectories of the same tree that were executed, failed ones included. So the mean of C_norm over
   them is 1, costs of hard queries do not count against easy ones, and R does not change when all costs are scaled.
-- C is money, as in the paper; tokens or calls by choice, for models that have no price. What meta-agents took
-  themselves is not in it.
+- C is money, as in the paper; tokens or calls by choice, for models that have no price; or `nothing`: then R is
+  success alone, and V the share of successes. What meta-agents took themselves is not in it.
 - Where nothing in a tree costs anything, all trajectories cost the same: C_norm = 1, and R is success alone.
 - A success that costs nothing in a tree where others do (a system of tools alone) would be worth infinity. It counts as
   the cheapest trajectory of the tree that costs anything: never less than any other success, and finite.
@@ -27,7 +27,7 @@ from typing import Final, Literal, NamedTuple
 
 from training.tree import Option, Trajectory, Tree, decisions, paths, trajectories
 
-Measure = Literal["picodollars", "tokens", "calls"]
+Measure = Literal["picodollars", "tokens", "calls", "nothing"]
 ROOT: Final = ""
 """The root's name among the nodes of a tree."""
 
@@ -62,7 +62,7 @@ class Value(NamedTuple):
 
 def cost_of(trajectory: Trajectory, by: Rewarding = PAPER) -> int:
     """Return C(tau) in the measure that is asked for."""
-    cost: int = getattr(trajectory.cost, by.measure)
+    cost: int = 0 if by.measure == "nothing" else getattr(trajectory.cost, by.measure)
     return cost
 
 

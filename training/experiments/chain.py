@@ -222,14 +222,15 @@ def trained_on(path: str, folder: str, scale: Scale, tell: Tell, *, seed: int = 
 # ---------------------------------------------------------------- trees, pairs, CTO
 
 
-def pairs(out: str, scale: Scale) -> str:
+def pairs(out: str, scale: Scale, *, cost: Literal["picodollars", "nothing"] = "picodollars") -> str:
     """Grow trees whose players are rules (K = 4, N = 2); return the file of pairs of the generator.
 
     Templates are drawn from the pool, and asked for in the words of SFT, so that prompts and actions are of one kind.
+    Where `cost` is nothing, a value is the share of successes (`training.values`).
     """
     from training.trees.command import grow
 
-    path = os.path.join(os.path.abspath(out), "pairs.jsonl")
+    path = os.path.join(os.path.abspath(out), "pairs.jsonl" if cost == "picodollars" else f"pairs-{cost}.jsonl")
     trees = os.path.join(world(out, scale), "trees")
     rules = trees_plan.Player("rules")
     plan = trees_plan.Plan(
@@ -243,7 +244,7 @@ def pairs(out: str, scale: Scale) -> str:
     )
     if not os.path.exists(path):
         grow(plan, trees)
-        if make_pairs([os.path.join(trees, "trees.jsonl"), "-o", path, "--role", "generator"]):
+        if make_pairs([os.path.join(trees, "trees.jsonl"), "-o", path, "--role", "generator", "--cost", cost]):
             raise TrainingFault(f"the trees in {trees} give no pairs; grow more of them")
     return path
 

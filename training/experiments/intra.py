@@ -12,18 +12,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean
-from typing import Any, Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
-from masdsl.batch.statistics import holm, mean_interval, paired_test
-from masdsl.batch.systems import config_of
-from masdsl.meta.host import Host
+from masdsl.batch.statistics import Interval, holm, mean_interval, paired_test
 from masdsl.meta.systems import compact
 from masdsl.meta.task import SIGNATURE
 from training.data.construction import construct, read_refinements
-from training.data.export import Example, unique
+from training.data.export import unique
 from training.data.plan import Evaluation, Export, Groups, Plan, Queries, Refinement, Systems
 from training.data.pools import Query, read_queries, write_text
-from training.data.refinement import Refined, patched
 from training.experiments.chain import (
     CALLS,
     GRADER,
@@ -38,11 +35,11 @@ from training.experiments.chain import (
     with_tools,
     written,
 )
+from training.experiments.prompting import KINDS, Copied, Kind, Made, Tried, copied, kind_of, tried
 from training.experiments.reports import Cell, Picture, Point, Report, Series, Size, Table
-from training.experiments.running import World, difference_of, kept, simulated
+from training.experiments.running import difference_of, mean, simulated
 from training.rates.measuring import Measured
 from training.settings import TrainingFault
-from training.worlds.methods import methods_in
 from training.worlds.simulated import TEACHER
 
 METHOD: Final = 1.0
@@ -53,8 +50,6 @@ BUDGET: Final = "calls 5000"
 PLACE: Final = os.path.join(os.path.dirname(os.path.abspath(__file__)), "refinable")
 """Six systems as in the other experiments on training, whose agents are their own: those of the standard library cannot
 be refined, since a program does not hold their prompts."""
-Kind = Literal["fits", "misleads", "neither"]
-KINDS: Final[tuple[Kind, ...]] = ("fits", "neither", "misleads")
 
 
 class Arm(NamedTuple):
@@ -87,29 +82,23 @@ COMPARED: Final = (
 
 
 class Extent(NamedTuple):
-    """How large it is: the chain's scale, how many of the held-out queries are asked, runs for what a prompt really
-    does, and numbers of runs to decide by.
+    """How large it is: the chain's scale, draws of the pairing at random, how many of the held-out queries the trained
+    model is asked, runs for what a prompt really does, numbers of runs to decide by, and rows that each held-out query
+    is answered by.
     """
 
     scale: Scale
+    draws: int
     asked: int
     samples: int
     decided_by: tuple[int, ...]
+    copies: int
 
 
 SIZES: Final[dict[Size, Extent]] = {
-    "small": Extent(SCALES["small"]._replace(train=8, seeds=(0,)), 2, 4, (1, 2)),
-    "full": Extent(SCALES["full"]._replace(held_out=80, steps=120, batch=8, seeds=(0, 1, 2)), 60, 40, (1, 5, 20)),
+    "small": Extent(SCALES["small"]._replace(train=8, seeds=(0,)), 1, 2, 4, (1, 2), 1),
+    "full": Extent(SCALES["full"]._replace(held_out=80, steps=240, batch=8, seeds=(0,)), 3, 60, 40, (1, 5, 20), 8),
 }
-
-
-class Made(NamedTuple):
-    """Rows of an arm, and what became of the units of its queries by the teacher."""
-
-    rows: tuple[Example, ...]
-    units: Mapping[tuple[str, ...], Refined]
-    card: Mapping[str, Any]
-    folder: str
 
 
 def run(size: Size, out: str, tell: Tell) -> Report:
@@ -120,12 +109,13 @@ def run(size: Size, out: str, tell: Tell) -> Report:
         os.path.join(out, "world"), train=scale.train, held_out=scale.held_out, method=METHOD, misfit=MISFIT
     )
     queries = {one.id: one for one in read_queries([os.path.join(folder, "train.jsonl")])}
-    made = {(arm.name, seed): _made(arm, seed, folder, tell) for arm in ARMS for seed in _draws(arm, scale)}
+    made = {(arm.name, seed): _made(arm, seed, folder, tell) for arm in ARMS for seed in _draws(arm, extent)}
     chosen = {one.id for one in made["inter", 0].rows}
     if not chosen:
         raise TrainingFault("no system of the pool solved a query of the world; make it larger")
     asked = asked_of(out, scale, "held-out.jsonl", limit=extent.asked)
-    tried = _tried(made, queries, folder, out, extent)
+    by_query = {arm.name: made[arm.name, 0] for arm in ARMS if arm.unit == "query"}
+    prompts = tried(by_query, queries, folder, out, extent.samples)
     found: dict[str, list[tuple[Measured, ...]]] = {arm.name: [] for arm in ARMS}
     for seed in scale.seeds:
         for arm in ARMS:
@@ -135,7 +125,14 @@ def run(size: Size, out: str, tell: Tell) -> Report:
             measured = written(loaded(model), asked, out, scale, os.path.join(place, "held-out.jsonl"))
             found[arm.name].append(measured)
             tell(f"{arm.name}, seed {seed}: {sum(one.score for one in measured):g} of {len(measured)} right")
-    return _report(extent, made, chosen, queries, found, tried)
+    held = read_queries([os.path.join(folder, "held-out.jsonl")])
+    itself = {
+        arm.name: copied(
+            [made[arm.name, seed] for seed in _draws(arm, extent)], chosen, queries, held, folder, out, extent.copies
+        )
+        for arm in ARMS
+    }
+    return _report(extent, made, chosen, queries, found, prompts, itself)
 
 
 def _draw(arm: Arm, seed: int) -> int:
@@ -143,8 +140,8 @@ def _draw(arm: Arm, seed: int) -> int:
     return seed if arm.system == "random" else 0
 
 
-def _draws(arm: Arm, scale: Scale) -> list[int]:
-    return sorted({_draw(arm, seed) for seed in scale.seeds})
+def _draws(arm: Arm, extent: Extent) -> list[int]:
+    return sorted({_draw(arm, seed) for seed in (*extent.scale.seeds, *range(extent.draws))})
 
 
 # ---------------------------------------------------------------- rows
@@ -180,70 +177,6 @@ def _made(arm: Arm, seed: int, folder: str, tell: Tell) -> Made:
     return Made(unique(rows), read_refinements(own) if arm.unit else {}, done.card, own)
 
 
-# ---------------------------------------------------------------- what prompts do
-
-
-class Tried(NamedTuple):
-    """A patch that was scored: its kind, what was decided, and the scores of runs without and with it."""
-
-    arm: str
-    kind: Kind
-    accepted: bool
-    before: tuple[float, ...]
-    after: tuple[float, ...]
-
-    def taken(self, runs: int) -> float:
-        """Return how often it would be taken if so many runs decided."""
-        parts = range(0, len(self.before) - runs + 1, runs)
-        return fmean(sum(self.after[at : at + runs]) >= sum(self.before[at : at + runs]) for at in parts)
-
-    @property
-    def change(self) -> float:
-        """What it really does to the share of right answers, as far as that many runs can tell."""
-        return fmean(self.after) - fmean(self.before)
-
-
-def kind_of(patch: str, family: str) -> Kind:
-    """Return whether a patch brings in a method of the family, one of another, or none."""
-    found = methods_in(patch)
-    return "fits" if family in found else "misleads" if found else "neither"
-
-
-def _tried(
-    made: Mapping[tuple[str, int], Made], queries: Mapping[str, Query], folder: str, out: str, extent: Extent
-) -> list[Tried]:
-    """Run every patch that was scored for one query with other seeds than those that decided about it."""
-    world = World(folder, list(queries.values()))
-    host = Host(config_of(os.path.join(folder, "systems", "pool.mas")))
-    found = []
-    for arm in ARMS:
-        if arm.unit != "query":
-            continue
-        done = made[arm.name, 0]
-        base_of = {one.id: one.provenance["system"] for one in done.rows}
-        for (name,), unit in sorted(done.units.items()):
-            if name not in base_of:
-                continue
-            query = queries[name]
-            with open(os.path.join(done.folder, "systems", f"{base_of[name]}.mas"), encoding="utf-8") as file:
-                base = file.read()
-
-            before = _scores(base, query, world, out, extent.samples)
-            for one in unit.attempts:
-                kind = kind_of(one.patch, str(query.metadata["family"]))
-                after = patched(one.patch, base, host)
-                own = _scores(after, query, world, out, extent.samples)
-                found.append(Tried(arm.name, kind, one.accepted, before, own))
-    return found
-
-
-def _scores(text: str, query: Query, world: World, out: str, samples: int) -> tuple[float, ...]:
-    """Return the scores of so many runs of a system on one query, with seeds that nothing else has."""
-    several = [query._replace(id=f"{query.id}/prompt {number}") for number in range(samples)]
-    ran = kept(out, "prompt", [text, query.id, samples], lambda: world.runs(text, several, seed=1_000))
-    return tuple(one.score for one in ran)
-
-
 # ---------------------------------------------------------------- what was found
 
 
@@ -253,33 +186,40 @@ def _report(
     chosen: set[str],
     queries: Mapping[str, Query],
     found: Mapping[str, Sequence[tuple[Measured, ...]]],
-    tried: Sequence[Tried],
+    prompts: Sequence[Tried],
+    copies: Mapping[str, Sequence[Copied]],
 ) -> Report:
     right = {name: _over_seeds(several, lambda one: one.score) for name, several in found.items()}
+    itself = {name: [one.score for one in several] for name, several in copies.items()}
     ps = holm([paired_test(right[one], right[other]).p for one, other in COMPARED])
+    own_ps = holm([paired_test(itself[one], itself[other]).p for one, other in COMPARED])
     compared: list[tuple[str, tuple[Cell, ...]]] = []
-    for (one, other), p in zip(COMPARED, ps, strict=True):
+    for (one, other), p, own_p in zip(COMPARED, ps, own_ps, strict=True):
         by_seed = [
             100 * (fmean(each.score for each in first) - fmean(each.score for each in second))
             for first, second in zip(found[one], found[other], strict=True)
         ]
-        gain = difference_of([first - second for first, second in zip(right[one], right[other], strict=True)])
-        compared.append((f"{one}, beside: {other}", (gain, p, ", ".join(f"{each:+.0f}" for each in by_seed))))
+        seeds = ", ".join(f"{each:+.0f}" for each in by_seed)
+        cells = (_gain(itself[one], itself[other]), own_p, _gain(right[one], right[other]), p, seeds)
+        compared.append((f"{one}, beside: {other}", cells))
+    differences = ("gain of the rows (points)", "p (Holm)", "gain after SFT (points)", "p (Holm) after SFT", "by seed")
+    direct = tuple(
+        (name, (mean_interval(of), round(mean([one.tokens for one in copies[name]])))) for name, of in itself.items()
+    )
     rows = tuple((name, _emitted(several)) for name, several in found.items())
     yields = tuple((arm.name, _yield(made[arm.name, 0], chosen)) for arm in ARMS if arm.unit)
-    decided = [one for one in tried if one.arm != _TENFOLD]
-    columns = ("scored", "really changes (points)", "kept by 1 run (%)", *(
-        f"kept by {runs} of the other runs (%)" for runs in extent.decided_by
-    ), "kept by 10 runs (%)")  # fmt: skip
+    decided = [one for one in prompts if one.arm != _TENFOLD]
+    by_others = (f"by {runs} other runs (%)" for runs in extent.decided_by)
+    columns = ("scored", "really changes (points)", "kept by 1 run (%)", *by_others, "kept by 10 runs (%)")
     kinds: list[tuple[str, tuple[Cell, ...]]] = []
     for kind in KINDS:
         of = [one for one in decided if one.kind == kind]
-        ten = [one for one in tried if one.arm == _TENFOLD and one.kind == kind]
+        ten = [one for one in prompts if one.arm == _TENFOLD and one.kind == kind]
         kinds.append((_KIND_NAMES[kind], (len(of), *_of_kind(of, ten, extent))))
     worse = [one for one in decided if one.change < -_CLEARLY]
-    kinds.append((f"any that really loses {100 * _CLEARLY:g} points or more", (len(worse), *_of_kind(
-        worse, [one for one in tried if one.arm == _TENFOLD and one.change < -_CLEARLY], extent
-    ))))  # fmt: skip
+    ten = [one for one in prompts if one.arm == _TENFOLD and one.change < -_CLEARLY]
+    told = f"any that really loses more than {100 * _CLEARLY:g} points"
+    kinds.append((told, (len(worse), *_of_kind(worse, ten, extent))))
     held = ("fits (%)", "right (%)", "with a fitting method (%)", "with another's (%)", "tokens of a run", "programs")
     given = (
         "teacher's calls",
@@ -295,15 +235,21 @@ def _report(
         world=f"{WORLD}; prompts have words of method, and the teacher is simulated as well",
         over="held-out queries (the mean over seeds of each); in the last table over patches",
         tables=(
+            Table(
+                "**Simulated**: the rows' own programs on held-out queries", ("right (%)", "tokens of a run"), direct
+            ),
             Table("**Simulated**: what is emitted after SFT on the same queries", held, rows),
-            Table("**Simulated**: differences", ("gain (points)", "p (Holm)", "by seed"), tuple(compared)),
+            Table("**Simulated**: differences", differences, tuple(compared)),
             Table("**Simulated**: what the teacher gave, seed 0", given, yields),
             Table("**Simulated**: patches of one query, seed 0", columns, tuple(kinds)),
         ),
         picture=Picture(
             "rows",
             "right answers, held out",
-            (Series("", tuple(Point(name, mean_interval(of)) for name, of in right.items())),),
+            (
+                Series("the rows' own programs", tuple(Point(name, mean_interval(of)) for name, of in itself.items())),
+                Series("after SFT", tuple(Point(name, mean_interval(of)) for name, of in right.items())),
+            ),
         ),
         facts={"scale": extent.scale._asdict(), "method": METHOD, "misfit": MISFIT, "teacher": dict(TEACHER.options)}
         | {"queries of the rows": len(chosen), "runs of each prompt": extent.samples},
@@ -317,13 +263,16 @@ def _report(
                 for arm in ARMS
                 if arm.unit
             },
-            "patches": [one._asdict() for one in tried],
+            "copied": {name: list(of) for name, of in copies.items()},
+            "patches": [one._asdict() for one in prompts],
             "families": {one.id: one.metadata["family"] for one in queries.values()},
         },
         reading=(
-            "Queries are those that the system of their family solves. A patch is kept where its runs on the query "
-            "score no less than those of the base. Really: by runs with other seeds than those that decided. Seeds are "
-            "of the model, and of the pairing where it is at random; the teacher has one."
+            "Queries are those that the system of their family solves. The rows' own programs: each held-out query is "
+            "answered by rows of its family in turn, without a model that has learned them. A patch is kept where its "
+            "runs on the query score no less than those of the base. Really: by runs with other seeds than those that "
+            "decided; other runs are drawn of these, and 10 runs are those of the arm that has them. Seeds are of the "
+            "model, and of the pairing where it is at random; the teacher has one."
         ),
     )
 
@@ -336,6 +285,10 @@ _KIND_NAMES: Final[dict[Kind, str]] = {
     "neither": "none",
     "misleads": "a method of another family",
 }
+
+
+def _gain(one: Sequence[float], other: Sequence[float]) -> Interval:
+    return difference_of([first - second for first, second in zip(one, other, strict=True)])
 
 
 def _over_seeds(several: Sequence[tuple[Measured, ...]], value: Callable[[Measured], float]) -> list[float]:

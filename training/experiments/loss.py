@@ -1,13 +1,15 @@
 """Value-scaled loss against DPO, Score-DPO and KTO: the same base, pairs, steps and seeds; what is emitted then.
 
 MAS² (arXiv:2509.24323) scales each pair's loss by the difference of values (11), and does not compare it with DPO.
+One arm is on pairs of the same trees by success alone, whatever it cost: values are shares then, as the scores of
+Score-DPO are to be.
 """
 
 from __future__ import annotations
 
 import os
 from statistics import fmean
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from masdsl.batch.statistics import mean_interval
 from training.cto.plan import Loss
@@ -31,12 +33,17 @@ from training.rates.measuring import Measured
 
 
 class Arm(NamedTuple):
-    """A loss that is compared, with the highest Delta V that counts (None: all do, the paper's form)."""
+    """A loss that is compared, with the highest Delta V that counts (None: all do, the paper's form).
+
+    By `normalise` Delta V is divided by its mean. Where `cost` is nothing, pairs are made of shares of successes.
+    """
 
     name: str
     kind: Loss
     folder: str
     clip: float | None = None
+    normalise: Literal["none", "mean"] = "none"
+    cost: Literal["picodollars", "nothing"] = "picodollars"
 
 
 ARMS: Final = (
@@ -45,6 +52,8 @@ ARMS: Final = (
     Arm("DPO", "dpo", "dpo"),
     Arm("Score-DPO", "score-dpo", "score-dpo"),
     Arm("KTO", "kto", "kto"),
+    Arm("L_CTO, Delta V of mean 1", "cto", "cto-mean", normalise="mean"),
+    Arm("Score-DPO, pairs by success", "score-dpo", "score-dpo-success", cost="nothing"),
 )
 
 
@@ -53,7 +62,7 @@ def run(size: Size, out: str, tell: Tell) -> Report:
     scale, chain = SCALES[size], chain_beside(out, size)
     given = pool(chain, scale, tell)
     model = trained(examples(given, "query"), os.path.join(chain, "sft"), scale, tell)
-    path = pairs(chain, scale)
+    files = {arm.cost: pairs(chain, scale, cost=arm.cost) for arm in ARMS}
     asked = asked_of(chain, scale, "held-out.jsonl")
     before = written(loaded(model), asked, chain, scale, os.path.join(chain, "sft", "held-out.jsonl"))
     rows: list[tuple[str, tuple[Cell, ...]]] = [("SFT alone", (*_figures([before]), None, None))]
@@ -63,7 +72,19 @@ def run(size: Size, out: str, tell: Tell) -> Report:
         found, manifests = [], []
         for seed in scale.seeds:
             folder = os.path.join(out, f"{arm.folder}-{seed}")
-            manifests.append(preferring(model, path, folder, scale, arm.kind, tell, seed=seed, clip=arm.clip))
+            manifests.append(
+                preferring(
+                    model,
+                    files[arm.cost],
+                    folder,
+                    scale,
+                    arm.kind,
+                    tell,
+                    seed=seed,
+                    clip=arm.clip,
+                    normalise=arm.normalise,
+                )
+            )
             adapter = os.path.join(folder, "generator", "model")
             kept = os.path.join(folder, "held-out.jsonl")
             found.append(written(loaded(model, adapter), asked, chain, scale, kept))
@@ -80,7 +101,7 @@ def run(size: Size, out: str, tell: Tell) -> Report:
         picture=Picture("tokens of a run", "right", tuple(series)),
         facts={
             "scale": scale._asdict(),
-            "pairs": len(read_preferences(path)),
+            "pairs": {cost: len(read_preferences(path)) for cost, path in files.items()},
             "base": "tiny, SFT on the cheapest system that solved each query",
             "beta": 0.1,
         },

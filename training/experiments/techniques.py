@@ -111,7 +111,7 @@ class Extent(NamedTuple):
 
 SIZES: Final[dict[Size, Extent]] = {
     "small": Extent((60, 24), 6, 3, (1,), 1),
-    "full": Extent((800, 640), 80, 120, (1, 2, 3, 4), 3),
+    "full": Extent((800, 640), 80, 120, (1, 2), 1),
 }
 
 
@@ -130,16 +130,18 @@ def run(size: Size, out: str, tell: Callable[[str], None]) -> Report:
     own = work.refined("SmolLM2 itself", _Short(work.model()), solved[: extent.taught])
     [for_all] = together.values()
     of_queries = list(refined.values())
-    programs = {
-        "as it was": [SYSTEM] * len(work.held_out),
-        # Whose refinement a held-out query gets is a matter of turn: a query's own would need its answer.
-        "refined for a query each": [of_queries[at % len(of_queries)].program for at in range(len(work.held_out))],
-        "refined for all at once": [for_all.program] * len(work.held_out),
+    # Whose refinement a held-out query gets is a matter of turn: a query's own would need its answer.
+    in_turn = [of_queries[at % len(of_queries)] for at in range(len(work.held_out))]
+    base = work.base(work.held_out, 0)
+    found = {
+        "as it was": base,
+        "refined for a query each": work.after(in_turn, work.held_out, 0, base),
+        "refined for all at once": work.after([for_all] * len(work.held_out), work.held_out, 0, base),
     }
-    found = {name: work.runs(several, work.held_out, 0) for name, several in programs.items()}
     tell("held-out queries are measured")
-    before = [work.runs([SYSTEM] * len(solved), solved, seed) for seed in extent.seeds]
-    after = [work.runs([refined[one.id,].program for one in solved], solved, seed) for seed in extent.seeds]
+    units = [refined[one.id,] for one in solved]
+    before = [work.base(solved, seed) for seed in extent.seeds]
+    after = [work.after(units, solved, seed, without) for seed, without in zip(extent.seeds, before, strict=True)]
     yields = {"bank, a query each": refined, "bank, all at once": together, "SmolLM2-135M, a query each": own}
     return _report(extent, yields, found, (before, after), solved)
 
@@ -241,8 +243,17 @@ class _Work:
         construct(plan, folder, tell=self._tell, teacher=teacher)
         return read_refinements(folder)
 
-    def runs(self, programs: Sequence[str], queries: Sequence[Query], seed: int) -> list[Ran]:
-        """Return the runs of one program on each query."""
+    def base(self, queries: Sequence[Query], seed: int) -> list[Ran]:
+        """Return the runs of the system as it was."""
+        return self._runs([SYSTEM] * len(queries), queries, seed)
+
+    def after(self, units: Sequence[Refined], queries: Sequence[Query], seed: int, base: Sequence[Ran]) -> list[Ran]:
+        """Return the runs of a refined program on each query; where nothing was accepted, what the base did."""
+        patched = [(one.program, query) for one, query in zip(units, queries, strict=True) if one.patch]
+        runs = iter(self._runs([one for one, _ in patched], [query for _, query in patched], seed))
+        return [next(runs) if one.patch else without for one, without in zip(units, base, strict=True)]
+
+    def _runs(self, programs: Sequence[str], queries: Sequence[Query], seed: int) -> list[Ran]:
         found: dict[str, Ran] = {}
         for program in dict.fromkeys(programs):
             asked = [one for one, own in zip(queries, programs, strict=True) if own == program]
