@@ -78,7 +78,8 @@ class FlowGraph(StepGraph):
                 if isinstance(kind, Optional) or isinstance(value.type, Optional):
                     self._maybe.add(name)
             case program.Append(name=name, value=value, type=kind):
-                both = program.Binary(program.Local(name, kind), "+", value, kind, span=node.span)
+                so_far = program.Local(name, List(kind.element, 0, kind.high))
+                both = program.Binary(so_far, "+", value, kind, span=node.span)
                 says = {"appends": name}
                 env[name] = self._compute(f"{name}.append", both, env, kind, name, **says)
             case program.Return(path=path, value=value):
