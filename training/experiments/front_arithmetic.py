@@ -6,7 +6,8 @@ the simplest system takes the place of what does not fit. A cost is seconds of t
 money in it. What the generator writes for a query counts as part of the query's cost, and is shown apart; what its
 training took is in masdsl/meta/generator/README.md.
 
-Queries are those of one operation with small numbers, so many of each kind: SmolLM2 solves next to none of the others.
+Queries are bare sums, differences and products of small numbers, so many of each: of twelve of all kinds and numbers
+SmolLM2 solved none, by one call in free text or with a record of steps and answer.
 """
 
 from __future__ import annotations
@@ -42,8 +43,9 @@ FIXED: Final[Mapping[str, str]] = {
 """GPTSwarm's adversarial swarm answers with letters, and its trees read files and the web: nothing here is for them."""
 CANDIDATES: Final = ("number", "vote_number")
 """Systems that were written for sums, among those that the shipped generator was trained to choose."""
-POOL: Final = ("adas_cot_sc", "aflow_gsm8k", "gptswarm_cot", "gptswarm_io", "maslab_cot", *CANDIDATES)
+POOL: Final = ("adas_cot_sc", "gptswarm_cot", "gptswarm_io", "maslab_cot", *CANDIDATES)
 """What is measured on the training queries; debate and DyLAN, at 7 and up to 11 calls a query, are not."""
+KINDS: Final = ("difference", "product", "sum")
 SHIPPED: Final = "shipped generator"
 CALLS: Final = 6
 """What a system of the shipped generator may make, as where it was measured."""
@@ -60,7 +62,7 @@ class Extent(NamedTuple):
 
     train: int
     held_out: int
-    kinds: int
+    kinds: tuple[str, ...]
     pool: tuple[str, ...]
     fixed: tuple[str, ...]
     samples: tuple[int, ...] = (1, 3, 5)
@@ -69,8 +71,8 @@ class Extent(NamedTuple):
 
 
 SIZES: Final[Mapping[Size, Extent]] = {
-    "small": Extent(1, 1, 1, ("maslab_cot", "number"), ("chain of thought",), (1, 2), programs=2),
-    "full": Extent(1, 2, 7, POOL, tuple(FIXED)),
+    "small": Extent(1, 1, KINDS[:1], ("maslab_cot", "number"), ("chain of thought",), (1, 2), programs=2),
+    "full": Extent(2, 5, KINDS, POOL, tuple(FIXED)),
 }
 
 
@@ -123,13 +125,13 @@ def _place(name: str) -> str:
     return os.path.join(CHECKOUT, folder, f"{name}.mas")
 
 
-def _of_each_kind(queries: Sequence[Query], count: int, kinds: int) -> tuple[Query, ...]:
-    """Return the first so many of each of the first kinds of one operation with small numbers, in their order."""
-    small = [one for one in queries if one.metadata["steps"] == 1 and one.metadata["level"] == "small"]
+def _of_each_kind(queries: Sequence[Query], count: int, kinds: Sequence[str]) -> tuple[Query, ...]:
+    """Return the first so many queries of each kind with small numbers, in their order."""
     found: dict[str, list[Query]] = {}
-    for one in small:
-        found.setdefault(one.metadata["family"], []).append(one)
-    taken = {one.id for name in sorted(found)[:kinds] for one in found[name][:count]}
+    for one in queries:
+        if one.metadata["level"] == "small":
+            found.setdefault(one.metadata["family"], []).append(one)
+    taken = {one.id for name in kinds for one in found[name][:count]}
     return tuple(one for one in queries if one.id in taken)
 
 
