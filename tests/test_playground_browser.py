@@ -478,6 +478,7 @@ def test_hostile_texts_stay_texts(opened: Open) -> None:
     graph = _panel(page, "Graph")
     expect(graph.get_by_role("img")).to_have_js_property("complete", True)
     compare = _panel(page, "Compare")
+    compare.get_by_label("After", exact=True).select_option("This program, as it is now")
     _write(page, HOSTILE.replace("text(90) on", "text(91) on"))
     compare.get_by_role("button", name="Compare").click()
     expect(compare.locator(".line").first).to_be_visible()
