@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import math
 import os
@@ -10,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +143,41 @@ def test_runs_are_listed_newest_first_and_in_pages(journal: Journal) -> None:
     assert (line.rows, line.parent, line.owned) == (1, None, True)
     with pytest.raises(UnknownRun):
         list(journal.list(before="nobody"))
+
+
+def test_runs_that_others_make_and_delete_meanwhile_are_no_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After every statement of a reader another process has made a run, deleted one, or both."""
+    with SqliteJournal(tmp_path / "runs.db") as ours, SqliteJournal(tmp_path / "runs.db") as others:
+        for number in range(150):  # more than a page
+            others.create(header(f"r{number}"))
+        others.flush()
+        others.close()
+        made: list[str] = []
+        execute = SqliteJournal._execute
+
+        def disturbed(journal: SqliteJournal, sql: str, values: Sequence[Any] = ()) -> Sequence[tuple[Any, ...]]:
+            found = execute(journal, sql, values)
+            if journal is ours and sql.startswith("SELECT"):
+                with SqliteJournal(tmp_path / "runs.db") as other:
+                    if len(made) % 3 != 1:
+                        other.create(header(f"new{len(made)}"))
+                        other.flush()
+                    if len(made) % 3 != 0:
+                        other.delete(f"r{len(made)}")
+                    made.append(sql)
+            return found
+
+        monkeypatch.setattr(SqliteJournal, "_execute", disturbed)
+        monkeypatch.setattr(SqliteJournal, "_shrink", lambda journal: None)  # would wait for us, and we for it
+        for name in ("nobody", "new1"):  # one that is never there; one that comes while it is looked for
+            with contextlib.suppress(UnknownRun):
+                assert ours.read(name)[0].id == name
+        for _ in range(3):
+            assert len(list(ours.list())) >= 100
+            assert len(list(ours.list(before="r149"))) >= 100
+        assert len(made) > 10
 
 
 def test_what_others_need_is_not_deleted(journal: Journal) -> None:

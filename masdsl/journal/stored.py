@@ -69,7 +69,8 @@ class StoredJournal(GroupCommit):
         with self._using:
             self.flush()
             while True:
-                slot = self._find(run).slot
+                with self._snapshot():
+                    slot = self._find(run).slot
                 mark = self._mark_in(run, slot)  # before the rows: another process may be adding some
                 with self._snapshot():
                     record = self._find(run)
@@ -82,8 +83,9 @@ class StoredJournal(GroupCommit):
         """Yield runs, newest first. Raises UnknownRun for `before`."""
         with self._using:
             self.flush()
-            below = 2**62 if before is None else self._find(before).number
-            expected = self._check_runs()
+            with self._snapshot():
+                below = 2**62 if before is None else self._find(before).number
+                expected, generation = self._check_runs(), self._state()[1]
         alive: dict[str, bool] = {"": False}
         seen = 0
         while limit is None or limit > 0:
@@ -94,8 +96,9 @@ class StoredJournal(GroupCommit):
                     (below, _PAGE if limit is None or status else min(limit, _PAGE)),
                 )
             if not page:
-                with self._using:
-                    if before is None and seen < expected and self._check_runs() == expected:
+                with self._using, self._snapshot():
+                    is_same = (self._check_runs(), self._state()[1]) == (expected, generation)  # nobody came or went
+                    if before is None and seen < expected and is_same:
                         raise JournalDamaged("", 0, f"it should hold {expected} runs, and {seen} are found")
                 return
             seen += len(page)
