@@ -149,7 +149,8 @@ def test_a_run_that_kills_its_workers_is_failed_and_all_others_are_made(here: Pa
     assert [one.status for one in outcomes] == ["ended"] * 3 + ["failed"] + ["ended"] * 4
     assert outcomes[3].why == "its run ended 3 workers, one after the other (signal SIGKILL)"
     assert outcomes[3].score == 0.0
-    assert outcomes[3].calls == 1  # the call before that is paid, and was made once
+    # the tool runs beside the call of the model: where that was cut off it counts, and is made again
+    assert 1 <= outcomes[3].calls <= 3
 
 
 def test_a_command_that_is_killed_leaves_no_worker_and_goes_on(here: Path) -> None:

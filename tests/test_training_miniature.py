@@ -183,17 +183,26 @@ def test_rows_of_all_six_ways_to_pair_and_refine_train_a_model(tmp_path: Path) -
     assert (again["tables"], model.stat().st_mtime_ns) == (first["tables"], made)
 
 
-def test_the_experiments_on_training_work_in_their_small_size(tmp_path: Path) -> None:
-    """They share one chain, and what is there is not made again."""
-    for name in ("loss", "players", "paraphrase", "pairing", "unseen", "emission"):
-        assert experiments([name, "--size", "small", "--out", str(tmp_path / name)]) == 0
-        assert "small size" in (tmp_path / name / "table.md").read_text()
-        assert "simulated" in (tmp_path / name / "table.md").read_text()
-    assert "**Simulated**: the same queries, other models" in (tmp_path / "players" / "table.md").read_text()
-    raw = json.loads((tmp_path / "loss" / "results.json").read_text())["raw"]
-    arms = ["SFT alone", "L_CTO", "L_CTO, Delta V up to 5", "DPO", "Score-DPO", "KTO", "L_CTO, Delta V of mean 1"]
-    assert list(raw) == [*arms, "Score-DPO, pairs by success"]
-    assert all(len(one["score"]) == 4 for runs in raw.values() for one in (runs if isinstance(runs, list) else [runs]))
+@pytest.fixture(scope="module")
+def beside(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for experiments that share one chain: what is there is not made again."""
+    return tmp_path_factory.mktemp("experiments")
+
+
+@pytest.mark.parametrize("name", ["loss", "players", "paraphrase", "pairing", "unseen", "emission"])
+def test_an_experiment_on_training_works_in_its_small_size(beside: Path, name: str) -> None:
+    assert experiments([name, "--size", "small", "--out", str(beside / name)]) == 0
+    table = (beside / name / "table.md").read_text()
+    assert "small size" in table
+    assert "simulated" in table
+    raw = json.loads((beside / name / "results.json").read_text())["raw"]
+    if name == "players":
+        assert "**Simulated**: the same queries, other models" in table
+    if name == "loss":
+        arms = ["SFT alone", "L_CTO", "L_CTO, Delta V up to 5", "DPO", "Score-DPO", "KTO", "L_CTO, Delta V of mean 1"]
+        assert list(raw) == [*arms, "Score-DPO, pairs by success"]
+        every = [one for runs in raw.values() for one in (runs if isinstance(runs, list) else [runs])]
+        assert all(len(one["score"]) == 4 for one in every)
 
 
 def test_players_are_compared_with_those_after_sft_in_pairs() -> None:

@@ -15,7 +15,7 @@ import re
 import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
@@ -27,7 +27,7 @@ from masdsl.config import DEFAULT, Config, Grant
 from masdsl.config.trust import TRUSTED, Trust
 from masdsl.journal import MemoryJournal
 from masdsl.meta.emission import Terms
-from masdsl.meta.roles import ModelRectifier
+from masdsl.meta.roles import ModelRectifier, rectifier_context
 from masdsl.rectify import Proposal, Rectifier, State
 from masdsl.rectify.stored import stored
 from masdsl.runtime import Result, RunFailed
@@ -274,7 +274,8 @@ def _rectifier(by: By, model: Obedient) -> tuple[Rectifier | None, ObedientRecti
         one = ObedientRectifier()
         return one, one
     if by == "model rectifier":
-        return ModelRectifier(model, CONFIG, None, lambda: Terms(tries=1), lambda state, emitted: None), None
+        asks = partial(rectifier_context, context=None)
+        return ModelRectifier(model, CONFIG, asks, lambda: Terms(tries=1), lambda state, emitted: None), None
     return None, None
 
 

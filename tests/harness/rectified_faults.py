@@ -17,7 +17,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
@@ -27,7 +27,7 @@ from masdsl.config import Config, load_config
 from masdsl.diagnostics.base import Findings
 from masdsl.journal import MemoryJournal
 from masdsl.meta.emission import Terms
-from masdsl.meta.roles import ModelRectifier
+from masdsl.meta.roles import ModelRectifier, rectifier_context
 from masdsl.meta.systems import bare, parsed, repairable
 from masdsl.rectify import Rectifier
 from masdsl.rectify.rules import RuleRectifier
@@ -177,8 +177,9 @@ class System:
         if way == "rules":
             return RuleRectifier()
         model = ScriptedModel(self._proposed, name="scripted", price=Price(1.0, 1.0))
+        asks = partial(rectifier_context, context=None)
         return ModelRectifier(
-            model, self._config, None, lambda: Terms(tries=3), lambda _, emitted: asked.append(emitted.spent.calls)
+            model, self._config, asks, lambda: Terms(tries=3), lambda _, emitted: asked.append(emitted.spent.calls)
         )
 
     def _proposed(self, request: Request) -> str:
