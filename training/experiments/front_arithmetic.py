@@ -72,7 +72,7 @@ class Extent(NamedTuple):
 
 SIZES: Final[Mapping[Size, Extent]] = {
     "small": Extent(1, 1, KINDS[:1], ("maslab_cot", "number"), ("chain of thought",), (1, 2), programs=2),
-    "full": Extent(2, 5, KINDS, POOL, tuple(FIXED)),
+    "full": Extent(4, 15, KINDS, POOL, tuple(FIXED)),
 }
 
 
