@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -58,7 +59,7 @@ class Exit(NamedTuple):
     branch: str | None
 
 
-class StepGraph:
+class StepGraph(ABC):
     """Writes the nodes of one flow, each behind all that is open; `refused` has what of it does not translate."""
 
     def __init__(self, flow: Flow, callees: Callees, *, named: bool = False, is_body: bool = False) -> None:
@@ -239,9 +240,9 @@ class StepGraph:
 
     # ------------------------------------------------------------ bodies
 
+    @abstractmethod
     def _body(self, path: str, value: program.Attempt, kind: Type) -> tuple[Component, dict[str, Type]]:
         """Return the flow that is one right-hand side, and the names that it takes."""
-        raise NotImplementedError
 
     def _free(self, path: str, names: Mapping[str, Type], env: Env) -> dict[str, Places]:
         """Return where the names that a body takes come from."""
