@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -142,32 +143,32 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
 
 # The same for `training/`, which is a part of the checkout alone.
 TRAINING_THIRD_PARTY: dict[str, tuple[str, ...]] = {
-    "matplotlib": ("training.experiments.reports",),
+    "matplotlib": ("training.experiments.parts.reports",),
     "numpy": ("training.data",),
     "sklearn": ("training.data.grouping",),
-    "tokenizers": ("training.data.export", "training.tiny"),
+    "tokenizers": ("training.data.export", "training.models.tiny"),
     "torch": (
-        "training.adapters",
-        "training.backbone",
+        "training.models.adapters",
+        "training.models.backbone",
         "training.cto.losses",
         "training.cto.trainers",
-        "training.optimisation",
-        "training.tiny",
-        "training.watching",
+        "training.trainer.optimisation",
+        "training.models.tiny",
+        "training.trainer.watching",
     ),
     "transformers": (
-        "training.backbone",
-        "training.checkpoints",
+        "training.models.backbone",
+        "training.trainer.checkpoints",
         "training.cto.stage",
         "training.sft.training",
-        "training.tiny",
-        "training.watching",
+        "training.models.tiny",
+        "training.trainer.watching",
     ),
-    "accelerate": ("training.checkpoints", "training.sft.training"),
-    "datasets": ("training.cto.trainers", "training.sft.training", "training.watching"),
+    "accelerate": ("training.trainer.checkpoints", "training.sft.training"),
+    "datasets": ("training.cto.trainers", "training.sft.training", "training.trainer.watching"),
     "trl": ("training.cto.losses", "training.cto.trainers", "training.sft.training"),
-    "peft": ("training.adapters",),
-    "huggingface_hub": ("training.backbone",),
+    "peft": ("training.models.adapters",),
+    "huggingface_hub": ("training.models.backbone",),
     "safetensors": ("training.generator.ship", "training.sft.training"),
 }
 TRAINING_ROOMS = {"batch", "meta", "runtime", "config", "diagnostics", "resources"}
@@ -253,6 +254,24 @@ def test_training_uses_public_names_the_meta_agents_and_batches(module: str) -> 
     assert not faults, "\n".join(faults)
 
 
+TRAINING_FOLDERS = {path.parent.relative_to(ROOT).as_posix() for path in (ROOT / "training").rglob("__init__.py")}
+
+
+@pytest.mark.parametrize("name", sorted(TRAINING_FOLDERS))
+def test_a_room_of_training_says_what_its_modules_are(name: str) -> None:
+    room = ROOT / name
+    own = {path.stem for path in room.glob("*.py")} - {"__init__", "__main__"}
+    if name == "training":
+        assert not own, "every module of training stands in a room"
+        own = {path.name for path in room.iterdir() if path.is_dir() and not path.name.startswith("_")}
+        listed = re.findall(r"^\| `(\w+)/` ", (room / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    elif name == "training/experiments":
+        listed = [*re.findall(r'"(\w+)": "', (room / "__main__.py").read_text(encoding="utf-8")), "front_arithmetic"]
+    else:
+        listed = re.findall(r"^(\w+) +\S", (room / "__init__.py").read_text(encoding="utf-8"), re.MULTILINE)
+    assert own <= set(listed)
+
+
 def test_the_table_allows_no_cycle_between_rooms() -> None:
     seen: dict[str, int] = {}
 
@@ -315,7 +334,7 @@ def test_importing_masdsl_loads_no_model_library() -> None:
 
 
 def test_the_arithmetic_of_training_loads_no_model_library() -> None:
-    loaded = _loaded("import training.pairs, training.preference_loss", ROOT)
+    loaded = _loaded("import training.pairs.command, training.cto.preference_loss", ROOT)
     assert not loaded & {"torch", "transformers", "trl", "litellm", "xllamacpp", "numpy"}
 
 

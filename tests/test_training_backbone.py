@@ -12,9 +12,18 @@ from typing import Any
 import pytest
 
 from masdsl.runtime.models.store import WEIGHTS
-from training.adapters import Lora, add_adapter, load_adapter, save_adapter
-from training.backbone import BackboneFault, Base, Located, check_tokenizer, identity, load, load_tokenizer, locate
-from training.tiny import Tiny
+from training.models.adapters import Lora, add_adapter, load_adapter, save_adapter
+from training.models.backbone import (
+    BackboneFault,
+    Base,
+    Located,
+    check_tokenizer,
+    identity,
+    load,
+    load_tokenizer,
+    locate,
+)
+from training.models.tiny import Tiny
 
 torch = pytest.importorskip("torch", reason="torch is not installed (pip install masdsl[train])")
 pytest.importorskip("transformers", reason="transformers is not installed (pip install masdsl[train])")

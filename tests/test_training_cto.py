@@ -10,18 +10,18 @@ from typing import Any
 import pytest
 
 from masdsl.meta.host import Host
-from training.adapters import Lora, load_adapter
-from training.backbone import Base, Located, load, load_tokenizer
 from training.cto.__main__ import main
 from training.cto.plan import Data, Grpo, Objective, Plan, Rewards, Start, Training
+from training.cto.preference_loss import LogProbabilities, cto_gradient, cto_loss, dpo_loss, score_dpo_loss
+from training.cto.rewards import STAGES
 from training.cto.stage import run
-from training.pairs_command import main as make_pairs
-from training.preference_loss import LogProbabilities, cto_gradient, cto_loss, dpo_loss, score_dpo_loss
+from training.models.adapters import Lora, load_adapter
+from training.models.backbone import Base, Located, load, load_tokenizer
+from training.models.tiny import Tiny, make_tiny
+from training.pairs.command import main as make_pairs
 from training.rates.asking import Asked
 from training.rates.measuring import Measured
-from training.rewards import STAGES
-from training.settings import read_settings
-from training.tiny import Tiny, make_tiny
+from training.stage.settings import read_settings
 
 torch = pytest.importorskip("torch", reason="training needs torch: pip install '.[train]'")
 pytest.importorskip("trl", reason="training needs trl: pip install '.[train]'")
@@ -561,7 +561,7 @@ def test_grpo_moves_towards_what_is_worth_more(queries: Path, monkeypatch: pytes
         heard.append((reply, asked.query))
         return Measured(asked.id, "", parses=len(heard) % 2 == 0)
 
-    monkeypatch.setattr("training.rewards.follow", follow)
+    monkeypatch.setattr("training.cto.rewards.follow", follow)
     assert command(queries) == 0
     assert {query for _, query in heard} == {f"{number} + 2" for number in range(4)} and len(heard) == 8
     log = [json.loads(line) for line in (queries / "out" / "generator" / "log.jsonl").read_text().splitlines()]

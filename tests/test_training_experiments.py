@@ -19,13 +19,13 @@ from masdsl.runtime.models.base import Request
 from training.data.pools import Query, task_of
 from training.data.refinement import faults_of, patched
 from training.experiments.__main__ import main
-from training.experiments.prompting import Tried, kind_of
-from training.experiments.reports import Picture, Point, Report, Series, Table, markdown, write_report
+from training.experiments.parts.prompting import Tried, kind_of
+from training.experiments.parts.reports import Picture, Point, Report, Series, Table, markdown, write_report
+from training.experiments.parts.running import Did, World, difference_of, kept, queries_in, simulated
+from training.experiments.parts.searching import search
 from training.experiments.roles import learn
-from training.experiments.running import Did, World, difference_of, kept, queries_in, simulated
-from training.experiments.searching import search
 from training.experiments.techniques import BANK, SYSTEM, bank, proposal, technique_of
-from training.tree import Decision, Message, Option, Trajectory, Tree
+from training.trees.tree import Decision, Message, Option, Trajectory, Tree
 from training.worlds.arithmetic import make_arithmetic
 
 HALF = mean_interval([0.0, 1.0] * 20)

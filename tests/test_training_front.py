@@ -13,9 +13,9 @@ from masdsl import Source, apply
 from masdsl.runtime.models.base import Reply, Request
 from training.experiments import front_arithmetic
 from training.experiments.__main__ import main
-from training.experiments.local import TimedCalls
-from training.experiments.running import Did, World, made_world, queries_in
-from training.experiments.searching import ARITHMETIC, PLAIN, proposal
+from training.experiments.parts.local import TimedCalls
+from training.experiments.parts.running import Did, World, made_world, queries_in
+from training.experiments.parts.searching import ARITHMETIC, PLAIN, proposal
 from training.rates.measuring import Constant
 from training.worlds.arithmetic import make_arithmetic
 

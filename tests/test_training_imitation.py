@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from training.imitation import imitated, main
-from training.tree import Decision, Message, Option, Trajectory, Tree, line_of
+from training.imitation.command import main
+from training.imitation.rows import imitated
+from training.trees.tree import Decision, Message, Option, Trajectory, Tree, line_of
 
 CONTEXT = (Message("system", "s"), Message("user", "u"))
 RIGHT, WRONG = Trajectory(success=True), Trajectory(success=False)
@@ -60,7 +61,7 @@ def test_the_command_writes_rows_or_says_why_not(tmp_path: Path, capsys: pytest.
     trees.write_text(line_of(TREE))
     assert main([str(trees), "--role", "implementer", "-o", str(out)]) == 0
     assert [json.loads(line)["provenance"]["tree"] for line in out.read_text().splitlines()] == ["t", "t"]
-    assert main([str(trees), "--role", "generator", "-o", str(out)]) == 2
+    assert main([str(trees), "--role", "generator", "-o", str(out)]) == 1
     assert "nothing that the generator wrote" in capsys.readouterr().err
     trees.write_text(line_of(TREE) + "{}\n")
     assert main([str(trees), "--role", "implementer", "-o", str(out)]) == 2

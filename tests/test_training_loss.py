@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from training.preference_loss import LogProbabilities, cto_gradient, cto_loss, dpo_loss, margin, score_dpo_loss
+from training.cto.preference_loss import LogProbabilities, cto_gradient, cto_loss, dpo_loss, margin, score_dpo_loss
 
 LOGS = st.floats(-60, 0)
 PAIRS = st.builds(LogProbabilities, LOGS, LOGS, LOGS, LOGS)

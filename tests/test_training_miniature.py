@@ -20,11 +20,11 @@ pytest.importorskip("matplotlib", reason="plots need masdsl[eval]")
 from training.cto.__main__ import main as cto  # noqa: E402  # torch first: without it there is nothing to test
 from training.data.__main__ import main as data  # noqa: E402
 from training.experiments.__main__ import main as experiments  # noqa: E402
-from training.experiments.chain import SYSTEMS, TOOLS  # noqa: E402
+from training.experiments.parts.chain import SYSTEMS, TOOLS  # noqa: E402
+from training.experiments.parts.playing import Played  # noqa: E402
+from training.experiments.parts.running import Did  # noqa: E402
 from training.experiments.players import BASE, compared, rewards  # noqa: E402
-from training.experiments.playing import Played  # noqa: E402
-from training.experiments.running import Did  # noqa: E402
-from training.pairs_command import main as pairs  # noqa: E402
+from training.pairs.command import main as pairs  # noqa: E402
 from training.rates.command import main as rates  # noqa: E402
 from training.sft.__main__ import main as sft  # noqa: E402
 from training.trees.command import main as trees  # noqa: E402

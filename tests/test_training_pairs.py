@@ -19,9 +19,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.harness.cto_trees import ASKED, dearer, decided, end, option, reversed_tree, trees, worked
-from training.pairs import Pair, Pairing, Rule, identity_of, pairs_of, preferences, sides_of
-from training.tree import Decision, Message, Option, Trajectory, Tree, decisions
-from training.values import costs_of
+from training.pairs.preferences import Pair, Pairing, Rule, identity_of, pairs_of, preferences, sides_of
+from training.trees.tree import Decision, Message, Option, Trajectory, Tree, decisions
+from training.trees.values import costs_of
 
 
 def told(pairs: tuple[Pair, ...]) -> list[tuple[str, str, str, Fraction]]:

@@ -13,8 +13,8 @@ import pytest
 
 from masdsl.batch.base import Amount
 from tests.harness.cto_trees import ASKED, decided, end, option, worked
-from training.pairs_command import main
-from training.tree import Decision, Trajectory, Tree, line_of
+from training.pairs.command import main
+from training.trees.tree import Decision, Trajectory, Tree, line_of
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -110,7 +110,7 @@ def test_damaged_lines_are_told_and_left_out_if_that_is_wanted(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     trees, out = written(tmp_path, worked(), line_of(hopeless())[:-30], "\n{}\n"), str(tmp_path / "pairs.jsonl")
-    assert main([trees, "-o", out]) == 1
+    assert main([trees, "-o", out]) == 2
     said = capsys.readouterr().err
     assert f"{trees}:2: it is no JSON" in said
     assert f"{trees}:3: the tree: `format` is missing" in said
@@ -145,7 +145,7 @@ def test_files_that_cannot_be_used(tmp_path: Path, capsys: pytest.CaptureFixture
         ([trees, "-o", str(tmp_path / "none" / "pairs.jsonl")], "cannot be written"),
         ([trees, "-o", str(tmp_path)], "cannot be written"),
     ):
-        assert main(arguments) == 1
+        assert main(arguments) == 2
         assert told in capsys.readouterr().err
     assert sorted(os.listdir(tmp_path)) == ["again.jsonl", "trees.jsonl"]
 

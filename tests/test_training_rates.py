@@ -219,7 +219,7 @@ def test_bad_input_is_told(
 
 def test_the_configuration_that_names_every_key_can_be_read() -> None:
     from training.rates.settings import GeneratorSettings, Queries, Run, Settings
-    from training.settings import read_settings
+    from training.stage.settings import read_settings
 
     path = Path(__file__).resolve().parent.parent / "training" / "configs" / "rates.toml"
     settings = read_settings(str(path), Settings)

@@ -11,9 +11,9 @@ import pytest
 from masdsl.batch.rows import DataFault
 from masdsl.batch.systems import config_of
 from masdsl.meta.host import Host
+from training.cto.rewards import STAGES, Judge, rewards_of, said
 from training.rates.asking import read_asked
-from training.rewards import STAGES, Judge, rewards_of, said
-from training.settings import TrainingFault
+from training.stage.faults import TrainingFault
 
 CONFIG = """[tiers]
 default = "script"

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import pytest
 
-from training.settings import (
+from training.stage.settings import (
     Count,
     Path,
     Place,

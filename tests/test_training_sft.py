@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from masdsl.batch.rows import DataFault
-from training.settings import TrainingFault
 from training.sft.rows import read_rows
+from training.stage.faults import TrainingFault
 
 for _name in ("trl", "peft"):
     pytest.importorskip(_name, reason=f"{_name} is not installed (pip install masdsl[train])")
@@ -26,13 +26,13 @@ torch = pytest.importorskip("torch", reason="torch is not installed (pip install
 
 from safetensors.torch import load_file  # noqa: E402  # torch first: without it there is nothing to test
 
-from training.adapters import load_adapter  # noqa: E402
-from training.backbone import Base, load, locate  # noqa: E402
-from training.checkpoints import fault_of, last_good, seal  # noqa: E402
+from training.models.adapters import load_adapter  # noqa: E402
+from training.models.backbone import Base, load, locate  # noqa: E402
 from training.sft.__main__ import main  # noqa: E402
 from training.sft.rows import tokenise  # noqa: E402
 from training.sft.training import read_sft, train  # noqa: E402
-from training.watching import Telling, effort, effort_told  # noqa: E402
+from training.trainer.checkpoints import fault_of, last_good, seal  # noqa: E402
+from training.trainer.watching import Telling, effort, effort_told  # noqa: E402
 
 pytestmark = [
     # peft 0.21 and trl 1.16 use names of transformers and torch that are going away.
@@ -420,7 +420,7 @@ REFUSED: list[tuple[str, str, str]] = [
 def test_what_cannot_be_used_is_told_in_a_line(
     here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, old: str, new: str, told: str
 ) -> None:
-    monkeypatch.setattr("training.watching.quiet", lambda: None)
+    monkeypatch.setattr("training.trainer.watching.quiet", lambda: None)
     change(here, 'method = "full"', 'method = "lora"')
     change(here, old, new)
     assert main([str(here / "c.toml"), "--out", str(here / "out")]) == 2

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from masdsl.batch.base import NOTHING, Amount
 from masdsl.batch.rows import DataFault
 from tests.harness.cto_trees import decided, end, option, trees, worked
-from training.tree import (
+from training.trees.tree import (
     BadLine,
     BadTree,
     Decision,

@@ -16,10 +16,10 @@ import pytest
 from masdsl.batch.base import Chunk, EngineFault, Job, work_of
 from masdsl.journal import open_journal
 from masdsl.journal.record import StoredRun
-from training.pairs_command import main as make_pairs
-from training.tree import Decision, Option, Trajectory, Tree, decisions, read_trees
+from training.pairs.command import main as make_pairs
 from training.trees.command import main
-from training.values import Rewarding, values
+from training.trees.tree import Decision, Option, Trajectory, Tree, decisions, read_trees
+from training.trees.values import Rewarding, values
 
 MAS_TOML = """
 [tiers]

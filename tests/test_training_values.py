@@ -25,8 +25,8 @@ from hypothesis import strategies as st
 
 from masdsl.batch.base import Amount
 from tests.harness.cto_trees import dearer, decided, end, option, reversed_tree, trees, worked
-from training.tree import Decision, Trajectory, Tree, decisions, paths
-from training.values import (
+from training.trees.tree import Decision, Trajectory, Tree, decisions, paths
+from training.trees.values import (
     ROOT,
     Costs,
     Measure,

@@ -7,7 +7,7 @@ from itertools import count
 from hypothesis import strategies as st
 
 from masdsl.batch.base import Amount
-from training.tree import Decision, Message, Option, Role, Trajectory, Tree
+from training.trees.tree import Decision, Message, Option, Role, Trajectory, Tree
 
 ASKED = (Message("system", "You design."), Message("user", "What is 6 * 7?"))
 

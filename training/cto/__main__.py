@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from training.command import run_command
-from training.settings import read_settings
+from training.stage.command import run_trainer
+from training.stage.settings import read_settings
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Train; 0 when it is done, 2 for what cannot be used, 130 when it was interrupted."""
     folder = "the folder: for each role checkpoints, an adapter, its manifest"
-    return run_command("cto", __doc__, folder, _train, arguments)
+    return run_trainer("cto", __doc__, folder, _train, arguments)
 
 
 def _train(config: str, out: str) -> None:

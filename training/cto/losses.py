@@ -2,8 +2,8 @@
 
     (11)  L_CTO = E_D [ Delta V * -log sigma( beta * (log(pi/pi_ref)(a_win|c) - log(pi/pi_ref)(a_lose|c)) ) ]
 
-Source: MAS² (arXiv:2509.24323), section 3.3; Score-DPO: ScoreFlow (arXiv:2502.04306). `training.preference_loss` is the
-same on plain numbers, and the tests hold one against the other.
+Source: MAS² (arXiv:2509.24323), section 3.3; Score-DPO: ScoreFlow (arXiv:2502.04306). `training.cto.preference_loss` is
+the same on plain numbers, and the tests hold one against the other.
 
 There are three ways to give TRL 1.16 weights. A hook that scales the gradient of each row's log-probabilities trains
 the same, but the loss that is logged is DPO's. One pair at a time through `DPOConfig.loss_weights` has every metric,

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Annotated, Literal, NamedTuple, TypeAlias
 
 from masdsl.meta.task import SIGNATURE
-from training.adapters import Lora
-from training.backbone import Base
-from training.optimisation import Optimisation
-from training.pairs import Normal
-from training.settings import Count, Path, Positive, Range
+from training.models.adapters import Lora
+from training.models.backbone import Base
+from training.pairs.preferences import Normal
 from training.sft.evaluation import Evaluation
-from training.tree import ROLES, Role
+from training.stage.settings import Count, Path, Positive, Range
+from training.trainer.optimisation import Optimisation
+from training.trees.tree import ROLES, Role
 
 Loss: TypeAlias = Literal["cto", "dpo", "score-dpo", "kto", "grpo"]
 Above0: TypeAlias = Annotated[float, Range(above=0)]

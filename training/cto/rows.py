@@ -23,8 +23,8 @@ from random import Random
 from typing import Any, Final, NamedTuple
 
 from masdsl.batch.rows import DataFault, rows_of
-from training.pairs import Normal, clipped, with_mean_one
-from training.tree import ROLES, Message, Role
+from training.pairs.preferences import Normal, clipped, with_mean_one
+from training.trees.tree import ROLES, Message, Role
 
 _FIRST: Final = 5
 """Damaged rows that are told."""

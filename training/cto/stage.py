@@ -20,21 +20,22 @@ from typing import Any, NamedTuple
 from masdsl.batch.rows import DataFault
 from masdsl.batch.systems import config_of
 from masdsl.meta.host import Host
-from training.adapters import load_adapter, save_adapter
-from training.backbone import Located, identity, load, locate
-from training.checkpoints import Sealing, last_good
 from training.cto.plan import Grpo, Plan
+from training.cto.rewards import STAGES, Judge
 from training.cto.rows import Row, needs_values, of_role, read_preferences, refuse_twice, weighted
 from training.cto.trainers import Material, grpo_rows, material_of, refuse_long_prompts, trainer_of, within_length
 from training.data.pools import write_text
-from training.optimisation import CADENCE, checked_length
+from training.models.adapters import load_adapter, save_adapter
+from training.models.backbone import Located, identity, load, locate
 from training.rates.asking import read_asked
-from training.record import claim, digest_of, finished, write_manifest
-from training.rewards import STAGES, Judge
-from training.settings import TrainingFault, settings_json
 from training.sft.evaluation import measure_of
-from training.tree import Role
-from training.watching import Measure, Measuring, Tell, Telling, effort, effort_told
+from training.stage.faults import TrainingFault
+from training.stage.record import claim, digest_of, finished, write_manifest
+from training.stage.settings import settings_json
+from training.trainer.checkpoints import Sealing, last_good
+from training.trainer.optimisation import CADENCE, checked_length
+from training.trainer.watching import Measure, Measuring, Tell, Telling, effort, effort_told
+from training.trees.tree import Role
 
 MODEL = "model"
 CHECKPOINTS = "checkpoints"

@@ -10,13 +10,13 @@ import os
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from training.adapters import lora_config
-from training.backbone import Backbone, BackboneFault
 from training.cto.plan import Plan
+from training.cto.rewards import STAGES, Judge, rewards_of
 from training.cto.rows import Row, drawn, judged
-from training.optimisation import trainer_arguments
-from training.rewards import STAGES, Judge, rewards_of
-from training.settings import TrainingFault
+from training.models.adapters import lora_config
+from training.models.backbone import Backbone, BackboneFault
+from training.stage.faults import TrainingFault
+from training.trainer.optimisation import trainer_arguments
 
 # TRL tells on every start that KTO and the like may change; the version is pinned.
 os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")

@@ -6,5 +6,6 @@ grouping     queries that are alike
 selection    inter-consistency: one system for each group
 refinement   intra-consistency: a teacher fits its prompts, and says why it suits
 export       examples as JSON lines, and the data card
+plan         what a configuration says
 construction all of it, in a folder that can be gone on with (`python -m training.data CONFIG --out DIR`)
 """

@@ -2,48 +2,27 @@
 
 from __future__ import annotations
 
-import argparse
-import sys
+from collections.abc import Sequence
 
-from masdsl import ProgramError
-from masdsl.batch.base import EngineFault
-from masdsl.batch.budget import BadBudget
-from masdsl.batch.evaluation import EvaluationFault
-from masdsl.batch.rows import DataFault
-from masdsl.meta.host import BadTask
-from masdsl.runtime.models.base import ModelError
 from training.data.construction import construct
 from training.data.plan import read_plan
-from training.settings import TrainingFault
-
-_FAULTS = (
-    DataFault,
-    EvaluationFault,
-    EngineFault,
-    BadBudget,
-    BadTask,
-    ModelError,
-    ProgramError,
-    TrainingFault,
-    OSError,
-)
+from training.stage.command import configured, ended
+from training.stage.faults import NothingMade
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Make training data; 0 where there are some, 1 where none came of it, 2 for what cannot be used."""
-    parser = argparse.ArgumentParser(prog="python -m training.data", description=__doc__)
-    parser.add_argument("config", help="what is to be done, in TOML (training/configs/data.toml names every key)")
-    parser.add_argument("--out", required=True, help="the folder; models are those of the mas.toml at or above it")
-    options = parser.parse_args(arguments)
-    try:
-        made = construct(read_plan(options.config), options.out)
-    except _FAULTS as fault:
-        print(f"error: {fault}", file=sys.stderr)
-        return 2
-    if not made.examples:
-        print("no examples: no system solved a query; see selection.jsonl and card.md", file=sys.stderr)
-        return 1
-    return 0
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Make training data; return an exit code."""
+    folder = "the folder; models are those of the mas.toml at or above it"
+    options = configured("data", __doc__, folder).parse_args(arguments)
+    return ended(lambda: _make(options.config, options.out), options.out)
+
+
+def _make(config: str, out: str) -> None:
+    if not construct(read_plan(config), out).examples:
+        raise NothingMade(
+            f"no examples: no system solved a query; {out}/card.md and selection.jsonl say which were tried. Take "
+            "easier queries, better models, or other systems"
+        )
 
 
 if __name__ == "__main__":

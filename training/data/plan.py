@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 from training.data.export import Form
-from training.settings import Count, Path, Positive, read_settings
+from training.stage.settings import Count, Path, Positive, read_settings
 
 
 class Queries(NamedTuple):

@@ -9,17 +9,8 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Final
 
-from masdsl import ProgramError
-from masdsl.batch.base import EngineFault
-from masdsl.batch.budget import BadBudget
-from masdsl.batch.evaluation import EvaluationFault
-from masdsl.batch.plots import NoPlots
-from masdsl.batch.rows import DataFault
-from masdsl.journal import JournalError
-from masdsl.meta.host import BadTask
-from masdsl.runtime.models.base import ModelError
-from training.experiments.reports import SIZES, write_report
-from training.settings import TrainingFault
+from training.experiments.parts.reports import SIZES, write_report
+from training.stage.command import ended
 
 EXPERIMENTS: Final[Mapping[str, str]] = {
     "front": "accuracy against cost of ways to come to a system (simulated, or with a real model: --world)",
@@ -37,14 +28,10 @@ EXPERIMENTS: Final[Mapping[str, str]] = {
 """What each experiment asks, by the name of its module."""
 FRONTS: Final[Mapping[str, str]] = {"simulated": "front", "arithmetic": "front_arithmetic"}
 """The module of the front in each world."""
-_FAULTS: Final = (
-    TrainingFault, DataFault, EvaluationFault, EngineFault, BadBudget, BadTask, ModelError, ProgramError, JournalError,
-    NoPlots,
-)  # fmt: skip
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Make an experiment; 0 when it is there, 2 for what cannot be done, 130 when it was interrupted."""
+    """Make an experiment; return an exit code: 0 when it is there."""
     parser = argparse.ArgumentParser(
         prog="python -m training.experiments",
         description="Make an experiment on what the papers leave open; the same again goes on where it stopped.",
@@ -71,19 +58,12 @@ def main(arguments: list[str] | None = None) -> int:
     module = FRONTS[options.world] if options.name == "front" else options.name
     experiment = import_module(f"training.experiments.{module}")
     began = time.monotonic()
-    try:
+
+    def made() -> None:
         report = experiment.run(options.size, options.out, lambda text: print(text, file=sys.stderr))
         write_report(report, options.out, size=options.size, seconds=time.monotonic() - began)
-    except _FAULTS as fault:
-        print(f"error: {fault}", file=sys.stderr)
-        return 2
-    except OSError as fault:
-        print(f"error: {fault.filename or options.out}: {fault.strerror or fault}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted; the same command goes on from here", file=sys.stderr)
-        return 130
-    return 0
+
+    return ended(made, options.out)
 
 
 if __name__ == "__main__":

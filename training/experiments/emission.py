@@ -16,7 +16,7 @@ from masdsl.meta.host import Host
 from masdsl.meta.queries import wait
 from masdsl.runtime.models.transformers_model import TransformersModel
 from training.data.pools import write_text
-from training.experiments.chain import (
+from training.experiments.parts.chain import (
     SCALES,
     WORLD,
     Tell,
@@ -31,8 +31,8 @@ from training.experiments.chain import (
     world,
     written,
 )
-from training.experiments.python_emission import measure_all, python_row
-from training.experiments.reports import Cell, Picture, Point, Report, Series, Size, Table
+from training.experiments.parts.python_emission import measure_all, python_row
+from training.experiments.parts.reports import Cell, Picture, Point, Report, Series, Size, Table
 from training.rates.measuring import Measured
 
 LONGEST = 1_024

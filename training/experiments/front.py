@@ -7,11 +7,11 @@ fixed programs       chain of thought, self-consistency, debate, DyLAN and GPTSw
 nearest system       per query the nearest of the pool (`masdsl.meta.roles.PoolGenerator`)
 best single system   the one system of the pool that scores most on the training queries
 one for each family  the choice by inter-consistency (`training.data.selection`); it is told each query's family
-search               AFlow-style edits (`training.experiments.searching`), given what the pool's table has cost
+search               AFlow-style edits (`training.experiments.parts.searching`), given what the pool's table has cost
 
 All are implemented by the rules (`masdsl.meta.roles.CheapestImplementer`), except for the search, which binds itself.
 Self-consistency at equal cost is the best mixture of 12 self-consistencies (1 to 9 samples on each tier) that costs no
-more in the mean, chosen on the training queries as well (`training.experiments.ways`).
+more in the mean, chosen on the training queries as well (`training.experiments.parts.ways`).
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from typing import Final, NamedTuple
 from training.data.grouping import by_metadata
 from training.data.pools import PoolSystem, read_systems
 from training.data.selection import select
-from training.experiments.reports import Cell, Picture, Report, Series, Size, Table
-from training.experiments.running import Did, World, mean, queries_in, simulated
-from training.experiments.searching import SAMPLES, TIERS, Found, search, self_consistency
-from training.experiments.ways import Measure, Opened, Way, accuracy, always, nearest_system, point, scores_of
+from training.experiments.parts.reports import Cell, Picture, Report, Series, Size, Table
+from training.experiments.parts.running import Did, World, mean, queries_in, simulated
+from training.experiments.parts.searching import SAMPLES, TIERS, Found, search, self_consistency
+from training.experiments.parts.ways import Measure, Opened, Way, accuracy, always, nearest_system, point, scores_of
 from training.worlds.simulated import CHECKOUT
 
 FIXED: Final[Mapping[str, str]] = {

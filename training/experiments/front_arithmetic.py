@@ -24,12 +24,12 @@ from masdsl.meta.shipped import SHA256, shipped_generator
 from training.data.grouping import by_metadata
 from training.data.pools import PoolSystem, Query, read_systems
 from training.data.selection import select
-from training.experiments.local import REPLY_TOKENS, TEXT_CHARACTERS, LocalWorld, TimedCalls
-from training.experiments.reports import Cell, Picture, Report, Series, Size, Table
-from training.experiments.running import Did, made_world, mean, queries_in
-from training.experiments.searching import ARITHMETIC, Found, search, self_consistency
-from training.experiments.ways import Measure, Opened, Way, accuracy, always, nearest_system, point, scores_of
-from training.record import digest_of
+from training.experiments.parts.local import REPLY_TOKENS, TEXT_CHARACTERS, LocalWorld, TimedCalls
+from training.experiments.parts.reports import Cell, Picture, Report, Series, Size, Table
+from training.experiments.parts.running import Did, made_world, mean, queries_in
+from training.experiments.parts.searching import ARITHMETIC, Found, search, self_consistency
+from training.experiments.parts.ways import Measure, Opened, Way, accuracy, always, nearest_system, point, scores_of
+from training.stage.record import digest_of
 from training.worlds.arithmetic import make_arithmetic
 from training.worlds.simulated import CHECKOUT
 

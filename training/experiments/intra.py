@@ -21,7 +21,7 @@ from training.data.construction import construct, read_refinements
 from training.data.export import unique
 from training.data.plan import Evaluation, Export, Groups, Plan, Queries, Refinement, Systems
 from training.data.pools import Query, read_queries, write_text
-from training.experiments.chain import (
+from training.experiments.parts.chain import (
     CALLS,
     GRADER,
     SCALES,
@@ -35,11 +35,11 @@ from training.experiments.chain import (
     with_tools,
     written,
 )
-from training.experiments.prompting import KINDS, Copied, Kind, Made, Tried, copied, kind_of, tried
-from training.experiments.reports import Cell, Picture, Point, Report, Series, Size, Table
-from training.experiments.running import difference_of, mean, simulated
+from training.experiments.parts.prompting import KINDS, Copied, Kind, Made, Tried, copied, kind_of, tried
+from training.experiments.parts.reports import Cell, Picture, Point, Report, Series, Size, Table
+from training.experiments.parts.running import difference_of, mean, simulated
 from training.rates.measuring import Measured
-from training.settings import TrainingFault
+from training.stage.faults import TrainingFault
 from training.worlds.simulated import TEACHER
 
 METHOD: Final = 1.0

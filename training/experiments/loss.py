@@ -14,7 +14,7 @@ from typing import Any, Final, Literal, NamedTuple
 from masdsl.batch.statistics import mean_interval
 from training.cto.plan import Loss
 from training.cto.rows import read_preferences
-from training.experiments.chain import (
+from training.experiments.parts.chain import (
     SCALES,
     WORLD,
     Tell,
@@ -28,7 +28,7 @@ from training.experiments.chain import (
     trained,
     written,
 )
-from training.experiments.reports import Cell, Picture, Point, Report, Series, Size, Table
+from training.experiments.parts.reports import Cell, Picture, Point, Report, Series, Size, Table
 from training.rates.measuring import Measured
 
 

@@ -12,7 +12,7 @@ from statistics import fmean
 from typing import Any, Final
 
 from masdsl.batch.statistics import mean_interval
-from training.experiments.chain import (
+from training.experiments.parts.chain import (
     SCALES,
     WORLD,
     Pairing,
@@ -25,7 +25,7 @@ from training.experiments.chain import (
     trained,
     written,
 )
-from training.experiments.reports import Cell, Picture, Point, Report, Series, Size, Table
+from training.experiments.parts.reports import Cell, Picture, Point, Report, Series, Size, Table
 
 _NAMES: Final[dict[Pairing, str]] = {
     "family": "one system for a family (inter-consistency)",

@@ -1,7 +1,7 @@
 """Whether the topology that is emitted for a query is the same for other wordings of it.
 
 Paraphrases are those of the world; beside them the same words are asked again, greedy and sampled (the floor and what
-sampling alone changes). Topologies are compared by `training.experiments.topology`.
+sampling alone changes). Topologies are compared by `training.experiments.parts.topology`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Final
 from masdsl.batch.statistics import mean_interval
 from masdsl.batch.systems import config_of
 from masdsl.meta.host import Host
-from training.experiments.chain import (
+from training.experiments.parts.chain import (
     SCALES,
     WORLD,
     Tell,
@@ -26,8 +26,8 @@ from training.experiments.chain import (
     world,
     written,
 )
-from training.experiments.reports import Cell, Picture, Point, Report, Series, Size, Table
-from training.experiments.topology import topology_of
+from training.experiments.parts.reports import Cell, Picture, Point, Report, Series, Size, Table
+from training.experiments.parts.topology import topology_of
 from training.rates.asking import Asked
 from training.rates.measuring import Measured
 

@@ -1,10 +1,10 @@
 """CTO of trained players in all three roles of MAS² (arXiv:2509.24323): after SFT, and after preferences of each role.
 
-Three small models (`training.experiments.casting`) write templates, bindings and patches. Arms differ in which of them
-are trained further by CTO, on pairs of the same trees, which the players after SFT have grown; and, for all three, in
-what the paper leaves open: rewards of at most 1, and Delta V divided by its mean. Each is measured on held-out queries
-of the world, and on the same queries with other models behind the tiers: the paper's cross-backbone test. Beside them
-are players by rules, and rules that are told the family of the query.
+Three small models (`training.experiments.parts.casting`) write templates, bindings and patches. Arms differ in which of
+them are trained further by CTO, on pairs of the same trees, which the players after SFT have grown; and, for all three,
+in what the paper leaves open: rewards of at most 1, and Delta V divided by its mean. Each is measured on held-out
+queries of the world, and on the same queries with other models behind the tiers: the paper's cross-backbone test.
+Beside them are players by rules, and rules that are told the family of the query.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from masdsl.runtime import Limits
 from masdsl.runtime.models.base import ChatModel
 from masdsl.runtime.models.transformers_model import TransformersModel
 from training.data.pools import PoolSystem, Query
-from training.experiments.casting import CALLS, Arm, Casting
-from training.experiments.chain import WORLD, Tell, loaded
-from training.experiments.playing import Played, Remembering, played, read_played, write_played
-from training.experiments.playing import run as run_bound
-from training.experiments.reports import Cell, Picture, Point, Report, Series, Size, Table
-from training.experiments.running import Did, World, difference_of, queries_in
-from training.tree import ROLES, Role
+from training.experiments.parts.casting import CALLS, Arm, Casting
+from training.experiments.parts.chain import WORLD, Tell, loaded
+from training.experiments.parts.playing import Played, Remembering, played, read_played, write_played
+from training.experiments.parts.playing import run as run_bound
+from training.experiments.parts.reports import Cell, Picture, Point, Report, Series, Size, Table
+from training.experiments.parts.running import Did, World, difference_of, queries_in
+from training.trees.tree import ROLES, Role
 
 EACH: Final[Mapping[Size, int]] = {"small": 1, "full": 15}
 """Held-out queries of each family that are played."""

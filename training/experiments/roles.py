@@ -36,12 +36,12 @@ from masdsl.rectify import Proposal, Rectifier, State
 from masdsl.rectify.rules import proposals
 from masdsl.runtime import Limits
 from training.data.pools import PoolSystem, Query, read_systems
-from training.experiments.reports import Cell, Picture, Point, Report, Series, Size, Table
-from training.experiments.running import Did, World, difference_of, kept, mean, queries_in, score_of, simulated
-from training.tree import Tree, decisions, paths, tree_from_json
+from training.experiments.parts.reports import Cell, Picture, Point, Report, Series, Size, Table
+from training.experiments.parts.running import Did, World, difference_of, kept, mean, queries_in, score_of, simulated
 from training.trees.command import Paths, grow
 from training.trees.plan import RULES, Branches, Generator, Plan, Player, Queries, Runs, Success, Work
-from training.values import values
+from training.trees.tree import Tree, decisions, paths, tree_from_json
+from training.trees.values import values
 from training.worlds.simulated import CHECKOUT
 
 ROLES: Final = ("generator", "implementer", "rectifier")

@@ -31,9 +31,9 @@ from training.data.construction import construct, read_refinements
 from training.data.plan import Evaluation, Export, Groups, Plan, Queries, Refinement, Systems
 from training.data.pools import Query, read_queries, write_samples, write_text
 from training.data.refinement import Asked, Refined
-from training.experiments.reports import Cell, Picture, Point, Report, Series, Size, Table
-from training.experiments.running import difference_of
-from training.settings import TrainingFault
+from training.experiments.parts.reports import Cell, Picture, Point, Report, Series, Size, Table
+from training.experiments.parts.running import difference_of
+from training.stage.faults import TrainingFault
 from training.worlds.arithmetic import make_arithmetic
 from training.worlds.files import WorldFault
 from training.worlds.teacher import agents_in, patch_of

@@ -22,8 +22,17 @@ from masdsl.batch.statistics import holm, mean_interval, paired_test
 from masdsl.meta.systems import repairable
 from masdsl.runtime import Limits
 from training.data.pools import Query, read_systems
-from training.experiments.reports import Cell, Picture, Point, Report, Series, Size, Table
-from training.experiments.running import Did, World, difference_of, kept, mean, over_queries, queries_in, simulated
+from training.experiments.parts.reports import Cell, Picture, Point, Report, Series, Size, Table
+from training.experiments.parts.running import (
+    Did,
+    World,
+    difference_of,
+    kept,
+    mean,
+    over_queries,
+    queries_in,
+    simulated,
+)
 from training.worlds.simulated import CHECKOUT
 
 TRIES: Final = 3

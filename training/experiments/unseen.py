@@ -11,7 +11,7 @@ from statistics import fmean
 from typing import Final
 
 from masdsl.batch.statistics import mean_interval
-from training.experiments.chain import (
+from training.experiments.parts.chain import (
     SCALES,
     WORLD,
     Tell,
@@ -23,7 +23,7 @@ from training.experiments.chain import (
     trained,
     written,
 )
-from training.experiments.reports import Cell, Picture, Point, Report, Series, Size, Table
+from training.experiments.parts.reports import Cell, Picture, Point, Report, Series, Size, Table
 
 STAGES: Final = ("parses", "checks", "fits", "ran", "score")
 _MOST: Final[dict[Size, int]] = {"small": 1, "full": 16}

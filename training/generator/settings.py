@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from training.settings import Count, Path, Positive
+from training.stage.settings import Count, Path, Positive
 
 
 class PoolSettings(NamedTuple):

@@ -11,13 +11,13 @@ import argparse
 import json
 import os
 import shutil
-import sys
 from collections.abc import Sequence
 from hashlib import file_digest
 from typing import Any
 
 from training.data.pools import write_text
-from training.settings import TrainingFault
+from training.stage.command import ended
+from training.stage.faults import TrainingFault
 
 WEIGHTS = "adapter_model.safetensors"
 LARGEST = 30_000_000
@@ -25,7 +25,7 @@ LARGEST = 30_000_000
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the folder; 0, or 2 for what cannot be shipped."""
+    """Write the folder; return an exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m training.generator.ship", description="Take an adapter out of a run, as it is shipped."
     )
@@ -33,13 +33,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", required=True, help="the folder with the rows that it was trained on, and their card")
     parser.add_argument("--out", required=True, help="the folder to write, such as masdsl/meta/generator")
     options = parser.parse_args(arguments)
-    try:
+
+    def shipped() -> None:
         digest = ship(options.run, options.data, options.out)
-    except (TrainingFault, OSError) as fault:
-        print(f"error: {fault}", file=sys.stderr)
-        return 2
-    print(f"{options.out}: SHA-256 {digest}; write it into masdsl/meta/shipped.py")
-    return 0
+        print(f"{options.out}: SHA-256 {digest}; write it into masdsl/meta/shipped.py")
+
+    return ended(shipped, options.out)
 
 
 def ship(run: str, data: str, out: str) -> str:

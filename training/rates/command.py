@@ -5,7 +5,6 @@ measured.jsonl  what became of each query under each generator     rates.json, r
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import os
@@ -16,11 +15,10 @@ from typing import Any
 
 from masdsl import __version__
 from masdsl.batch.graders import grader_of
-from masdsl.batch.grading import GraderFault
 from masdsl.batch.rows import DataFault
 from masdsl.batch.systems import config_of
 from masdsl.meta.emission import Terms
-from masdsl.meta.host import BadTask, Host
+from masdsl.meta.host import Host
 from masdsl.meta.roles import ModelGenerator, PoolGenerator
 from masdsl.meta.shipped import SHA256, shipped_generator
 from masdsl.meta.trained import TrainedGenerator
@@ -31,28 +29,21 @@ from training.rates.asking import Asked, read_asked
 from training.rates.measuring import Constant, Generates, Measured, measure
 from training.rates.rates import Rates, against, failures, rates_of, rates_text, table
 from training.rates.settings import GeneratorSettings, Settings
-from training.settings import TrainingFault, read_settings
+from training.stage.command import configured, ended
+from training.stage.settings import read_settings
 
 CANDIDATES = 24
 """Systems of the pool that are looked through for the nearest that fits, as in a session."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure; 0 where all queries were measured, 2 for what cannot be used."""
-    parser = argparse.ArgumentParser(
-        prog="python -m training.rates",
-        description="Measure how often what generators write parses, checks, fits, runs and answers rightly.",
+    """Measure; return an exit code: 0 where all queries were measured."""
+    about = "Measure how often what generators write parses, checks, fits, runs and answers rightly."
+    folder = "the folder; models are those of the mas.toml at or above it"
+    options = configured("rates", about, folder).parse_args(arguments)
+    return ended(
+        lambda: print(table(measured(read_settings(options.config, Settings), options.out)), end=""), options.out
     )
-    parser.add_argument("config", help="what is to be measured, in TOML (training/configs/rates.toml names every key)")
-    parser.add_argument("--out", required=True, help="the folder; models are those of the mas.toml at or above it")
-    options = parser.parse_args(arguments)
-    try:
-        found = measured(read_settings(options.config, Settings), options.out)
-    except (TrainingFault, DataFault, GraderFault, ModelError, BadTask, OSError) as fault:
-        print(f"error: {fault}", file=sys.stderr)
-        return 2
-    print(table(found), end="")
-    return 0
 
 
 def measured(settings: Settings, out: str) -> tuple[Rates, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Annotated, Literal, NamedTuple
 
 from masdsl.meta.task import SIGNATURE
-from training.settings import Count, Path, Positive, Range
+from training.stage.settings import Count, Path, Positive, Range
 
 Kind = Literal["shipped", "trained", "guided", "nearest", "self-consistency"]
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from training.command import run_command
+from training.stage.command import run_trainer
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Train; 0 when it is done, 2 for what cannot be used, 130 when it was interrupted."""
-    return run_command("sft", __doc__, "the folder for checkpoints, the model and its manifest", _train, arguments)
+    return run_trainer("sft", __doc__, "the folder for checkpoints, the model and its manifest", _train, arguments)
 
 
 def _train(config: str, out: str) -> None:

@@ -15,8 +15,9 @@ from masdsl.batch.systems import config_of
 from masdsl.meta.host import Host
 from training.rates.asking import read_asked
 from training.rates.rates import Rates, rates_in_memory
-from training.settings import Path, Positive, TrainingFault
-from training.watching import Measure
+from training.stage.faults import TrainingFault
+from training.stage.settings import Path, Positive
+from training.trainer.watching import Measure
 
 
 class Evaluation(NamedTuple):

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from masdsl.batch.rows import DataFault, rows_of
-from training.settings import TrainingFault
+from training.stage.faults import TrainingFault
 
 _TOLD: Final = 5
 _ROLES: Final = ("system", "user", "assistant")

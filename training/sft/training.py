@@ -15,14 +15,15 @@ import shutil
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from training.adapters import Lora, seal_adapter, to_train
-from training.backbone import Base, Located, identity, load, locate, make_readable, replace_folder
-from training.optimisation import CADENCE, Optimisation, checked_length, trainer_arguments
-from training.record import claim, digest_of, finished, write_manifest
-from training.settings import Path, TrainingFault, read_settings, settings_json
+from training.models.adapters import Lora, seal_adapter, to_train
+from training.models.backbone import Base, Located, identity, load, locate, make_readable, replace_folder
 from training.sft.evaluation import Evaluation, measure_of
 from training.sft.rows import Tokenised, read_rows, tokenise
-from training.watching import Measure, Measuring, Tell, Telling, effort, effort_told
+from training.stage.faults import TrainingFault
+from training.stage.record import claim, digest_of, finished, write_manifest
+from training.stage.settings import Path, read_settings, settings_json
+from training.trainer.optimisation import CADENCE, Optimisation, checked_length, trainer_arguments
+from training.trainer.watching import Measure, Measuring, Tell, Telling, effort, effort_told
 
 MODEL = "model"
 CHECKPOINTS = "checkpoints"
@@ -165,7 +166,7 @@ def _trainer(config: Any, model: Any, tokenizer: Any, data: Tokenised, watched: 
     from transformers import PrinterCallback
     from trl import SFTTrainer
 
-    from training.checkpoints import Sealing
+    from training.trainer.checkpoints import Sealing
 
     trainer = SFTTrainer(
         model=model,
@@ -197,7 +198,7 @@ def _run(trainer: Any, folder: str, tell: Tell) -> None:
     from accelerate.utils import broadcast_object_list
     from safetensors import SafetensorError
 
-    from training.checkpoints import last_good
+    from training.trainer.checkpoints import last_good
 
     chosen = [last_good(folder, tell) if PartialState().is_main_process else None]
     broadcast_object_list(chosen)

@@ -7,8 +7,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from masdsl.batch.base import NOTHING, Amount
-from training.tree import ROLES, Option, Role, Shape, Tree, decisions, paths, shape_faults, spent_by_role, trajectories
-from training.values import Measure, Rewarding, costs_of
+from training.trees.tree import (
+    ROLES,
+    Option,
+    Role,
+    Shape,
+    Tree,
+    decisions,
+    paths,
+    shape_faults,
+    spent_by_role,
+    trajectories,
+)
+from training.trees.values import Measure, Rewarding, costs_of
 
 _MEASURES: tuple[Measure, ...] = ("picodollars", "tokens", "calls")
 

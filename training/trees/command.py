@@ -7,29 +7,29 @@ of a meta-agent) and `grown/` (each tree as soon as it is there).
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
-from masdsl import ProgramError, __version__
-from masdsl.batch.base import Chunk, EngineFault, Job, Sample
+from masdsl import __version__
+from masdsl.batch.base import Chunk, Job, Sample
 from masdsl.batch.data import freeze
 from masdsl.batch.engines import engine_named
 from masdsl.batch.grading import Grader
-from masdsl.batch.rows import DataFault, rows_of
-from masdsl.journal import JournalError
-from masdsl.meta.host import BadTask, Host
+from masdsl.batch.rows import rows_of
+from masdsl.meta.host import Host
 from masdsl.runtime.models.base import ModelError
 from masdsl.runtime.models.registry import Models
-from training.settings import TrainingFault, settings_json
-from training.tree import BadTree, Shape, line_of, tree_from_json
+from training.stage.command import configured, ended
+from training.stage.faults import NothingMade, TrainingFault
+from training.stage.settings import settings_json
 from training.trees.card import Tally, told
 from training.trees.plan import Plan, read_plan
+from training.trees.tree import Shape, line_of, tree_from_json
 from training.trees.worker import FORMAT, MODULE, configuration, grader_for, task_in, team_of
 
 _EVERY: Final = 5.0
@@ -54,28 +54,18 @@ class Paths(NamedTuple):
         return os.path.join(self.folder, "grown", f"{number // 1000:04d}", f"{number:07d}.json")
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Grow trees; 0 where there are some, 1 where none came of it, 2 for what cannot be used, 130 if stopped."""
-    parser = argparse.ArgumentParser(
-        prog="python -m training.trees",
-        description="Grow trees of Collaborative Tree Optimization (MAS², section 3.2) from real sessions.",
-        epilog="The same command again goes on where it stopped; nothing is paid twice.",
-    )
-    parser.add_argument("config", help="what is to be done, in TOML (training/configs/trees.toml explains every key)")
-    parser.add_argument("--out", required=True, help="the folder for trees.jsonl, card.json and the journal of runs")
-    options = parser.parse_args(arguments)
-    try:
-        count = grow(read_plan(options.config), options.out)
-    except (TrainingFault, DataFault, EngineFault, BadTask, BadTree, ModelError, ProgramError, JournalError) as fault:
-        print(f"error: {fault}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on from here", file=sys.stderr)
-        return 130
-    except OSError as fault:
-        print(f"error: {fault.filename or options.out}: {fault.strerror or fault}", file=sys.stderr)
-        return 2
-    return 0 if count else 1
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Grow trees; return an exit code."""
+    about = "Grow trees of Collaborative Tree Optimization (MAS², section 3.2) from real sessions."
+    folder = "the folder for trees.jsonl, card.json and the journal of runs"
+    again = "The same command again goes on where it stopped; nothing is paid twice."
+    options = configured("trees", about, folder, epilog=again).parse_args(arguments)
+    return ended(lambda: _grow(options.config, options.out), options.out)
+
+
+def _grow(config: str, folder: str) -> None:
+    if not grow(read_plan(config), folder):
+        raise NothingMade(f"no trees came of the queries; {Paths(folder).of('card.json')} counts why")
 
 
 def grow(plan: Plan, folder: str) -> int:

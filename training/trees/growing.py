@@ -23,11 +23,11 @@ from masdsl.meta.library import hash_of
 from masdsl.meta.systems import parsed, repairable, template, with_binding
 from masdsl.rectify.state import State
 from masdsl.runtime.models.base import Message as Said
-from training.tree import Decision, Followed, Message, Option, Role, Trajectory, Tree, Trigger
 from training.trees.asking import AskedModel, Replies
 from training.trees.instances import Bench, Cannot, Instance, Rested
 from training.trees.plan import NOBODY, Plan
 from training.trees.players import Asked, Bindings, Desktop, Repairs, Templates, Written
+from training.trees.tree import Decision, Followed, Message, Option, Role, Trajectory, Tree, Trigger
 
 
 class Team(NamedTuple):

@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal, NamedTuple
 
 from masdsl.meta.design import CANDIDATES, EXAMPLES
 from masdsl.runtime.meter import Limits
-from training.settings import Count, Path, Positive, Range, read_settings
+from training.stage.settings import Count, Path, Positive, Range, read_settings
 
 RULES: Final = "rules"
 NOBODY: Final = "nobody"
@@ -31,7 +31,7 @@ class World(NamedTuple):
 
 
 class Branches(NamedTuple):
-    """How many options each decision has; K = 4 and N = 2 are the paper's, the rest is ours (`training.tree.Shape`).
+    """How many options each decision has; K = 4 and N = 2 are the paper's, the rest is ours (`trees.tree.Shape`).
 
     `alone` makes leaving a run alone one more option beside `repairs` patches; `rounds` bounds repairs on a path.
     """
@@ -147,5 +147,5 @@ class Plan(NamedTuple):
 
 
 def read_plan(path: str) -> Plan:
-    """Return the plan in a file; paths are relative to it. Raises training.settings.SettingsFault."""
+    """Return the plan in a file; paths are relative to it. Raises training.stage.settings.SettingsFault."""
     return read_settings(path, Plan)

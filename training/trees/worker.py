@@ -31,7 +31,6 @@ from masdsl.meta.queries import task_for
 from masdsl.meta.task import Task
 from masdsl.meta.team import context_of
 from masdsl.runtime.models.base import ModelError, ModelResolver
-from training.tree import Role, tree_to_json
 from training.trees.asking import Replies
 from training.trees.growing import Grown, Growth, Team
 from training.trees.instances import Bench
@@ -49,6 +48,7 @@ from training.trees.plan import (
     World,
 )
 from training.trees.players import Asked, Bindings, Desktop, Repairs, Templates
+from training.trees.tree import Role, tree_to_json
 
 FORMAT: Final = 1
 MODULE: Final = "training.trees.worker"

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+from training.stage.command import ended
 from training.worlds.arithmetic import make_arithmetic
-from training.worlds.files import WorldFault
 from training.worlds.simulated import make_simulated
 
 
@@ -77,13 +76,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
     options = vars(parser.parse_args(arguments))
     make, out = _MAKE[options.pop("world")], options.pop("out")
-    try:
+
+    def made() -> None:
         make(out, **options)
-    except WorldFault as fault:
-        print(f"error: {fault}", file=sys.stderr)
-        return 2
-    print(f"{out} is ready: mas.toml, train.jsonl, held-out.jsonl, shifted/")
-    return 0
+        print(f"{out} is ready: mas.toml, train.jsonl, held-out.jsonl, shifted/")
+
+    return ended(made, out)
 
 
 _MOST: Final = 100_000

@@ -8,11 +8,13 @@ import shutil
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from training.stage.faults import TrainingFault
+
 MARK: Final = "world.json"
 """The file that says how a world was made: what makes a folder one that may be written anew."""
 
 
-class WorldFault(ValueError):
+class WorldFault(TrainingFault):
     """A world cannot be made as it is asked for; the text says why, and what to do."""
 
 

@@ -6,24 +6,21 @@ MAS-GPT (arXiv:2503.03686) has such rows for the generator alone, and MAS² (arX
 that needs none. A small model does: it learns from trees whose players are rules (or a large model) what a binding or
 a patch looks like, before preferences tell it which one is worth more. An action is taken where some trajectory behind
 it succeeded, as MAS-GPT keeps the solved, whatever it cost; actions that lead to the same program are one
-(`training.pairs.identity_of`). Leaving a run alone is no patch, and is not imitated.
-
-    python -m training.imitation TREES.jsonl --role implementer -o ROWS.jsonl
+(`training.pairs.preferences.identity_of`). Leaving a run alone is no patch, and is not imitated.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from masdsl.batch.rows import DataFault
 from masdsl.meta.extract import extract
 from training.data.pools import write_text
-from training.pairs import identity_of
-from training.tree import ROLES, BadLine, Option, Role, Tree, decisions, read_trees, trajectories
+from training.pairs.preferences import identity_of
+from training.stage.faults import NothingMade
+from training.trees.tree import BadLine, Option, Role, Tree, decisions, read_trees, trajectories
 
 
 def imitated(trees: Iterable[Tree], role: Role) -> list[dict[str, Any]]:
@@ -51,7 +48,10 @@ def _leaves_alone(option: Option) -> bool:
 
 
 def write_imitated(paths: Sequence[str], role: Role, out: str) -> int:
-    """Write the rows of a role of files of trees; return how many. Raises DataFault where there are none, OSError."""
+    """Write the rows of a role of files of trees; return how many.
+
+    Raises NothingMade where there are none, DataFault, OSError.
+    """
     trees = []
     for path in paths:
         for one in read_trees(path):
@@ -60,34 +60,9 @@ def write_imitated(paths: Sequence[str], role: Role, out: str) -> int:
             trees.append(one)
     rows = imitated(trees, role)
     if not rows:
-        raise DataFault(
+        raise NothingMade(
             f"nothing that the {role} wrote in {', '.join(paths)} led to success, so there is nothing to imitate; grow "
             "more trees, or trees of easier queries"
         )
     write_text(out, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
     return len(rows)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code: 0, or 2 for what cannot be used."""
-    parser = argparse.ArgumentParser(
-        prog="python -m training.imitation", description="Make rows of supervised fine-tuning for a role of trees."
-    )
-    parser.add_argument("trees", nargs="+", metavar="TREES", help="files of trees, as training.trees writes them")
-    parser.add_argument("--role", required=True, choices=ROLES, help="whose actions are imitated")
-    parser.add_argument("-o", "--output", required=True, metavar="ROWS", help="where to write the rows, as JSON lines")
-    options = parser.parse_args(arguments)
-    try:
-        count = write_imitated(options.trees, options.role, options.output)
-    except DataFault as fault:
-        print(f"error: {fault}", file=sys.stderr)
-        return 2
-    except OSError as fault:
-        print(f"error: {fault.filename or options.output}: {fault.strerror or fault}", file=sys.stderr)
-        return 2
-    print(f"{count} rows of the {options.role}: {options.output}")
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeAlias
 import torch
 from transformers import TrainerCallback
 
-from training.settings import TrainingFault
+from training.stage.faults import TrainingFault
 
 Tell: TypeAlias = Callable[[str], None]
 Measure: TypeAlias = Callable[[Any, Any, int], Mapping[str, float]]

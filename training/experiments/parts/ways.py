@@ -22,8 +22,8 @@ from training.data.pools import PoolSystem, Query
 from training.data.scores import Cell as Scored
 from training.data.scores import Measure as Measured
 from training.data.scores import Table as ScoreTable
-from training.experiments.reports import Cell, Point, Table
-from training.experiments.running import Did, World, difference_of, kept, mean, score_of
+from training.experiments.parts.reports import Cell, Point, Table
+from training.experiments.parts.running import Did, World, difference_of, kept, mean, score_of
 
 
 class Measure(NamedTuple):

@@ -15,7 +15,7 @@ Source: MAS² (arXiv:2509.24323), section 3.3. What the paper leaves open is dec
   divided by the largest gap of its tree and role (`tree`) or, in the end, by the mean of its role (`mean`: the mean
   weight is 1, so a learning rate means the same as in plain DPO).
 
-`python -m training.pairs TREES -o PAIRS` makes such a file (`training.pairs_command`).
+`python -m training.pairs TREES -o PAIRS` makes such a file (`training.pairs.command`).
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from typing import Any, Final, Literal, NamedTuple
 
 from masdsl.meta.library import hash_of
 from masdsl.meta.systems import parsed
-from training.tree import Decision, Message, Option, Role, Trajectory, Tree, decisions, trajectories
-from training.values import PAPER, Costs, Rewarding, costs_of, value_over
+from training.trees.tree import Decision, Message, Option, Role, Trajectory, Tree, decisions, trajectories
+from training.trees.values import PAPER, Costs, Rewarding, costs_of, value_over
 
 Rule = Literal["all", "best-worst"]
 Normal = Literal["none", "tree", "mean"]
@@ -270,11 +270,3 @@ def _with_mean_one(rows: Sequence[Preference]) -> list[Preference]:
         for number, weight in zip(numbers, weights, strict=True):
             done[number] = rows[number]._replace(weight=weight)
     return done
-
-
-if __name__ == "__main__":
-    import sys
-
-    from training.pairs_command import main
-
-    sys.exit(main(sys.argv[1:]))

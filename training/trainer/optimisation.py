@@ -11,7 +11,8 @@ from __future__ import annotations
 import os
 from typing import Annotated, Any, Literal, NamedTuple
 
-from training.settings import Count, Positive, Range, TrainingFault
+from training.stage.faults import TrainingFault
+from training.stage.settings import Count, Positive, Range
 
 ACCUMULATION_HELP = "choose `batch` as a multiple of `at_once` times the number of processes"
 

@@ -18,7 +18,7 @@ from masdsl.meta.host import Host
 from training.data.export import Example
 from training.data.pools import Query
 from training.data.refinement import Refined, patched
-from training.experiments.running import Did, World, kept, mean
+from training.experiments.parts.running import Did, World, kept, mean
 from training.worlds.methods import methods_in
 
 Kind: TypeAlias = Literal["fits", "misleads", "neither"]

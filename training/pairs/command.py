@@ -14,30 +14,26 @@ from hashlib import file_digest
 from typing import Any, Final
 
 from masdsl import __version__
-from masdsl.batch.rows import DataFault
-from training.pairs import Pair, Pairing, pairs_of, preferences
-from training.pairs_card import Tally
-from training.tree import ROLES, BadLine, read_trees
-from training.values import Rewarding
+from training.pairs.card import Tally
+from training.pairs.preferences import Pair, Pairing, pairs_of, preferences
+from training.stage.command import ended
+from training.stage.faults import NothingMade, TrainingFault
+from training.trees.tree import ROLES, BadLine, read_trees
+from training.trees.values import Rewarding
 
 FORMAT: Final = 1
 _TOLD: Final = 10
 """Damaged lines that are told one by one."""
 
 
-class Refused(Exception):
+class Refused(TrainingFault):
     """The command cannot do what it was asked for; the text says why, and what to do."""
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Run the command; return its exit code: 0, or 1 where nothing was written."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code."""
     options = _parser().parse_args(arguments)
-    try:
-        _run(options)
-    except (DataFault, Refused) as fault:
-        print(f"error: {fault}", file=sys.stderr)
-        return 1
-    return 0
+    return ended(lambda: _run(options), options.output)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -121,7 +117,7 @@ def _run(options: argparse.Namespace) -> None:
         )
     done = preferences(found, how)
     if not done.rows:
-        raise Refused(
+        raise NothingMade(
             f"no pairs (trees: {tally.trees}, without a success: {tally.hopeless}); a pair needs siblings of which one "
             "is worth more, by more than --eps: sample more options for a decision, or take easier queries"
         )

@@ -15,7 +15,7 @@ from masdsl.batch.plots import NoPlots
 from masdsl.batch.statistics import Interval
 from masdsl.batch.tables import whole_file
 from training.data.pools import write_text
-from training.record import versions
+from training.stage.record import versions
 
 Size: TypeAlias = Literal["small", "full"]
 SIZES: Final[tuple[Size, ...]] = ("small", "full")

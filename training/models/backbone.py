@@ -21,8 +21,9 @@ from typing import Annotated, Any, Final, Literal, NamedTuple
 from masdsl.batch.rows import HUB
 from masdsl.resources import cache_directory
 from masdsl.runtime.models.store import WEIGHTS, StoreError, ready
-from training.settings import Place, TrainingFault
-from training.tiny import Tiny, make_tiny
+from training.models.tiny import Tiny, make_tiny
+from training.stage.faults import TrainingFault
+from training.stage.settings import Place
 
 TINY: Final = "tiny"
 SMOLLM2: Final = "smollm2"
@@ -39,7 +40,7 @@ class BackboneFault(TrainingFault):
 class Base(NamedTuple):
     """The table [base] of a configuration.
 
-    `model` is `smollm2` (of masdsl's own store), `tiny` (made for the run, see `training.tiny`), a folder of
+    `model` is `smollm2` (of masdsl's own store), `tiny` (made for the run, see `training.models.tiny`), a folder of
     safetensors, a `.gguf` file, or `hf:OWNER/NAME` of the hub, there at `revision`. `dtype` is what weights are held
     in.
     """

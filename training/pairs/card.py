@@ -9,9 +9,9 @@ from statistics import fmean, median
 from typing import Any
 
 from masdsl.batch.base import NOTHING, Amount
-from training.pairs import Pair, Pairing, Preference, Preferences, sides_of
-from training.tree import ROLES, Role, Tree, decisions, paths, spent_by_role
-from training.values import Costs, Rewarding, costs_of
+from training.pairs.preferences import Pair, Pairing, Preference, Preferences, sides_of
+from training.trees.tree import ROLES, Role, Tree, decisions, paths, spent_by_role
+from training.trees.values import Costs, Rewarding, costs_of
 
 
 class Tally:

@@ -33,7 +33,7 @@ from masdsl.runtime.failures import InputError, StepFailed
 from masdsl.runtime.models.base import ModelResolver
 from masdsl.runtime.shapes import plain
 from training.data.pools import Query, read_queries, task_of, write_text
-from training.settings import TrainingFault
+from training.stage.faults import TrainingFault
 from training.worlds.files import MARK, WorldFault
 from training.worlds.simulated import make_simulated
 
@@ -44,8 +44,8 @@ class Did(NamedTuple):
     """What became of a run: its score from 0 to 1, and what it took.
 
     `seconds` are those of its calls of models, one after the other: simulated ones, or of the processor where the model
-    is real (`training.experiments.local`); then `wall` are those of the clock. A rectifier was `asked` so often, and so
-    many of its patches came into force (`patched`).
+    is real (`training.experiments.parts.local`); then `wall` are those of the clock. A rectifier was `asked` so often,
+    and so many of its patches came into force (`patched`).
     """
 
     score: float

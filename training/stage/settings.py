@@ -30,12 +30,9 @@ from typing import get_type_hints as _hints_of
 from masdsl.batch.rows import HUB
 from masdsl.config.places import Places
 from masdsl.diagnostics.suggest import nearest
+from training.stage.faults import TrainingFault
 
 T = TypeVar("T")
-
-
-class TrainingFault(ValueError):
-    """What a command of `training` cannot use. The text says what, where, why, and what to do next."""
 
 
 class SettingsFault(TrainingFault):

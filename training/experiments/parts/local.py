@@ -30,8 +30,8 @@ from masdsl.runtime.models.base import ChatModel, ModelResolver, Reply, Request
 from masdsl.runtime.models.limits import LimitedModel, Limiter, Rates
 from masdsl.runtime.models.registry import Models
 from training.data.pools import Query
-from training.experiments.running import Did, World
-from training.settings import TrainingFault
+from training.experiments.parts.running import Did, World
+from training.stage.faults import TrainingFault
 
 GRADER: Final = "numeric"
 REPLY_TOKENS: Final = 240

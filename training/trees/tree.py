@@ -28,6 +28,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias, cast
 
 from masdsl.batch.base import NOTHING, Amount
 from masdsl.batch.rows import rows_of
+from training.stage.faults import TrainingFault
 
 Role = Literal["generator", "implementer", "rectifier"]
 ROLES: Final[tuple[Role, ...]] = ("generator", "implementer", "rectifier")
@@ -40,7 +41,7 @@ MOST: Final = 10**30
 _SHOWN: Final = 60
 
 
-class BadTree(ValueError):
+class BadTree(TrainingFault):
     """Data that are no tree; the text says where in it, what is wrong, and what belongs there."""
 
 

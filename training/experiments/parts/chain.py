@@ -1,8 +1,8 @@
 """The chain that experiments on training share: simulated world, rows, SFT of a tiny model, trees, pairs, CTO, rates.
 
 Every stage is the function behind a command of `training`, works in a folder of its own, and is not done again. The
-model is `training.tiny`'s with a tokenizer learned from the rows. The pool are six short systems, so that such a model
-can learn to write them: one call, reasoning, votes, two ways of a reviewed answer, and a look into documents.
+model is `training.models.tiny`'s with a tokenizer learned from the rows. The pool are six short systems, so that such a
+model can learn to write them: one call, reasoning, votes, two ways of a reviewed answer, and a look into documents.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from masdsl.meta.systems import compact
 from masdsl.meta.task import SIGNATURE
 from masdsl.meta.trained import TrainedGenerator, compact_text
 from masdsl.runtime.models.transformers_model import TransformersModel
-from training.backbone import Backbone, Base, Located, load
 from training.cto import plan as cto_plan
 from training.data import plan as data_plan
 from training.data.construction import construct
@@ -30,18 +29,19 @@ from training.data.grouping import Group, by_metadata
 from training.data.pools import PoolSystem, Query, read_queries, read_systems, write_text
 from training.data.scores import read_table
 from training.data.selection import select
-from training.experiments.reports import Size
-from training.optimisation import Optimisation
-from training.pairs_command import main as make_pairs
+from training.experiments.parts.reports import Size
+from training.models.backbone import Backbone, Base, Located, load
+from training.models.tiny import Tiny
+from training.pairs.command import main as make_pairs
 from training.rates.asking import Asked, read_asked
 from training.rates.measuring import Measured, measure
 from training.rates.rates import REPLY_TOKENS
-from training.settings import TrainingFault
 from training.sft.training import Data, Settings
-from training.tiny import Tiny
-from training.tree import Role
+from training.stage.faults import TrainingFault
+from training.trainer.optimisation import Optimisation
 from training.trees import plan as trees_plan
-from training.worlds.simulated import make_simulated
+from training.trees.tree import Role
+from training.worlds.simulated import CHECKOUT, make_simulated
 
 Tell: TypeAlias = Callable[[str], None]
 Pairing: TypeAlias = Literal["family", "query", "random"]
@@ -52,9 +52,8 @@ TOOLS: Final = ('tool look_up(query) -> text else "Nothing was found." from "wor
 """What every query is granted, and every program declares: so a prompt says nothing about the system that fits."""
 CALLS: Final = 12
 GRADER: Final = "exact"
-_CHECKOUT: Final = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SYSTEMS: Final = tuple(
-    os.path.join(_CHECKOUT, *place.split("/"))
+    os.path.join(CHECKOUT, *place.split("/"))
     for place in (
         "examples/pool/gptswarm_io.mas",
         "examples/pool/adas_cot.mas",
@@ -212,7 +211,7 @@ def trained(rows: Sequence[Example], folder: str, scale: Scale, tell: Tell, *, s
 def trained_on(path: str, folder: str, scale: Scale, tell: Tell, *, seed: int = 0, max_length: int = 768) -> str:
     """Fine-tune a tiny model on a file of rows; return the folder of the model."""
     from training.sft.training import train
-    from training.watching import quiet
+    from training.trainer.watching import quiet
 
     quiet()
     train(sft_settings((path,), scale, seed=seed, max_length=max_length), folder, tell=tell)
@@ -226,7 +225,7 @@ def pairs(out: str, scale: Scale, *, cost: Literal["picodollars", "nothing"] = "
     """Grow trees whose players are rules (K = 4, N = 2); return the file of pairs of the generator.
 
     Templates are drawn from the pool, and asked for in the words of SFT, so that prompts and actions are of one kind.
-    Where `cost` is nothing, a value is the share of successes (`training.values`).
+    Where `cost` is nothing, a value is the share of successes (`training.trees.values`).
     """
     from training.trees.command import grow
 
@@ -268,7 +267,7 @@ def preferring(
     `clip` and `normalise` are of Delta V.
     """
     from training.cto.stage import run
-    from training.watching import quiet
+    from training.trainer.watching import quiet
 
     quiet()
     plan = cto_plan.Plan(
@@ -293,7 +292,7 @@ def preferring(
 
 def loaded(model: str, adapter: str | None = None) -> Backbone:
     """Return a trained model, with an adapter where there is one."""
-    from training.adapters import load_adapter
+    from training.models.adapters import load_adapter
 
     base = Located(model, model)
     backbone = load(base)

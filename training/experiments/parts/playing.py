@@ -28,9 +28,9 @@ from masdsl.runtime import Limits
 from masdsl.runtime.models.around import ModelAround
 from masdsl.runtime.models.base import ChatModel, Reply, Request
 from training.data.pools import Query, write_text
-from training.experiments.casting import CALLS, LONGEST, ROUNDS, TOOLS
-from training.experiments.running import Did, World
-from training.tree import Role
+from training.experiments.parts.casting import CALLS, LONGEST, ROUNDS, TOOLS
+from training.experiments.parts.running import Did, World
+from training.trees.tree import Role
 
 NOTHING = Did(0.0, False, 0, 0, 0, 0.0)
 

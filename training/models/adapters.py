@@ -14,8 +14,8 @@ import json
 import os
 from typing import Annotated, Any, NamedTuple
 
-from training.backbone import BackboneFault, Located, identity, refuse_pickles, save_folder
-from training.settings import Positive, Range
+from training.models.backbone import BackboneFault, Located, identity, refuse_pickles, save_folder
+from training.stage.settings import Positive, Range
 
 _FACTS = "masdsl.json"
 _WEIGHTS = "adapter_model.safetensors"

@@ -1,7 +1,7 @@
 """Three small trained models for the three roles of MAS², in a simulated world: rows, SFT, trees, pairs, CTO.
 
 world/          models and tools that fail often, so that there is something to repair; `shifted/` has other models
-sft/ROLE/       the player of a role after SFT, a model of `training.tiny`'s kind each, with a tokenizer of its own
+sft/ROLE/       the player of a role after SFT, a model of `training.models.tiny` each, with a tokenizer of its own
 rules/          trees whose players are rules: what the implementer and the rectifier imitate (`training.imitation`)
 stage/          the world once more, with the three players as models of its mas.toml, and trees that they grow
 pairs*.jsonl    preferences of these trees, for all roles
@@ -30,16 +30,16 @@ from training.data.grouping import by_metadata
 from training.data.pools import PoolSystem, Query, read_queries, read_systems
 from training.data.scores import Table, read_table
 from training.data.selection import select
-from training.experiments.chain import Scale, Tell, preferring, trained_on
-from training.experiments.reports import Size
-from training.experiments.running import GRADER, simulated
-from training.imitation import write_imitated
-from training.pairs_command import main as make_pairs
-from training.settings import TrainingFault
-from training.tiny import Tiny
-from training.tree import ROLES, Role
+from training.experiments.parts.chain import Scale, Tell, preferring, trained_on
+from training.experiments.parts.reports import Size
+from training.experiments.parts.running import GRADER, simulated
+from training.imitation.rows import write_imitated
+from training.models.tiny import Tiny
+from training.pairs.command import main as make_pairs
+from training.stage.faults import TrainingFault
 from training.trees import plan as trees_plan
 from training.trees.command import grow
+from training.trees.tree import ROLES, Role
 from training.worlds.simulated import CHECKOUT
 
 CALLS: Final = 8

@@ -25,7 +25,7 @@ from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from typing import Final, Literal, NamedTuple
 
-from training.tree import Option, Trajectory, Tree, decisions, paths, trajectories
+from training.trees.tree import Option, Trajectory, Tree, decisions, paths, trajectories
 
 Measure = Literal["picodollars", "tokens", "calls", "nothing"]
 ROOT: Final = ""

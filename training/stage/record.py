@@ -15,7 +15,7 @@ from importlib import metadata
 from typing import Any, Final
 
 from training.data.pools import write_text
-from training.settings import TrainingFault
+from training.stage.faults import TrainingFault
 
 RUN: Final = "run.json"
 MANIFEST: Final = "manifest.json"

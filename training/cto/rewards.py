@@ -26,7 +26,7 @@ from masdsl.meta.trained import messages_of
 from masdsl.runtime.models.base import ModelError
 from training.rates.asking import Asked
 from training.rates.measuring import Measured, follow
-from training.settings import TrainingFault
+from training.stage.faults import TrainingFault
 
 Reward: TypeAlias = Callable[..., list[float]]
 STAGES: Final = {"parses": "parses", "checks": "checks", "fits": "fits", "right": "score"}

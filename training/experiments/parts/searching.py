@@ -17,7 +17,7 @@ from masdsl import Config, ProgramError, Source, apply
 from masdsl.check.program import Program
 from masdsl.diagnostics.base import Findings
 from masdsl.meta.host import Host
-from training.experiments.running import Did, mean
+from training.experiments.parts.running import Did, mean
 
 EXPLORED: Final = 0.2
 """How often a program other than the best is edited: the share of uniform choice in AFlow's mixture."""
