@@ -9,9 +9,10 @@ Texts have a mark, ‸, where the question is asked.
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -297,7 +298,8 @@ def test_parts_of_a_text_may_change_one_after_the_other(session: Session) -> Non
         ("le‸n(one)", 1, ["len(text or T[n]) -> int", "characters of a text"]),
         ("on fa‸st", 1, ["tier `fast`", "smollm2"]),
         ("{{ to‸pic", 1, ["topic: text(800)", "parameter of `writer`"]),
-        ("{{ no‸te", 1, ["note"]),
+        ("{{ no‸te", 1, ["note: text(20)"]),
+        ("for no‸te in", 1, ["note: text(20)", "item"]),
         ("review.no‸tes %", 1, ["notes: text(20)[4]"]),
         ("Draft as ‸D", 1, ["type Draft", "A draft.", "from `helpers`"]),
         ("st‸d.vote", 1, ["use std.vote"]),
@@ -313,6 +315,13 @@ def test_hover(session: Session, word: str, number: int, shown: list[str]) -> No
     assert found is not None
     for part in shown:
         assert part in found.contents.value, found.contents.value
+
+
+def test_a_name_without_a_known_type_is_shown_without_one(session: Session) -> None:
+    text, at = marked(_flow("x = wrter(topic)\n  y = ‸x"))
+    program = opened(session, text)
+    found = session.ask("text_document_hover", lsp.HoverParams(program, at))
+    assert found.contents.value == "```mas\nx\n```"
 
 
 def test_nothing_is_said_about_blanks(session: Session) -> None:
@@ -800,6 +809,89 @@ def test_columns_are_in_the_units_of_the_client(tmp_path: Path, encoding: str, l
     session.close()
 
 
+# ---------------------------------------------------------------- what the client can show
+
+_PLAIN = [lsp.MarkupKind.PlainText]
+
+
+def _plain_text_alone(document: lsp.TextDocumentClientCapabilities) -> None:
+    assert document.hover and document.completion and document.completion.completion_item
+    assert document.signature_help and document.signature_help.signature_information
+    document.hover.content_format = _PLAIN
+    document.completion.completion_item.documentation_format = _PLAIN
+    document.signature_help.signature_information.documentation_format = _PLAIN
+    document.signature_help.signature_information.parameter_information = None
+    document.document_symbol = None
+
+
+def _says_nothing(document: lsp.TextDocumentClientCapabilities) -> None:
+    document.hover = document.completion = document.signature_help = document.document_symbol = None
+
+
+def _prefers_plain_text(document: lsp.TextDocumentClientCapabilities) -> None:
+    assert document.hover is not None
+    document.hover.content_format = [lsp.MarkupKind.PlainText, lsp.MarkupKind.Markdown]
+
+
+_HOVER = "agent writer(topic, review: Review?) -> text(100) on fast retry 1"
+
+
+@pytest.mark.parametrize("less", [_plain_text_alone, _says_nothing, _prefers_plain_text])
+def test_a_client_that_takes_plain_text_gets_no_markdown(
+    folder: Path, less: Callable[[lsp.TextDocumentClientCapabilities], None]
+) -> None:
+    session = Session(folder, less=less)
+    text, at = in_program("wri‸ter(topic)")
+    program = lsp.TextDocumentIdentifier(session.open("program.mas", text))
+    kind = None if less is _says_nothing else lsp.MarkupKind.PlainText
+
+    def shown(content: lsp.MarkupContent | str) -> str:
+        if kind is None:
+            assert isinstance(content, str)
+            return content
+        assert isinstance(content, lsp.MarkupContent) and content.kind == kind
+        return content.value
+
+    about = shown(session.ask("text_document_hover", lsp.HoverParams(program, at)).contents)
+    assert about.startswith(f"{_HOVER}\n\nWrites what is asked for.") and "`" not in about
+    if less is not _prefers_plain_text:
+        text, at = marked(_flow("x = writer(‸"))
+        session.change(program.uri, text, 2)
+        (call,) = session.ask("text_document_signature_help", lsp.SignatureHelpParams(program, at)).signatures
+        assert shown(call.documentation) == "Writes what is asked for."
+        assert [one.label for one in call.parameters] == ["topic", "review: Review?"]
+        text, at = marked(_flow("x = writ‸"))
+        session.change(program.uri, text, 3)
+        items = session.ask("text_document_completion", lsp.CompletionParams(program, at)).items
+        docs = {item.label: shown(item.documentation) for item in items if item.documentation}
+        assert docs["writer"] == "Writes what is asked for."
+        listed = session.ask("text_document_document_symbol", lsp.DocumentSymbolParams(program))
+        assert ("notes", "Review") in [(one.name, one.container_name) for one in listed]
+    assert session.log == []
+    session.close()
+
+
+@pytest.mark.parametrize("editor", ["neovim@v0.6.1", "neovim", "emacs"])
+def test_every_answer_is_one_that_the_editor_can_take(folder: Path, editor: str) -> None:
+    """`pytest-lsp` holds the answers against what the editor says of itself."""
+    session = Session(folder, editor=editor)
+    text, at = in_program("wri‸ter(topic)")
+    program = lsp.TextDocumentIdentifier(session.open("program.mas", text))
+    assert session.ask("text_document_hover", lsp.HoverParams(program, at)).contents.value.startswith("```mas\nagent")
+    assert session.ask("text_document_completion", lsp.CompletionParams(program, at)).items
+    assert session.ask("text_document_document_symbol", lsp.DocumentSymbolParams(program))
+    assert session.ask("text_document_code_lens", lsp.CodeLensParams(program))
+    assert session.ask("text_document_folding_range", lsp.FoldingRangeParams(program))
+    edit = session.ask("text_document_rename", lsp.RenameParams(program, at, "author"))
+    assert "agent author(topic" in applied(text, edit.changes[program.uri])
+    text, at = marked(_flow("x = writer(topic, ‸)"))
+    session.change(program.uri, text, 2)
+    shown = session.ask("text_document_signature_help", lsp.SignatureHelpParams(program, at))
+    assert shown.active_parameter == 1 and shown.signatures[0].parameters
+    assert session.log == []
+    session.close()
+
+
 # ---------------------------------------------------------------- what goes wrong
 
 
@@ -815,6 +907,25 @@ def test_a_fault_of_ours_is_logged_and_the_session_goes_on(monkeypatch: pytest.M
 
     assert guarded(fails)(server, None) is None
     assert "ZeroDivisionError: of ours" in said[0] and "test_lsp" in said[0]
+
+
+@pytest.mark.parametrize(("last", "code"), [(["shutdown", "exit"], 0), (["exit"], 1), ([], 0)])
+def test_the_process_ends_quietly_and_with_the_code_of_the_protocol(last: list[str], code: int) -> None:
+    begin = {"processId": None, "capabilities": {}, "rootUri": None}
+    said: list[dict[str, Any]] = [{"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": begin}]
+    said += [{"jsonrpc": "2.0", "method": "initialized", "params": {}}]
+    said += [{"jsonrpc": "2.0", "method": one} | ({"id": 2} if one == "shutdown" else {}) for one in last]
+    bodies = [json.dumps(one).encode() for one in said]
+    done = subprocess.run(
+        [sys.executable, "-m", "masdsl", "lsp"],
+        input=b"".join(b"Content-Length: %d\r\n\r\n%b" % (len(body), body) for body in bodies),
+        capture_output=True,
+        cwd=ROOT,
+        check=False,
+        timeout=120,
+    )
+    assert (done.returncode, done.stderr) == (code, b"")
+    assert done.stdout.count(b'"capabilities"') == 1
 
 
 def test_without_the_extra_the_command_says_what_to_install() -> None:

@@ -15,6 +15,7 @@ from masdsl.editor.symbols import Occurrence, Symbol, declared_at
 from masdsl.node import Node, Span
 from masdsl.syntax import ast
 from masdsl.syntax.walk import iterate
+from masdsl.types import Type, Unknown
 
 RAN = ("ran(step) -> int", "how often a step ran in this test; its address is written as in `ran(main.refine.draft)`")
 
@@ -99,11 +100,12 @@ def _declaration(document: Document, symbol: Symbol) -> str:
 
 
 def _value(document: Document, found: Occurrence, symbol: Symbol) -> str:
-    kind = document.facts.types.get(found.span)
+    kind = _known(document.facts.types.get(found.span))
     scope = home_of(document, symbol)
     if kind is None and scope is not None:
         if scope is document.facts.own:
-            kind = next((kind for span, kind in document.facts.types.items() if span.start == symbol.start), None)
+            kinds = (kind for span, kind in document.facts.types.items() if span.start == symbol.start)
+            kind = _known(next(kinds, None))
         written = _written(scope, symbol)
         shown = show(kind) if kind is not None else written
     else:
@@ -114,6 +116,10 @@ def _value(document: Document, found: Occurrence, symbol: Symbol) -> str:
     if symbol.kind == symbols.LOCAL and found.use in (symbols.DECLARE, symbols.WRITE):
         parts.append(costs.of_step(document.facts, found.span.start))
     return "\n\n".join(filter(None, parts))
+
+
+def _known(kind: Type | None) -> Type | None:
+    return None if isinstance(kind, Unknown) else kind
 
 
 def _written(scope: ModuleScope, symbol: Symbol) -> str:

@@ -194,6 +194,8 @@ class Walk:
                 start = places.span(one.item, one.item + 1).start
                 symbol = Symbol(self._file, start, one.word.text, symbols.ITEM)
                 self._add(span, symbol, DECLARE if one.item == one.word.start else READ, True)
+                if one.type is not None:
+                    self._facts.types[span] = one.type
             else:
                 name = named[one.word.text]
                 symbol = Symbol(home.source.name, name.span.start, name.text, symbols.PARAMETER, head.name.text)

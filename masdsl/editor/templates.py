@@ -85,7 +85,10 @@ def words(text: str) -> Iterator[Word]:
 
 
 def meanings(text: str, params: Mapping[str, Type | None]) -> Iterator[Meaning]:
-    """Yield what the names of a template mean; names that mean nothing are left out."""
+    """Yield what the names of a template mean; names that mean nothing are left out.
+
+    The variable of a loop comes twice where it is named: without its type, and with it once the tag is closed.
+    """
     walk = _Walk(params)
     for word in words(text):
         yield from walk.word(word)
@@ -120,14 +123,14 @@ class _Walk:
     def __init__(self, params: Mapping[str, Type | None]) -> None:
         self._params = params
         self._head: list[str] = []
-        self._item: tuple[str, int] | None = None
+        self._item: Word | None = None
         self.current: Type | None = None
         self.loops: list[tuple[str, int, Type | None]] = []
 
     def word(self, word: Word) -> Iterator[Meaning]:
         if word.kind == MARK:
             if word.text.endswith("}"):
-                self._close()
+                yield from self._close()
             self._head, self._item, self.current = [], None, None
             return
         if word.kind == KEYWORD:
@@ -135,7 +138,7 @@ class _Walk:
                 self.loops.pop()
         elif word.kind == NAME:
             if self._head == ["for"]:
-                self._item = (word.text, word.start)
+                self._item = word
                 yield Meaning(word, word.start, None, None)
             else:
                 yield from self._name(word)
@@ -160,7 +163,9 @@ class _Walk:
         elif word.text in self._params:
             yield Meaning(word, None, None, self.current)
 
-    def _close(self) -> None:
+    def _close(self) -> Iterator[Meaning]:
         if self._item is not None:
             items = required(self.current) if self.current is not None else None
-            self.loops.append((*self._item, items.element if isinstance(items, List) else None))
+            kind = items.element if isinstance(items, List) else None
+            self.loops.append((self._item.text, self._item.start, kind))
+            yield Meaning(self._item, self._item.start, None, kind)  # again: its type is known only now

@@ -10,11 +10,12 @@ from lsprotocol import types as lsp
 from pygls import uris
 
 from masdsl.diagnostics.base import ERROR, Finding
-from masdsl.editor import completion, outline, symbols
+from masdsl.editor import completion, outline, signatures, symbols
 from masdsl.editor.changes import Edit
 from masdsl.editor.positions import Positions
 from masdsl.editor.tokens import MODIFIERS, TYPES, Token
 from masdsl.editor.workspace import is_file
+from masdsl.lsp.client import Client, markup
 from masdsl.node import Span
 
 SOURCE: Final = "mas"
@@ -96,23 +97,18 @@ def diagnostic(positions: Positions, finding: Finding, uri: str) -> lsp.Diagnost
     )
 
 
-def completion_item(positions: Positions, item: completion.Item) -> lsp.CompletionItem:
-    """Return a proposal."""
+def completion_item(positions: Positions, item: completion.Item, client: Client) -> lsp.CompletionItem:
+    """Return a proposal, as the client can show it."""
     more = [Edit(Span(item.import_at, item.import_at), item.import_text)] if item.import_at >= 0 else []
     return lsp.CompletionItem(
         label=item.label,
         kind=_COMPLETION.get(item.kind, lsp.CompletionItemKind.Variable),
         detail=item.detail or None,
-        documentation=markdown(item.doc) if item.doc else None,
+        documentation=markup(item.doc, client.completion) if item.doc else None,
         sort_text=f"{item.rank}{item.label}",
         text_edit=lsp.TextEdit(range_of(positions, item.span), item.text or item.label),
         additional_text_edits=text_edits(positions, more) or None,
     )
-
-
-def markdown(text: str) -> lsp.MarkupContent:
-    """Return text in Markdown."""
-    return lsp.MarkupContent(lsp.MarkupKind.Markdown, text)
 
 
 def document_symbol(positions: Positions, entry: outline.Entry) -> lsp.DocumentSymbol:
@@ -124,6 +120,28 @@ def document_symbol(positions: Positions, entry: outline.Entry) -> lsp.DocumentS
         selection_range=range_of(positions, entry.name_span),
         detail=entry.detail or None,
         children=[document_symbol(positions, part) for part in entry.parts] or None,
+    )
+
+
+def symbol_list(
+    positions: Positions, uri: str, entry: outline.Entry, container: str = ""
+) -> list[lsp.SymbolInformation]:
+    """Return a declaration and then its parts, for clients that know no parts."""
+    here = lsp.Location(uri, range_of(positions, entry.whole))
+    one = lsp.SymbolInformation(here, entry.name or "?", symbol_kind(entry.kind), container_name=container or None)
+    return [one, *(each for part in entry.parts for each in symbol_list(positions, uri, part, one.name))]
+
+
+def signature_help(made: signatures.Signature, client: Client) -> lsp.SignatureHelp:
+    """Return the signature of a call, as the client can show it."""
+    label = made.label
+    parts = [
+        lsp.ParameterInformation((part.start, part.end) if client.label_offsets else label[part.start : part.end])
+        for part in made.parts
+    ]
+    doc = markup(made.doc, client.signature) if made.doc else None
+    return lsp.SignatureHelp(
+        [lsp.SignatureInformation(label, doc, parts)], 0, made.active if made.active >= 0 else None
     )
 
 

@@ -14,6 +14,7 @@ from masdsl.editor.rename import RenameRefused, references, rename, renameable
 from masdsl.editor.symbols import Occurrence
 from masdsl.editor.workspace import is_file
 from masdsl.lsp import convert
+from masdsl.lsp.client import markup
 from masdsl.lsp.server import MasServer, guarded
 from masdsl.node import Span
 
@@ -49,6 +50,14 @@ def _initialized(server: MasServer, params: lsp.InitializedParams) -> None:
         options = lsp.DidChangeWatchedFilesRegistrationOptions(watchers)
         registration = lsp.Registration("files", lsp.WORKSPACE_DID_CHANGE_WATCHED_FILES, options)
         server.client_register_capability(lsp.RegistrationParams([registration]))
+
+
+def _shut(server: MasServer, params: None) -> None:
+    server.is_shut = True
+
+
+def _exit(server: MasServer, params: None) -> None:
+    server.is_left = not server.is_shut
 
 
 def _opened(server: MasServer, params: lsp.DidOpenTextDocumentParams) -> None:
@@ -88,7 +97,7 @@ def _hover(server: MasServer, params: lsp.HoverParams) -> lsp.Hover | None:
         return None
     document, positions = found
     about = hover.hover(document, convert.offset_of(positions, params.position))
-    return about and lsp.Hover(convert.markdown(about.text), convert.range_of(positions, about.span))
+    return about and lsp.Hover(markup(about.text, server.client.hover), convert.range_of(positions, about.span))
 
 
 def _completion(server: MasServer, params: lsp.CompletionParams) -> lsp.CompletionList | None:
@@ -98,7 +107,7 @@ def _completion(server: MasServer, params: lsp.CompletionParams) -> lsp.Completi
     document, positions = found
     offset = convert.offset_of(positions, params.position)
     items = completion.complete(server.files, document.source.name, offset)
-    return lsp.CompletionList(False, [convert.completion_item(positions, item) for item in items])
+    return lsp.CompletionList(False, [convert.completion_item(positions, item, server.client) for item in items])
 
 
 def _signature(server: MasServer, params: lsp.SignatureHelpParams) -> lsp.SignatureHelp | None:
@@ -107,12 +116,7 @@ def _signature(server: MasServer, params: lsp.SignatureHelpParams) -> lsp.Signat
         return None
     document, positions = found
     made = signatures.signature_help(document, convert.offset_of(positions, params.position))
-    if made is None:
-        return None
-    parts = [lsp.ParameterInformation((part.start, part.end)) for part in made.parts]
-    doc = convert.markdown(made.doc) if made.doc else None
-    shown = lsp.SignatureInformation(made.label, doc, parts)
-    return lsp.SignatureHelp([shown], 0, made.active if made.active >= 0 else None)
+    return None if made is None else convert.signature_help(made, server.client)
 
 
 def _named(server: MasServer, uri: str, at: lsp.Position) -> Occurrence | None:
@@ -231,11 +235,17 @@ def _formatting(server: MasServer, params: lsp.DocumentFormattingParams) -> list
 # ---------------------------------------------------------------- whole documents
 
 
-def _symbols(server: MasServer, params: lsp.DocumentSymbolParams) -> list[lsp.DocumentSymbol]:
-    found = server.document(params.text_document.uri)
+def _symbols(
+    server: MasServer, params: lsp.DocumentSymbolParams
+) -> list[lsp.DocumentSymbol] | list[lsp.SymbolInformation]:
+    uri = params.text_document.uri
+    found = server.document(uri)
     if found is None:
         return []
-    return [convert.document_symbol(found[1], entry) for entry in outline.outline(found[0])]
+    entries = outline.outline(found[0])
+    if server.client.tree:
+        return [convert.document_symbol(found[1], entry) for entry in entries]
+    return [one for entry in entries for one in convert.symbol_list(found[1], uri, entry)]
 
 
 def _workspace_symbols(server: MasServer, params: lsp.WorkspaceSymbolParams) -> list[lsp.WorkspaceSymbol]:
@@ -321,6 +331,8 @@ def _lenses(server: MasServer, params: lsp.CodeLensParams) -> list[lsp.CodeLens]
 FEATURES: Final[tuple[tuple[str, Callable[[MasServer, Any], Any], Any], ...]] = (
     (lsp.INITIALIZE, _initialize, None),
     (lsp.INITIALIZED, _initialized, None),
+    (lsp.SHUTDOWN, _shut, None),
+    (lsp.EXIT, _exit, None),
     (lsp.TEXT_DOCUMENT_DID_OPEN, _opened, None),
     (lsp.TEXT_DOCUMENT_DID_CHANGE, _changed, None),
     (lsp.TEXT_DOCUMENT_DID_SAVE, _saved, None),

@@ -18,6 +18,7 @@ from masdsl.editor.document import Document
 from masdsl.editor.positions import UTF16, Place, Positions, replaced
 from masdsl.editor.workspace import Text, Workspace
 from masdsl.lsp import convert
+from masdsl.lsp.client import Client
 from masdsl.node import Span
 from masdsl.version import __version__
 
@@ -29,11 +30,17 @@ R = TypeVar("R")
 
 
 class MasServer(LanguageServer):
-    """A session with one client. `files` are its texts."""
+    """A session with one client, which can show what `client` says. `files` are its texts.
+
+    `is_shut`: the client has said `shutdown`; `is_left`: it has said `exit` without that.
+    """
 
     def __init__(self) -> None:
         super().__init__("masdsl", __version__, lsp.TextDocumentSyncKind.Incremental)
         self.files = Workspace()
+        self.client = Client()
+        self.is_shut = False
+        self.is_left = False
         self._uris: dict[str, str] = {}
         self._waiting: dict[str, asyncio.TimerHandle] = {}
         self._told: dict[str, dict[str, list[lsp.Diagnostic]]] = {}
@@ -41,7 +48,8 @@ class MasServer(LanguageServer):
     # ------------------------------------------------------------ documents
 
     def begin(self, params: lsp.InitializeParams) -> None:
-        """Know the client's folders and units of columns."""
+        """Know the client's folders and units of columns, and what it can show."""
+        self.client = Client.of(params.capabilities)
         folders = [one.uri for one in params.workspace_folders or ()]
         if not folders and params.root_uri:
             folders = [params.root_uri]

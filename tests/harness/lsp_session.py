@@ -22,7 +22,15 @@ T = TypeVar("T")
 class Session:
     """A session. Its methods wait for answers; what the server says by itself is in `diagnostics` and `log`."""
 
-    def __init__(self, folder: Path, encodings: tuple[str, ...] = (), watches: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        encodings: tuple[str, ...] = (),
+        watches: bool = False,
+        editor: str = "visual-studio-code",
+        less: Callable[[lsp.TextDocumentClientCapabilities], None] = lambda document: None,
+    ) -> None:
+        """`editor` is whose capabilities the client has, as `pytest-lsp` knows them; `less` takes some of them away."""
         self.folder = folder
         self.diagnostics: dict[str, list[lsp.Diagnostic]] = {}
         self.versions: dict[str, int | None] = {}
@@ -35,7 +43,10 @@ class Session:
         self._thread.start()
         self.client = LanguageClient()
         self._listen()
-        self._do(self._start(encodings, watches))
+        capabilities = client_capabilities(editor)
+        assert capabilities.text_document is not None
+        less(capabilities.text_document)
+        self._do(self._start(capabilities, encodings, watches))
 
     def _listen(self) -> None:
         @self.client.feature(lsp.TEXT_DOCUMENT_PUBLISH_DIAGNOSTICS)
@@ -58,13 +69,13 @@ class Session:
         def registered(params: lsp.RegistrationParams) -> None:
             self.registered += [one.method for one in params.registrations]
 
-    async def _start(self, encodings: tuple[str, ...], watches: bool) -> None:
+    async def _start(self, capabilities: lsp.ClientCapabilities, encodings: tuple[str, ...], watches: bool) -> None:
         environment = os.environ | {"PYTHONPATH": str(ROOT)}
         await self.client.start_io(sys.executable, "-m", "masdsl", "lsp", env=environment, cwd=str(self.folder))
-        capabilities = client_capabilities("visual-studio-code")
-        assert capabilities.workspace is not None and capabilities.general is not None
+        assert capabilities.workspace is not None
         files = lsp.DidChangeWatchedFilesClientCapabilities(dynamic_registration=watches)
         capabilities.workspace.did_change_watched_files = files
+        capabilities.general = capabilities.general or lsp.GeneralClientCapabilities()
         capabilities.general.position_encodings = [lsp.PositionEncodingKind(one) for one in encodings] or None
         self.client.capabilities = capabilities  # by which `pytest-lsp` judges the answers
         folders = [lsp.WorkspaceFolder(self.folder.as_uri(), self.folder.name)]
