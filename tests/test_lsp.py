@@ -689,6 +689,18 @@ def test_inlay_hints_show_types_and_the_worst_case_of_steps(session: Session) ->
     assert any("≤ 6 calls" in label for label in shown["drafts = 3 of writer(topic)"])
 
 
+def test_steps_of_every_branch_have_their_worst_case(session: Session) -> None:
+    text = (ROOT / "examples" / "router" / "router.mas").read_text(encoding="utf-8")
+    program = opened(session, text, "router.mas")
+    whole = lsp.Range(lsp.Position(0, 0), lsp.Position(99, 0))
+    found = session.ask("text_document_inlay_hint", lsp.InlayHintParams(program, whole))
+    lines = text.split("\n")
+    costly = [lines[one.position.line].strip() for one in found if one.label.startswith("≤ 1 call")]
+    steps = ["kind = router(question)", "answer = accountant(question)", "answer = engineer(question)"]
+    assert sorted(costly) == sorted([*steps, "choose: match kind {"])
+    session.shut(program.uri)
+
+
 def test_lenses_show_the_worst_case_and_run_flows_and_tests(session: Session) -> None:
     program = opened(session, PROGRAM)
     found = session.ask("text_document_code_lens", lsp.CodeLensParams(program))

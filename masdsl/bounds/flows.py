@@ -95,6 +95,7 @@ class _Found(NamedTuple):
     path: str = ""
     what: str = ""
     parts: tuple[Part, ...] = ()
+    others: tuple[Part, ...] = ()
 
 
 class _Body(NamedTuple):
@@ -260,6 +261,7 @@ class _Walk:
                         whole.most,
                         found.seconds,
                         found.parts,
+                        found.others,
                     )
                 )
         return _Body(ways, tuple(parts), fails, clock.end)
@@ -327,7 +329,9 @@ class _Walk:
             seconds = max(seconds, other.seconds)
         self._merge(env, after)
         dearest = max(found, key=lambda body: body.ways.range.most)
-        return _Found(ways, fails, seconds, node.path, "if" if isinstance(node, If) else "match", dearest.parts)
+        others = tuple(part for body in found if body is not dearest for part in body.parts)
+        what = "if" if isinstance(node, If) else "match"
+        return _Found(ways, fails, seconds, node.path, what, dearest.parts, others)
 
     def _merge(self, env: Env, after: list[Env]) -> None:
         """Put what holds behind branches into `env`; a name of which nothing is known keeps its declared type."""

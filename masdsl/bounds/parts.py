@@ -24,4 +24,5 @@ def _together(found: list[tuple[Part, int]]) -> Part:
         most = most.plus(part.most.times(count))
         seconds += part.seconds * count
     inner = added([(part.parts, count) for part, count in found])
-    return Part(first.path, last.what, first.span, least, most, seconds, inner)
+    others = added([(part.others, count) for part, count in found])
+    return Part(first.path, last.what, first.span, least, most, seconds, inner, others)

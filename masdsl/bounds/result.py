@@ -15,7 +15,7 @@ class Part(NamedTuple):
 
     The amounts are for everything that the statement does in one run of the flow, all rounds of the loops around it
     included. `seconds` are microseconds of the rounds one after the other. `parts` are the statements inside it (of
-    branches, the dearest one's).
+    branches, the dearest one's), `others` those of its other branches, which the amounts are not made of.
     """
 
     path: str
@@ -25,6 +25,7 @@ class Part(NamedTuple):
     most: Amounts
     seconds: int
     parts: tuple[Part, ...]
+    others: tuple[Part, ...] = ()
 
 
 class FlowBound(NamedTuple):

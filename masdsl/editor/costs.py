@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from masdsl.bounds.amounts import Amounts
+from masdsl.bounds.parts import added
 from masdsl.bounds.requests import AgentCosts
 from masdsl.bounds.result import FlowBound, Part
 from masdsl.bounds.table import cell
@@ -38,16 +39,24 @@ def of_flow(flow: Flow, bound: FlowBound) -> str:
 
 
 def step_parts(flow: Flow, bound: FlowBound) -> Iterator[tuple[Span, Part]]:
-    """Yield the statements of a flow that cost something, with their share; not those of the flows that it calls."""
+    """Yield the statements of a flow that cost something, with their share; not those of the flows that it calls.
+
+    Statements of branches that are less dear than another one are among them, with what they cost where they run.
+    """
     places = {(node.path, node.span) for node in statements_of(flow.body) if hasattr(node, "path")}
+    found: dict[tuple[str, Span], Part] = {}
     waiting = list(bound.parts)
     while waiting:
         part = waiting.pop(0)
-        if (part.path, part.span) not in places:
+        key = part.path, part.span
+        if key not in places:
             continue
+        known = found.get(key)  # in some rounds of a loop its branch is the dearest, in others it is not
+        found[key] = part if known is None else next(iter(added([((known, part), 1)])))
+        waiting += (*part.parts, *part.others)
+    for part in found.values():
         if part.most.tokens or part.most.calls:
             yield part.span, part
-        waiting += part.parts
 
 
 def of_agent(facts: Facts, agent: Agent) -> str:
