@@ -13,11 +13,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from masdsl.resources import cache_directory
 from masdsl.runtime.models.store import where
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# The laws are tried on the same values in every run, and a busy machine is no counterexample: a test that fails does so
+# because of the change. `--hypothesis-profile default` looks for new counterexamples.
+settings.register_profile(
+    "same", derandomize=True, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("same")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

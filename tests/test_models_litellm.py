@@ -8,7 +8,6 @@ import importlib.util
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from importlib import metadata
 from typing import Any
@@ -126,23 +125,20 @@ FAULTS: list[tuple[str, Behaviour, set[str], str]] = [
 def test_faults(
     server: FaultyServer, behaviour: Behaviour, kinds: set[str], words: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    started = time.monotonic()
     failed = fault(server, behaviour)
     assert failed.kind in kinds and words in failed.detail, failed
     assert "Very" not in str(failed) and "\n" not in failed.detail and len(failed.detail) <= 300
     assert failed.retry_after == (2.0 if failed.kind == "rate_limit" else None)
     assert len(server.requests) == 1, "one attempt is one request"
-    assert time.monotonic() - started < 10
     assert capfd.readouterr() == ("", "")
 
 
 @needs_litellm
 @pytest.mark.parametrize("behaviour", [faulty.slow, faulty.silent])
 def test_the_deadline_holds_on_the_wall_clock(server: FaultyServer, behaviour: Behaviour) -> None:
-    started = time.monotonic()
     failed = fault(server, behaviour, request=Request((Message("user", "hi"),), timeout=0.7))
     assert (failed.kind, failed.billed) == ("timeout", True)
-    assert time.monotonic() - started < 5
+    assert server.left.wait(60), "nobody waits for the rest"
 
 
 @needs_litellm

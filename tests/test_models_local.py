@@ -21,7 +21,7 @@ from masdsl.runtime.models import engine as engine_module
 from masdsl.runtime.models import store
 from masdsl.runtime.models.base import Message, ModelError, Price, Reply, Request
 from masdsl.runtime.models.constraints import LARGEST_INT, constraint_of, llguidance_grammar
-from masdsl.runtime.models.engine import close_engines
+from masdsl.runtime.models.engine import close_engines, engine_of
 from masdsl.runtime.models.local import LocalModel, plain_text
 from masdsl.runtime.models.registry import embedded
 from masdsl.runtime.replies import Fault, parse_reply
@@ -38,7 +38,7 @@ def ask(text: str = "hi", **options: Any) -> Request:
 
 
 class FakeServer:
-    """Says the words of its script, a chunk each; `pause` seconds before each."""
+    """Says the words of its script, a chunk each; `pause` seconds before each, and nothing while it is not `free`."""
 
     def __init__(self, parameters: Any) -> None:
         self.parameters = parameters
@@ -48,6 +48,7 @@ class FakeServer:
 
     def handle_chat_completions(self, body: dict[str, Any], on_chunk: Callable[[Any], bool]) -> None:
         FakeLibrary.bodies.append(body)
+        FakeLibrary.begun.set()
         if FakeLibrary.call_error is not None:
             raise FakeLibrary.call_error
         if FakeLibrary.error_chunk is not None:
@@ -55,6 +56,7 @@ class FakeServer:
             return
         if on_chunk({"choices": [{"delta": {"role": "assistant", "content": None}}], "prompt_progress": {}}):
             return
+        FakeLibrary.free.wait(60)
         for word in FakeLibrary.words:
             time.sleep(FakeLibrary.pause)
             if on_chunk({"choices": [{"delta": {"content": word}}]}):
@@ -70,6 +72,8 @@ class FakeLibrary:
     words: list[str]
     pause: float
     stopped: int
+    begun: threading.Event
+    free: threading.Event
     load_error: Exception | None
     call_error: Exception | None
     error_chunk: Any
@@ -78,6 +82,8 @@ class FakeLibrary:
     @classmethod
     def reset(cls) -> None:
         cls.servers, cls.bodies, cls.words, cls.pause, cls.stopped = [], [], ["hel", "lo"], 0.0, 0
+        cls.begun, cls.free = threading.Event(), threading.Event()
+        cls.free.set()
         cls.load_error = cls.call_error = cls.error_chunk = None
         cls.converter = "%llguidance {}"
 
@@ -146,7 +152,8 @@ def test_calls_are_answered_one_at_a_time_in_order(library: type[FakeLibrary], w
         order.append(number)
 
     async def all_at_once() -> None:
-        await asyncio.gather(*(one(number) for number in range(8)))
+        await one(0)  # the first one looks for the weights, in a thread
+        await asyncio.gather(*(one(number) for number in range(1, 8)))
 
     asyncio.run(all_at_once())
     assert order == list(range(8)) == [int(body["messages"][0]["content"]) for body in library.bodies]
@@ -155,28 +162,27 @@ def test_calls_are_answered_one_at_a_time_in_order(library: type[FakeLibrary], w
 def test_the_deadline_ends_the_native_call(library: type[FakeLibrary], weights: str) -> None:
     library.words, library.pause = ["x"] * 1000, 0.02
     model = LocalModel("tiny", weights)
-    started = time.monotonic()
     with pytest.raises(ModelError) as failed:
         asyncio.run(model.complete(ask(timeout=0.3)))
     assert (failed.value.kind, failed.value.billed, failed.value.detail) == ("timeout", True, "no reply within 0.3 s")
-    assert time.monotonic() - started < 2
     library.words = ["next"]
-    assert asyncio.run(model.complete(ask(timeout=5.0))).text == "next"
-    assert library.stopped == 1 and time.monotonic() - started < 3
+    assert asyncio.run(model.complete(ask(timeout=60.0))).text == "next"
+    assert library.stopped == len(library.bodies) - 1, "where it had begun it did not come to its end"
 
 
 def test_a_call_that_waits_too_long_is_never_begun(library: type[FakeLibrary], weights: str) -> None:
-    library.words, library.pause = ["x"] * 10, 0.1
+    library.free.clear()
     model = LocalModel("tiny", weights)
 
     async def two() -> list[Any]:
-        first = asyncio.create_task(model.complete(ask("first", timeout=5.0)))
-        await asyncio.sleep(0.2)
-        second = asyncio.create_task(model.complete(ask("second", timeout=0.2)))
-        return await asyncio.gather(first, second, return_exceptions=True)
+        first = asyncio.create_task(model.complete(ask("first", timeout=60.0)))
+        await asyncio.to_thread(library.begun.wait, 60)
+        second = await asyncio.gather(model.complete(ask("second", timeout=0.2)), return_exceptions=True)
+        library.free.set()
+        return [await first, *second]
 
     first, second = asyncio.run(two())
-    assert first.text == "x" * 10
+    assert first.text == "hello"
     assert "1 calls were before it, and the model answers one at a time" in second.detail
     assert [body["messages"][0]["content"] for body in library.bodies] == ["first"]
 
@@ -187,14 +193,14 @@ def test_a_cancelled_call_ends_at_its_next_token(library: type[FakeLibrary], wei
 
     async def cancelled() -> None:
         task = asyncio.create_task(model.complete(ask()))
-        await asyncio.sleep(0.2)
+        await asyncio.to_thread(library.begun.wait, 60)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
 
     asyncio.run(cancelled())
     library.words = ["next"]
-    assert asyncio.run(model.complete(ask(timeout=5.0))).text == "next"
+    assert asyncio.run(model.complete(ask(timeout=60.0))).text == "next"
     assert library.stopped == 1
 
 
@@ -216,10 +222,14 @@ def test_closing_ends_what_runs_and_refuses_what_waits(library: type[FakeLibrary
     model = LocalModel("tiny", weights)
 
     async def closed() -> list[Any]:
-        tasks = [asyncio.create_task(model.complete(ask(timeout=1.0))) for _ in range(2)]
-        await asyncio.sleep(0.2)
+        runs = asyncio.create_task(model.complete(ask(timeout=1.0)))
+        await asyncio.to_thread(library.begun.wait, 60)
+        waits = asyncio.create_task(model.complete(ask(timeout=60.0)))
+        assert model._key is not None
+        while engine_of(model._key).queue_length < 2:
+            await asyncio.sleep(0.01)
         await asyncio.to_thread(close_engines)
-        return await asyncio.gather(*tasks, return_exceptions=True)
+        return await asyncio.gather(runs, waits, return_exceptions=True)
 
     results = asyncio.run(closed())
     assert [getattr(result, "kind", result) for result in results] == ["timeout", "unavailable"]

@@ -301,7 +301,8 @@ def test_the_deadline_holds_on_the_wall_clock(server: FaultyServer, behaviour: B
     started = time.monotonic()
     failed = fault(server, behaviour, request=Request((Message("user", "hi"),), timeout=0.5))
     assert (failed.kind, failed.billed) == ("timeout", True)
-    assert 0.4 < time.monotonic() - started < 3
+    assert time.monotonic() - started > 0.4
+    assert server.left.wait(60), "nobody waits for the rest"
 
 
 def test_the_models_own_timeout_counts_too(server: FaultyServer) -> None:
@@ -315,15 +316,15 @@ def test_cancelling_ends_the_call_at_once(server: FaultyServer) -> None:
     asked = model(server)
 
     async def cancelled() -> None:
-        task = asyncio.create_task(asked.complete(ASK))
-        await asyncio.sleep(0.3)
+        task = asyncio.create_task(asked.complete(ASK._replace(timeout=250.0)))
+        while not server.requests:
+            await asyncio.sleep(0.01)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
 
-    started = time.monotonic()
     asyncio.run(cancelled())
-    assert time.monotonic() - started < 3
+    assert server.left.wait(60), "nobody waits for the answer"
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import sys
 import threading
-import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -235,28 +234,27 @@ def test_a_file_called_pip_in_the_users_folder_is_not_run(
 
 
 def test_two_pulls_at_once(weights: Weights, monkeypatch: pytest.MonkeyPatch) -> None:
-    downloads: list[float] = []
+    downloads: list[bool] = []
     real = store._download
+    others_wait = threading.Semaphore(0)
 
     def slow(*arguments: Any) -> str:
-        downloads.append(time.monotonic())
-        time.sleep(0.5)
+        downloads.append(others_wait.acquire(timeout=60) and others_wait.acquire(timeout=60))
         return real(*arguments)
 
     monkeypatch.setattr(store, "_download", slow)
-    told: list[str] = []
     paths: list[str] = []
 
     def work() -> None:
-        paths.append(store.pull("tiny", progress=lambda what, done, total: told.append(what)))
+        paths.append(store.pull("tiny", progress=lambda what, done, total: what == "waiting" and others_wait.release()))
 
     threads = [threading.Thread(target=work) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(downloads) == 1 and len(set(paths)) == 1 and len(paths) == 3
-    assert "waiting" in told
+    assert downloads == [True], "the two others say that they wait, and load nothing"
+    assert len(set(paths)) == 1 and len(paths) == 3
 
 
 def test_a_killed_pull_leaves_nothing_in_the_way(weights: Weights, tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -83,7 +82,8 @@ def broken_off(
         if "refine.note" in line and "started" in line:
             process.send_signal(with_signal)
             if with_signal == signal.SIGINT:
-                time.sleep(0.5)
+                while "Ctrl-C again stops at once" not in told and (line := process.stderr.readline()):
+                    told += line
                 process.send_signal(with_signal)  # the second one does not wait for the call under way
             break
     _, rest = process.communicate(timeout=60)

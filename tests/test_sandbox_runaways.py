@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import subprocess
@@ -79,11 +80,13 @@ def test_a_coroutine_that_is_cancelled_leaves_nothing_running(tier: str) -> None
 @EVERY_TIER
 def test_the_wall_limit_ends_what_only_waits(tier: str) -> None:
     code = "import time\nprint('begun', flush=True)\nwhile True: time.sleep(1)"
-    result = run_python_sync(code, tier=need(tier), limits=Limits(seconds=1.0))
+    result = run_python_sync(
+        code, tier=need(tier), limits=Limits(seconds=3.0)
+    )  # to begin takes a busy machine its time
     assert result.error is not None
     assert (result.error.kind, result.error.message, result.error.code) == (
         "time",
-        "it ran longer than 1 seconds",
+        "it ran longer than 3 seconds",
         "MAS941",
     )
     assert result.stdout == "begun\n"
@@ -128,7 +131,8 @@ def test_many_programs_leave_no_descriptor_and_no_thread() -> None:
     tier = need("lockdown")
     for code in ("", "while True: pass", "def (:", "print('x' * 10**6)", "import os; os._exit(3)"):
         run_python_sync(code, tier=tier, limits=Limits(seconds=0.3))
-    before = set(os.listdir("/proc/self/fd")), threading.active_count()
+    gc.collect()  # what earlier tests have left is not counted, nor is its end
+    descriptors, threads = set(os.listdir("/proc/self/fd")), set(threading.enumerate())
     for code in ("", "while True: pass", "def (:", "print('x' * 10**6)", "import os; os._exit(3)"):
         run_python_sync(code, tier=tier, limits=Limits(seconds=0.3))
-    assert (set(os.listdir("/proc/self/fd")), threading.active_count()) == before
+    assert set(os.listdir("/proc/self/fd")) <= descriptors and set(threading.enumerate()) <= threads

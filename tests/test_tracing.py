@@ -412,13 +412,16 @@ def test_runs_side_by_side_have_traces_of_their_own(exported: InMemorySpanExport
 
 
 def test_a_run_that_is_cancelled_leaves_no_span_open(exported: InMemorySpanExporter) -> None:
-    async def slow(query: str) -> str:
-        await asyncio.sleep(60)
-        return ""
-
     async def main() -> None:
+        called = asyncio.Event()
+
+        async def slow(query: str) -> str:
+            called.set()
+            await asyncio.sleep(60)
+            return ""
+
         run = asyncio.ensure_future(load(PROGRAM, REPLIES, slow).main("bees"))
-        await asyncio.sleep(0.05)
+        await asyncio.wait_for(called.wait(), 60)
         run.cancel()
         await asyncio.gather(run, return_exceptions=True)
 

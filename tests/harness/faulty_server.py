@@ -1,7 +1,7 @@
 """A chat server on this machine that answers exactly as told, right or wrong.
 
 Use `with FaultyServer() as server:`, tell it `server.will(error(500, "x"), ok("hello"))`, ask `server.url`, look at
-`server.requests`.
+`server.requests` and wait for `server.left`.
 """
 
 from __future__ import annotations
@@ -27,10 +27,14 @@ Behaviour = Callable[[socket.socket, Received], None]
 
 
 class FaultyServer:
-    """Answers each request with the next behaviour; keeps what it received in `requests`."""
+    """Answers each request with the next behaviour; keeps what it received in `requests`.
+
+    `left` is set when a client has gone before its answer was whole.
+    """
 
     def __init__(self) -> None:
         self.requests: list[Received] = []
+        self.left = threading.Event()
         self._behaviours: list[Behaviour] = [ok("hello")]
         self._lock = threading.Lock()
         self._stopped = threading.Event()
@@ -53,6 +57,7 @@ class FaultyServer:
         with self._lock:
             self._behaviours = list(behaviours)
             self.requests = []
+            self.left.clear()
 
     def _accept(self) -> None:
         while not self._stopped.is_set():
@@ -72,7 +77,9 @@ class FaultyServer:
                     self.requests.append(received)
                     behaviour = self._behaviours.pop(0) if len(self._behaviours) > 1 else self._behaviours[0]
                 behaviour(connection, received)
-            except OSError:  # the client has gone: that is what some tests are about
+            except ConnectionError:  # the client has gone: that is what some tests are about
+                self.left.set()
+            except OSError:
                 pass
 
 
@@ -157,8 +164,8 @@ def refuse(*parameters: str, status: int = 400) -> Behaviour:
 
 
 def slow(connection: socket.socket, _: Received) -> None:
-    """A right answer, one byte each tenth of a second."""
-    data = json.dumps(completion()).encode()
+    """A right answer, one byte each tenth of a second, for minutes."""
+    data = json.dumps(completion("hello" * 500)).encode()
     connection.sendall(f"HTTP/1.1 200 OK\r\nContent-Length: {len(data)}\r\n\r\n".encode())
     for at in range(len(data)):
         time.sleep(0.1)
@@ -166,9 +173,10 @@ def slow(connection: socket.socket, _: Received) -> None:
 
 
 def silent(connection: socket.socket, _: Received) -> None:
-    """No answer: wait until the client goes."""
-    connection.settimeout(30)
-    connection.recv(1)
+    """No answer: wait for minutes until the client goes."""
+    connection.settimeout(280)
+    if not connection.recv(1):
+        raise ConnectionAbortedError
 
 
 def cut(connection: socket.socket, _: Received) -> None:

@@ -125,10 +125,10 @@ if __name__ == "__main__":
     elif len(sys.argv) > 1:
         import socket
 
-        with socket.socket() as chosen:
-            chosen.bind(("127.0.0.1", int(sys.argv[1])))
-            port = chosen.getsockname()[1]
-        print(port, flush=True)
-        server().run("streamable-http", host="127.0.0.1", port=port)
+        import uvicorn
+
+        with socket.create_server(("127.0.0.1", int(sys.argv[1]))) as place:  # who connects from now on is kept waiting
+            print(place.getsockname()[1], flush=True)
+            uvicorn.Server(uvicorn.Config(server().streamable_http_app(), log_level="error")).run(sockets=[place])
     else:
         server().run()

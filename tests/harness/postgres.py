@@ -137,23 +137,41 @@ def other_host() -> Iterator[Network]:
     """Another host, on which commands run by `ip netns exec NAME`; skips where none can be had."""
     if os.geteuid() != 0 or shutil.which("ip") is None:
         pytest.skip("a network namespace needs root and `ip` (Debian: apt-get install iproute2)")
-    number = os.getpid() % 250
-    name, cable, far = f"mas{number}", f"masa{number}", f"masb{number}"
-    try:
-        _ip("netns", "add", name)
-        _ip("link", "add", cable, "type", "veth", "peer", "name", far, "netns", name)
-    except AssertionError as error:
-        pytest.skip(f"no network namespace is to be had here: {error}")
-    try:
-        _ip("addr", "add", f"10.77.{number}.1/24", "dev", cable)
-        _ip("link", "set", cable, "up")
-        _ip("-n", name, "addr", "add", f"10.77.{number}.2/24", "dev", far)
-        _ip("-n", name, "link", "set", far, "up")
-        _ip("-n", name, "link", "set", "lo", "up")
-        with server(f"10.77.{number}.1") as made:
-            yield Network(made, name, cable)
-    finally:
-        _ip("netns", "del", name)
+    with _own_number() as number:
+        name, cable, far = f"mas{number}", f"masa{number}", f"masb{number}"
+        if Path("/var/run/netns", name).exists():  # of a test that was killed: the number is ours now
+            _ip("netns", "del", name)
+        try:
+            _ip("netns", "add", name)
+            _ip("link", "add", cable, "type", "veth", "peer", "name", far, "netns", name)
+        except AssertionError as error:
+            pytest.skip(f"no network namespace is to be had here: {error}")
+        try:
+            _ip("addr", "add", f"10.77.{number}.1/24", "dev", cable)
+            _ip("link", "set", cable, "up")
+            _ip("-n", name, "addr", "add", f"10.77.{number}.2/24", "dev", far)
+            _ip("-n", name, "link", "set", far, "up")
+            _ip("-n", name, "link", "set", "lo", "up")
+            with server(f"10.77.{number}.1") as made:
+                yield Network(made, name, cable)
+        finally:
+            _ip("netns", "del", name)
+
+
+@contextmanager
+def _own_number() -> Iterator[int]:
+    """A number from 0 to 249 that no other process has meanwhile."""
+    for number in range(250):
+        with socket.socket(socket.AF_UNIX) as lock:
+            try:
+                lock.bind(
+                    f"\0masdsl-tests-host-{number}"
+                )  # an abstract name: it goes with the process, however that ends
+            except OSError:
+                continue
+            yield number
+            return
+    raise AssertionError("all 250 numbers of other hosts are taken")
 
 
 def _ip(*arguments: str) -> None:

@@ -202,7 +202,7 @@ class Process:
             self.lines.append(line)
 
     def _until(self, holds: Callable[[], bool]) -> None:
-        for _ in range(2000):
+        for _ in range(6000):
             if holds():
                 return
             if self.process.poll() is not None:
