@@ -452,7 +452,10 @@ def test_taken_says_by_what(tmp_path: Path) -> None:
     assert (taken.value.name, taken.value.same) == ("one", True)
 
 
-def test_the_designer_is_shown_the_library(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_designer_is_shown_the_library(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("masdsl.meta.embedding.is_installed", lambda: False)  # by words, whatever is installed
     assert mas(["library", "add", "checked.mas"]) == 0
     capsys.readouterr()
     query = "Give me a short answer, and have the answer checked once"
