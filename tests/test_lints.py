@@ -165,6 +165,23 @@ def test_untils_that_decide_nothing(statements: str, expected: list[str]) -> Non
 
 
 @pytest.mark.parametrize(
+    ("condition", "title", "label"),
+    [
+        (
+            "ok",
+            "this `until` ends the loop in its first round or never: `ok` never changes in the loop",
+            "decided before the loop begins",
+        ),
+        ("false", "this `until` cannot become true: it is always false", "the loop never ends early here"),
+    ],
+)
+def test_an_until_that_looks_at_nothing_of_its_loop_may_still_be_true(condition: str, title: str, label: str) -> None:
+    _, findings, _ = checked(body(f"loop 3 {{ x = one(x) until {condition} }} if ok {{ }} return x"), None, HEAD)
+    (found,) = (one.diagnostic for one in findings.sorted())
+    assert (found.title(), found.label()) == (title, label)
+
+
+@pytest.mark.parametrize(
     ("statements", "expected"),
     [
         ('r = one(x) if r == "yes" and ok { return r } return x', ['MAS709 r == "yes"']),

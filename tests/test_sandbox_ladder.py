@@ -17,15 +17,9 @@ from masdsl.sandbox.probes import PROBES
 from masdsl.sandbox.run import CODE_BYTES, REQUEST_BYTES
 from masdsl.sandbox.start import BWRAP, LOCKDOWN, MONTY, NotHere, find_bwrap, trustworthy
 from tests.harness.pretend import MACHINES
-from tests.harness.sandboxes import EVERY_TIER, ROOT, accept, as_nobody, in_process, need, package_for_all
+from tests.harness.sandboxes import EVERY_TIER, ROOT, SELF_TEST, accept, as_nobody, in_process, need, package_for_all
 
 ladder_module = sys.modules["masdsl.sandbox.ladder"]
-
-SELF_TEST = """
-import json
-from masdsl.sandbox.ladder import self_test
-print(json.dumps(self_test({tier!r})._asdict()))
-"""
 
 OUTSIDE = """
 import json, os, subprocess, sys, tempfile

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from masdsl.sandbox import Limits, run_python_sync
+from masdsl.sandbox.ladder import Rung
 from tests.harness.orphans import RUNAWAYS
-from tests.harness.sandboxes import CPYTHON, EVERY_TIER, ROOT, need
+from tests.harness.sandboxes import CPYTHON, EVERY_TIER, ROOT, SELF_TEST, accept, as_nobody, need, package_for_all
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="leftovers are found by Linux's subreapers")
 
@@ -46,10 +47,32 @@ def orphans(*arguments: str) -> Any:
     return json.loads(done.stdout)
 
 
+def orphans_of_nobody(tier: str, *arguments: str) -> Any:
+    """The same for an ordinary user, where there is one and the tier is to be had for it."""
+    with package_for_all() as folder:
+        accept(Rung(**as_nobody(SELF_TEST.format(tier=tier), folder)))
+        return as_nobody((ROOT / "tests" / "harness" / "orphans.py").read_text(), folder, *arguments)
+
+
 @pytest.mark.slow
 @CPYTHON
 def test_nine_runaways_are_contained_and_leave_nothing(tier: str) -> None:
-    outcome = orphans("runaways", need(tier))
+    contained(orphans("runaways", need(tier)))
+
+
+@pytest.mark.slow
+@CPYTHON
+def test_nine_runaways_of_an_ordinary_user_are_contained_and_leave_nothing(tier: str) -> None:
+    contained(orphans_of_nobody(tier, "runaways", tier))
+
+
+@pytest.mark.slow
+@EVERY_TIER
+def test_a_host_of_an_ordinary_user_that_is_killed_leaves_nothing_running(tier: str) -> None:
+    assert orphans_of_nobody(tier, "kills", tier, "4") == {"left": []}
+
+
+def contained(outcome: Any) -> None:
     assert outcome["told"].keys() == RUNAWAYS.keys() == CONTAINED.keys()
     for name, (kind, message) in outcome["told"].items():
         assert kind in CONTAINED[name] or (kind == "time" and "cpu" in CONTAINED[name]), (name, kind, message)

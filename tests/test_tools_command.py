@@ -136,6 +136,20 @@ def test_the_tools_of_a_server_are_shown_as_declarations(
     assert main(["tools", "--server", "x"]) == 2
 
 
+def test_a_server_that_cannot_be_used_is_an_error_with_its_entry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("mcp", reason="tools of MCP servers need the extra masdsl[mcp]")
+    monkeypatch.chdir(tmp_path)
+    Path("mas.toml").write_text('[mcp.s]\ncommand = ["no-such-program-anywhere"]\n')
+    assert main(["tools", "--server", "s"]) == 2
+    out, error = capsys.readouterr()
+    assert out == "" and error.startswith(
+        "mas: the MCP server `s` cannot be used: `no-such-program-anywhere` cannot be"
+    )
+    assert error.endswith("; mend [mcp.s], or what it names\n")
+
+
 @pytest.mark.parametrize(
     ("inputs", "output", "written"),
     [

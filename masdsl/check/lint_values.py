@@ -73,13 +73,13 @@ def _untils(loop: Loop | For, body: Block) -> Iterator[Diagnostic]:
         if known is True:
             yield UntilAlwaysTrue(span=node.span)
         elif known is False:
-            yield UntilNeverTrue("it is always false", span=node.span)
+            yield UntilNeverTrue("it is always false", is_false=True, span=node.span)
         elif not looks_at & changing:
             names = " and ".join(f"`{name}`" for name in sorted(looks_at))
             reason = (
                 f"{names} never change{'s' if len(looks_at) == 1 else ''} in the loop" if names else "it is constant"
             )
-            yield UntilNeverTrue(reason, span=node.span)
+            yield UntilNeverTrue(reason, is_false=False, span=node.span)
 
 
 def _of_this_loop(body: Block) -> Iterator[Statement]:

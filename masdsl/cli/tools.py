@@ -7,7 +7,7 @@ from argparse import ArgumentParser
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from masdsl.cli import FINE, FOUND, USAGE
+from masdsl.cli import FINE, FOUND
 from masdsl.cli.boundary import UsageError
 from masdsl.cli.terminal import exit_code, print_findings, say
 from masdsl.config import CONFIG_NAME, DESIGN, HOST, MCP, PYTHON, Config, Grant, load_config, shown_path
@@ -197,8 +197,7 @@ def _show_server(config: Config, name: str) -> int:
     try:
         lines = asyncio.run(listed())
     except ToolUnusable as unusable:
-        say(str(unusable))
-        return USAGE
+        raise UsageError(str(unusable), f"mend [mcp.{name}], or what it names") from None
     for line in lines:
         say(line)
     return FINE

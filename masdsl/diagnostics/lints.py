@@ -297,10 +297,10 @@ class UnusedValue(Lint):
 
 
 class UntilNeverTrue(Lint):
-    """An `until` cannot become true, so the loop always makes all its rounds.
+    """An `until` cannot become true while the loop goes on, so it makes one round, or all of them.
 
     Why: a loop ends early when something that changes in it reaches a goal. If what the condition looks at never
-    changes, or can never have that value, every round is paid for.
+    changes, that is decided before the loop begins; if it can never have that value, every round is paid for.
 
     Bad:
         mas 1
@@ -334,12 +334,14 @@ class UntilNeverTrue(Lint):
     code = "MAS707"
     lint = "until_never"
     reason: str
+    is_false: bool
 
     def title(self) -> str:
-        return f"this `until` cannot become true: {self.reason}"
+        what = "cannot become true" if self.is_false else "ends the loop in its first round or never"
+        return f"this `until` {what}: {self.reason}"
 
     def label(self) -> str:
-        return "the loop never ends early here"
+        return "the loop never ends early here" if self.is_false else "decided before the loop begins"
 
     def help(self) -> str:
         return "test something that the loop changes, or take the `until` out"

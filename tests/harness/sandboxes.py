@@ -49,6 +49,14 @@ def need(tier: str) -> str:
     return tier
 
 
+SELF_TEST = """
+import json
+from masdsl.sandbox.ladder import self_test
+print(json.dumps(self_test({tier!r})._asdict()))
+"""
+"""A script that prints what came of a tier's self-test."""
+
+
 def accept(found: Rung) -> None:
     """Go on with a tier that works, skip one that this machine cannot have, fail otherwise."""
     if found.works:
@@ -107,7 +115,7 @@ def _copy_installed(folder: Path) -> None:
     (folder / "pydantic_monty" / "__init__.py").write_text("")
 
 
-def as_nobody(script: str, folder: str) -> Any:
+def as_nobody(script: str, folder: str, *arguments: str) -> Any:
     """Run a script as an ordinary user, with masdsl from that folder, and return what it prints as JSON.
 
     Skips where this process is not root (then the tests themselves are an ordinary user's), or where no Python is
@@ -119,7 +127,7 @@ def as_nobody(script: str, folder: str) -> Any:
     if python is None:
         pytest.skip("no Python of 3.11 or later that another user could start")
     done = subprocess.run(
-        [python, "-c", script],
+        [python, "-c", script, *arguments],
         user=NOBODY,
         group=NOBODY,
         extra_groups=[],
