@@ -233,6 +233,12 @@ def text_tokens(text: str) -> int:
     return -(-counted_thirds(text) // (2 * _THIRDS))
 
 
+def fits(text: str, tokens: int) -> bool:
+    """Say whether a text is at most of the size `tokens`."""
+    room = 2 * _THIRDS * tokens
+    return len(text) <= room and counted_thirds(text) <= room  # no character adds less than a third
+
+
 def clip_text(text: str, tokens: int) -> str:
     """Return the longest beginning of `text` of at most the size `tokens`."""
     return clip_counted(text, 2 * tokens)

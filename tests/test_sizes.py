@@ -18,7 +18,7 @@ from masdsl import sizes
 from masdsl.check.builtins import result_type
 from masdsl.runtime.builtins import BUILTINS
 from masdsl.runtime.text import scalar_text
-from masdsl.sizes import clip_counted, clip_text, counted_thirds, counted_tokens, least_thirds, text_tokens
+from masdsl.sizes import clip_counted, clip_text, counted_thirds, counted_tokens, fits, least_thirds, text_tokens
 from masdsl.types import Bool, Enum, Float, Int, List, Optional, Text, Type
 from tests.harness.counting import texts, tokenizers
 
@@ -140,6 +140,7 @@ def test_a_clip_is_the_longest_beginning_that_fits(text: str, tokens: int) -> No
     assert counted_tokens(clipped) <= max(tokens, 0)
     assert clipped == text or counted_tokens(text[: len(clipped) + 1]) > tokens
     assert clip_text(text, tokens) == clip_counted(text, 2 * tokens)
+    assert fits(text, tokens) == (text_tokens(text) <= tokens)
 
 
 @given(any_text, st.integers(0, 60))

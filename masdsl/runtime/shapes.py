@@ -246,6 +246,10 @@ def fit(value: object, shape: Shape) -> Fitted:
     a float), tuples for lists, and dataclasses, named tuples and pydantic models for records. Whole numbers saturate at
     64 bits; texts and lists beyond their caps are cut. Everything else raises ShapeError.
     """
+    if type(value) is str and type(shape) is TextShape:  # as nearly all are
+        text = clean(value)
+        if sizes.fits(text, shape.cap):
+            return Fitted(text, ())
     clips: list[Clip] = []
     fitted = _fit(value, shape, "", clips)
     return Fitted(fitted, tuple(clips) if clips else ())
