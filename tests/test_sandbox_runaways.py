@@ -47,11 +47,11 @@ def orphans(*arguments: str) -> Any:
     return json.loads(done.stdout)
 
 
-def orphans_of_nobody(tier: str, *arguments: str) -> Any:
+def orphans_of_nobody(what: str, tier: str, *arguments: str) -> Any:
     """The same for an ordinary user, where there is one and the tier is to be had for it."""
     with package_for_all() as folder:
         accept(Rung(**as_nobody(SELF_TEST.format(tier=tier), folder)))
-        return as_nobody((ROOT / "tests" / "harness" / "orphans.py").read_text(), folder, *arguments)
+        return as_nobody((ROOT / "tests" / "harness" / "orphans.py").read_text(), folder, what, tier, *arguments)
 
 
 @pytest.mark.slow
@@ -63,13 +63,13 @@ def test_nine_runaways_are_contained_and_leave_nothing(tier: str) -> None:
 @pytest.mark.slow
 @CPYTHON
 def test_nine_runaways_of_an_ordinary_user_are_contained_and_leave_nothing(tier: str) -> None:
-    contained(orphans_of_nobody(tier, "runaways", tier))
+    contained(orphans_of_nobody("runaways", tier))
 
 
 @pytest.mark.slow
 @EVERY_TIER
 def test_a_host_of_an_ordinary_user_that_is_killed_leaves_nothing_running(tier: str) -> None:
-    assert orphans_of_nobody(tier, "kills", tier, "4") == {"left": []}
+    assert orphans_of_nobody("kills", tier, "4") == {"left": []}
 
 
 def contained(outcome: Any) -> None:
@@ -80,9 +80,11 @@ def contained(outcome: Any) -> None:
 
 
 @pytest.mark.slow
-def test_monty_contains_them_as_well() -> None:
+@pytest.mark.parametrize("user", ["this", "an ordinary one"])
+def test_monty_contains_them_as_well(user: str) -> None:
     """Most of them it does not even know; what counts is that all of them end, and that nothing is left."""
-    outcome = orphans("runaways", need("monty"))
+    of = orphans if user == "this" else orphans_of_nobody
+    outcome = of("runaways", need("monty"))
     assert outcome["told"].keys() == RUNAWAYS.keys()
     for name in ("busy loop", "flood of output", "great number", "fork bomb", "thread bomb"):
         assert outcome["told"][name][0] is not None, name

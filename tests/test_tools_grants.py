@@ -169,7 +169,7 @@ def problems_of(declaration: str, folder: Path) -> list[str]:
 DIFFERENT = {
     'tool t(q) -> text(9)[5] from "search"': (
         "6:8: MAS122 the tool `t` has an input `q`, which it does not take; take it out: the built-in `search` is"
-        " (query: text, limit: int = ..) -> (id: text, title: text, snippet: text, score: float)[..]"
+        " (query: text, limit: int = ..) -> Item[..], type Item { id: text, title: text, snippet: text, score: float }"
     ),
     'tool t(qury) -> text(9)[5] from "search"': "an input `qury`, which it does not take; did you mean `query`?",
     'tool t() -> text(9)[5] from "search"': "6:6: MAS122 the tool `t` lacks the input `query`; add `query: text`",

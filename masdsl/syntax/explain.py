@@ -119,6 +119,19 @@ def _hint(recovery: Recovery, machine: Machine, at: int, kind: str, before: str)
         return "write a `use` for each module"
     if kind in ("LSQB", "LPAR", "OPT") and before == "NAME" and machine.accepts(["BAR"]) and machine.accepts(["AGENT"]):
         return "only records and enums have names: write other types where they are used"
+    if kind in ("LSQB", "OPT") and before == "RPAR" and _ends_outputs(tokens, at - 1):
+        mark = "[8]" if kind == "LSQB" else "?"
+        return f"give the record a name, `type Item {{ ... }}`, and write `Item{mark}` here"
     if machine.accepts(["AGENT"]) and (kind in STATEMENTS | BLOCKS or kind in ("NAME", "ELSE")) and before == "RBRACE":
         return "statements stand in a flow: is the `}` before this one too many?"
     return None
+
+
+def _ends_outputs(tokens: Tokens, at: int) -> bool:
+    """Whether a `)` closes the outputs behind `->`."""
+    depth = 0
+    for number in range(at, 0, -1):
+        depth += (tokens.kinds[number] == "RPAR") - (tokens.kinds[number] == "LPAR")
+        if depth == 0:
+            return tokens.kinds[number - 1] == "ARROW"
+    return False

@@ -32,13 +32,14 @@ class Signature(NamedTuple):
     free: bool = False
 
     def shown(self) -> str:
-        """Return the signature in a line, as the language would write it."""
+        """Return the signature in a line, nearly as the language writes it; `..` is a number or a default."""
         if self.free:
             return "(..) -> ..: inputs and a type as a program declares them"
         inputs = [f"{name}: {in_words(kind)}" for name, kind in self.required.items()]
         inputs += [f"{name}: {in_words(kind)} = .." for name, kind in self.optional.items()]
         fields = ", ".join(f"{name}: {_field(kind)}" for name, kind in self.fields.items())
-        return f"({', '.join(inputs)}) -> ({fields}){'[..]' if self.many else ''}"
+        output = f"Item[..], type Item {{ {fields} }}" if self.many else f"({fields})"
+        return f"({', '.join(inputs)}) -> {output}"
 
 
 def _field(kind: Type) -> str:
