@@ -10,7 +10,10 @@ from masdsl.config import load_config
 from masdsl.diagnostics.base import Findings
 from masdsl.diagnostics.render import render_short
 from masdsl.pipeline import check_file
+from masdsl.source import Source
 from masdsl.syntax import ast
+from masdsl.syntax.parse import parse_program
+from masdsl.syntax.walk import find_all
 from masdsl.testing import run_tests
 from tests.harness.stdlib_page import STDLIB, head, public
 
@@ -48,6 +51,16 @@ def test_what_a_module_gives_is_documented(path: Path) -> None:
         first = head(item).split("\n")[0][:40]
         at = next(number for number, line in enumerate(lines) if line.startswith(first))
         assert lines[at - 1].startswith("## "), f"{path.name}: {first}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=_name)
+def test_every_flow_that_a_module_gives_is_run_by_a_test_of_its_own_with_given_values(path: Path) -> None:
+    """That it is in `std.vote` and used by another module is not enough: who reads it finds an example below."""
+    program = parse_program(Source(path.name, path.read_text(encoding="utf-8")), Findings()).document
+    assert isinstance(program, ast.Program)
+    tests = [item for item in program.items if isinstance(item, ast.Test) and item.givens]
+    called = {node.callee.text for test in tests for node in find_all(test, ast.Call)}
+    assert {item.name.text for item in public(path) if isinstance(item, ast.Flow)} <= called
 
 
 @pytest.mark.parametrize("module", OPERATORS)

@@ -62,7 +62,7 @@ def test_of_a_program_only_its_own_tools_are_listed_and_tried(folder: Path, caps
     code, lines = mas(capsys, "--check", "program.mas")
     assert code == 0
     assert lines[0] == "docs.search  works    the built-in `search` of corpus"
-    assert lines[1].strip().startswith("(query: text, limit: int = ..) -> (id: text, ")
+    assert lines[1].strip().startswith("(query: text, limit: int = ..) -> Item[..], type Item { id: text, ")
     assert lines[2:] == [
         "web.look     works    the Python function `looker_of_the_command:look`",
         "             (query: str, n: int) -> str",
