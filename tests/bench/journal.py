@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from masdsl.journal import MemoryJournal, RunHeader, commit, open_journal
 from masdsl.journal.base import Journal
@@ -86,13 +87,14 @@ def _journal(
 
     def work(path: str) -> None:
         journal = MemoryJournal() if where == ":memory:" else open_journal(path, durability)  # type: ignore[arg-type]
-        link = commit.link
-        commit.link = link if chain else lambda head, seq, record: head
+        module: Any = commit  # what it imports is replaced for a while
+        link = module.link
+        module.link = link if chain else lambda head, seq, record: head
         try:
             asyncio.run(run(journal))
             journal.close()
         finally:
-            commit.link = link
+            module.link = link
 
     return work
 

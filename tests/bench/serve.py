@@ -131,7 +131,10 @@ class Server:
         answered = max(told["requests"], 1)
         return Load(
             told["requests"] / told["seconds"],
-            *(told[name] for name in ("p50", "p99", "refused", "broken")),
+            told["p50"],
+            told["p99"],
+            told["refused"],
+            told["broken"],
             self._memory(),
             cpu / answered * 1000,
         )

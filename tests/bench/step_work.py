@@ -177,7 +177,7 @@ async def _in_flight(one: One, pace: Pace, runs: int) -> dict[str, float]:
     gc.collect()
     before = _resident()
     tasks = [asyncio.ensure_future(one(number)) for number in range(runs)]
-    waiters: Any = pace.gate._waiters  # type: ignore[attr-defined]
+    waiters: Any = pace.gate._waiters
     while len(waiters) < 3 * runs:
         await asyncio.sleep(0.05)
     gc.collect()

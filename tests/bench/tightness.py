@@ -90,20 +90,24 @@ def generated(seeds: Iterable[int]) -> None:
         if played:
             case = battery.generated(seed)
             found = most(bound(case.program, case.prices).flows["main"])
-            taken += [
-                [spent / limit if limit else 1.0 for spent, limit in zip(run[:6], found, strict=True)] for run in played
-            ]
+            for run in played:
+                shared = zip(_measures(run), found, strict=True)
+                taken.append([spent / limit if limit else 1.0 for spent, limit in shared])
     print(row(f"{len(taken)} runs of generated programs", *(f"{tenth * 10} %" for tenth in range(1, 10))))
     print(row("--", *["--:"] * 9))
     for name, place in SHOWN.items():
         print(row(name, *(f"{share:.2f}" for share in quantiles([run[place] for run in taken], n=10))))
 
 
+def _measures(run: Took) -> tuple[int, ...]:
+    return run.calls, run.tokens_in, run.tokens_out, run.tokens, run.usd, run.seconds
+
+
 def shares(run: Took, found: FlowBound) -> Iterator[str]:
     """Yield what a run took of its bound in each measure."""
     limits = most(found)
     for place in SHOWN.values():
-        yield f"{run[place] / limits[place]:.2f}" if limits[place] else "-"
+        yield f"{_measures(run)[place] / limits[place]:.2f}" if limits[place] else "-"
 
 
 def row(*cells: str) -> str:

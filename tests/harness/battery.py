@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from random import Random
+from typing import Any
 
 from masdsl.bounds.result import Bounds, Part
 from masdsl.check.program import Program
@@ -27,7 +28,7 @@ COUNTS: tuple[Counts, ...] = ("most", "most", "zero", "none", "absurd")
 
 def enemy(case: Case, seed: int) -> Adversary:
     """Return an adversary whose habits follow from the seed: the worst there is, a mild one, or any."""
-    habits = {name: draw(seed, name) for name in ("faults", "broken", "nones", "failures", "varied")}
+    habits: dict[str, Any] = {name: draw(seed, name) for name in ("faults", "broken", "nones", "failures", "varied")}
     if seed % 4 == 0:
         habits = {"varied": draw(seed, "varied")}
     elif seed % 4 == 1:

@@ -55,10 +55,12 @@ def trees(draw: st.DrawFn, *, ended: bool = False) -> Tree:
         for _ in range(draw(st.integers(1, 3))):
             node = f"n{next(numbers)}"
             words = draw(st.sampled_from(["", "the same words", "other  words", "other words"]))
-            following: tuple[Role, ...] = {
+            below: dict[Role, tuple[Role, ...]] = {
                 "generator": ("implementer", "rectifier"),
                 "implementer": ("rectifier",),
-            }.get(role, ("rectifier",) if rounds else ())
+                "rectifier": ("rectifier",) if rounds else (),
+            }
+            following = below[role]
             step = draw(st.sampled_from([None, *following]))
             then = draw(ends) if step is None else draw_decision(step, rounds - (step == "rectifier"))
             made.append(option(node, then, words))

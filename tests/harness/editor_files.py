@@ -179,8 +179,8 @@ def vim() -> str:
     ]
     for group, (_, words) in groups.items():
         lines.append(f"syntax keyword {group} {' '.join(sorted(words))}")
-    for follows, words in _by_class().items():
-        lines.append(rf"syntax match masPlaced /\v<%({'|'.join(sorted(words))})>(\s+{follows})@=/")
+    for follows, placed in _by_class().items():
+        lines.append(rf"syntax match masPlaced /\v<%({'|'.join(sorted(placed))})>(\s+{follows})@=/")
     lines += [
         rf"syntax match masPlaced /\v<%({'|'.join(sorted(ALONE))})>(\s*%([.(,:\[]|\+?\=))@!/",
         r"syntax match masType /\v<[A-Z][A-Za-z0-9]*>/",

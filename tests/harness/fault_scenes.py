@@ -157,10 +157,10 @@ class Troubled:
             return Reply(said, reserved, min(sizes.counted_tokens(said), request.max_tokens), self.name)
         assert kind.answer is not None
         reply: Reply = await kind.answer(context)
-        if isinstance(reply, Reply) and isinstance(reply.text, str):
-            self.calls[at] = self.calls[at]._replace(
-                **dict(zip(("tokens_in", "tokens_out"), billed(kind, request, reserved, reply.text), strict=True))
-            )
+        text: Any = reply.text  # some faults give what is no text
+        if isinstance(text, str):
+            tokens_in, tokens_out = billed(kind, request, reserved, text)
+            self.calls[at] = self.calls[at]._replace(tokens_in=tokens_in, tokens_out=tokens_out)
         return reply
 
     async def close(self) -> None:

@@ -182,9 +182,9 @@ def _plain_text(context: Context) -> bool:
 
 
 def _with_word(context: Context, word: Any) -> str:
-    data = json.loads(context.text) if isinstance(context.kind, Record) else None
     if not isinstance(context.kind, Record):
         return str(word)
+    data = json.loads(context.text)
     name = next(name for name, inner in context.kind.fields if isinstance(inner, Enum))
     return json.dumps({**data, name: word})
 

@@ -193,7 +193,7 @@ def huge(connection: socket.socket, _: Received) -> None:
     """A body of 50 MB."""
     size = 50_000_000
     connection.sendall(f"HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n".encode())
-    for _ in range(size // 100_000):
+    for _part in range(size // 100_000):
         connection.sendall(b" " * 100_000)
 
 

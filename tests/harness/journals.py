@@ -16,6 +16,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -94,11 +95,15 @@ def kill(times: int, folder: Path, seed: int = 0, durability: str = "normal") ->
     return counts
 
 
+def _writer(path: str, told: int, durability: str) -> None:
+    asyncio.run(_write_for_ever(path, told, durability))
+
+
 def _kill(times: int, path: str, dice: random.Random, durability: str, counts: Counter[str]) -> None:
     acknowledged: Counter[str] = Counter()
     for _ in range(times):
         reading, told = os.pipe()
-        child = _fork(lambda told=told: asyncio.run(_write_for_ever(path, told, durability)))
+        child = _fork(partial(_writer, path, told, durability))
         os.close(told)
         text = b""
         if dice.random() < 0.3:  # early: while it opens, resumes, creates
@@ -126,9 +131,9 @@ def _kill(times: int, path: str, dice: random.Random, durability: str, counts: C
                     counts["stored, not acknowledged"] += len(rows) > acknowledged[name]
         counts["kills"] += 1
     with SqliteJournal(path) as journal:
-        for name, seq in acknowledged.items():
+        for name, least in acknowledged.items():
             rows = journal.read(name)[1]
-            assert len(rows) >= seq
+            assert len(rows) >= least
             assert all(is_right(row, name, number) for number, row in enumerate(rows, 1))
             counts["rows"] += len(rows)
 
@@ -353,7 +358,7 @@ def races(times: int, folder: Path, racers: int = 3) -> Counter[str]:
         append(journal.create(header("contested")), "contested", 1)
     pipes = [os.pipe() for _ in range(racers)]
     reading, results = os.pipe()
-    children = [_fork(lambda start=start: _racer(path, times, start, results)) for start, _ in pipes]
+    children = [_fork(partial(_racer, path, times, start, results)) for start, _ in pipes]
     os.close(results)
     counts: Counter[str] = Counter()
     for _ in range(times):

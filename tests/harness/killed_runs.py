@@ -16,7 +16,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from functools import cache
+from functools import cache, partial
 from hashlib import sha256
 from pathlib import Path
 from select import select
@@ -253,7 +253,7 @@ def _killed_until_it_ends(folder: Path, run: str, dice: random.Random, value: st
     acknowledged: dict[int, str] = {}
     while True:
         reading, told = os.pipe()
-        child = fork(lambda told=told: _run_in_child(folder, path, run, told))
+        child = fork(partial(_run_in_child, folder, path, run, told))
         os.close(told)
         if dice.random() < 0.5:  # at any moment
             text = _read(reading, seconds=dice.random() * 25 * PAUSE)
@@ -318,7 +318,7 @@ def races(times: int, folder: Path, racers: int = 3, seed: int = 0) -> Counter[s
     for late in range(racers):
         start, go = os.pipe()
         others = [*(one for _, one in pipes), go, reading]
-        children.append(fork(lambda s=start, o=others, n=late: _start(folder, value, s, results, n, o)))
+        children.append(fork(partial(_start, folder, value, start, results, late, others)))
         os.close(start)
         pipes.append((start, go))
     os.close(results)

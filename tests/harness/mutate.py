@@ -209,9 +209,12 @@ def change_declaration(program: ast.Program, random: Random) -> ast.Program:
     match item:
         case ast.Agent():
             attrs = {attr.key: attr for attr in item.attrs}
-            key, value = random.choice(
-                [("on", ast.Name("smart")), ("temp", ast.FloatLit(0.5)), ("retry", ast.IntLit(2))]
-            )
+            values: list[tuple[str, ast.Name | ast.FloatLit | ast.IntLit]] = [
+                ("on", ast.Name("smart")),
+                ("temp", ast.FloatLit(0.5)),
+                ("retry", ast.IntLit(2)),
+            ]
+            key, value = random.choice(values)
             if not attrs.pop(key, None) or random.randrange(2):
                 attrs[key] = ast.Attr(key, value)
             ordered = sorted(attrs.values(), key=lambda attr: ast.ATTRIBUTE_ORDER.index(attr.key))
@@ -232,14 +235,14 @@ def change_declaration(program: ast.Program, random: Random) -> ast.Program:
         case ast.Tool():
             item = random.choice([item.replace(source=ast.StrLit("other")), item.replace(attrs=())])
         case ast.Extern():
-            more = (*item.params, ast.Param(ast.Name(_fresh(program, random)), None, None))
-            item = item.replace(params=random.choice([item.params[1:] or more, more]))
+            params = (*item.params, ast.Param(ast.Name(_fresh(program, random)), None, None))
+            item = item.replace(params=random.choice([item.params[1:] or params, params]))
         case ast.RecordDecl():
-            more = (*item.fields, ast.Field(ast.Name(_fresh(program, random)), None))
-            item = item.replace(fields=random.choice([item.fields[1:] or more, more]))
+            fields = (*item.fields, ast.Field(ast.Name(_fresh(program, random)), None))
+            item = item.replace(fields=random.choice([item.fields[1:] or fields, fields]))
         case ast.EnumDecl():
-            more = (*item.words, ast.Name(_fresh(program, random)))
-            item = item.replace(words=random.choice([item.words[1:] or more, more]))
+            words = (*item.words, ast.Name(_fresh(program, random)))
+            item = item.replace(words=random.choice([item.words[1:] or words, words]))
         case ast.Budget():
             item = item.replace(limits=(ast.Limit("tokens", ast.IntLit(random.randrange(9_000))),))
         case ast.Flow():

@@ -121,7 +121,7 @@ class Playground:
                     break
         head, _, rest = answer.partition(b"\r\n\r\n")
         first, *fields = head.decode("latin-1").split("\r\n")
-        found = dict(line.lower().split(": ", 1) if ": " in line else (line.lower(), "") for line in fields)
+        found = {name: value for name, _, value in (line.lower().partition(": ") for line in fields)}
         return Raw(int(first.split()[1]), found, rest)
 
     def get(self, path: str) -> Any:
@@ -154,7 +154,8 @@ class Playground:
     def lsp(self, **options: Any) -> Iterator[ClientConnection]:
         """Give a connection to the language server."""
         url = f"ws://127.0.0.1:{self.port}/{self.token}/lsp"
-        with connect(url, origin=self.origin, proxy=None, open_timeout=60, **options) as socket:  # type: ignore[arg-type]
+        given: dict[str, Any] = {"origin": self.origin, "proxy": None, "open_timeout": 60, **options}
+        with connect(url, **given) as socket:
             yield socket
 
     def children(self) -> list[int]:

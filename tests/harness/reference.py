@@ -10,6 +10,7 @@ list.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from masdsl.check import program as p
@@ -49,7 +50,8 @@ class Interpreter:
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.failed_flows = 0
         self.flows = {flow.key: flow for flow in program.flows}
-        self.leaves: dict[str, p.Agent | p.Tool] = {item.key: item for item in (*program.agents, *program.tools)}
+        self.leaves: dict[str, p.Agent | p.Tool] = {one.key: one for one in program.agents}
+        self.leaves |= {one.key: one for one in program.tools}
 
     def run(self, key: str, inputs: dict[str, Any]) -> Any:
         """Return the value of a flow; raises StepFailure."""
@@ -115,7 +117,7 @@ class Interpreter:
             case p.Each():
                 scopes = [names | {node.var: item} for item in self.expr(node.items, names)]
                 kept = [scope for scope in scopes if node.condition is None or self.expr(node.condition, scope)]
-                return self.all([lambda scope=scope: self.attempt(node.body, scope) for scope in kept])
+                return self.all([partial(self.attempt, node.body, scope) for scope in kept])
             case _:
                 return self.attempt(node, names)
 

@@ -270,7 +270,7 @@ def main(arguments: list[str]) -> None:
     folder = Path(arguments[0])
     options = _parser().parse_args(["--api", *arguments[1:], "--port", "0", "--journal", str(folder / "runs.db")])
     _fits(options)
-    program = masdsl.load(folder / "shop.mas", models=_Marking(folder))  # type: ignore[arg-type]
+    program = masdsl.load(folder / "shop.mas", models=_Marking(folder))
     serve([("shop", program)], _settings(options, Settings()), _say)
 
 

@@ -34,7 +34,8 @@ LARGEST = 2**63 - 1
 def type_of(chance: Random, depth: int = 2) -> Type:
     """A type of small values, up to three levels deep."""
     if depth == 0 or chance.random() < 0.4:
-        return chance.choice([Text(chance.randint(0, MAX_CAP)), Text(4), Int(), Float(), Bool(), *ENUMS])
+        leaves: list[Type] = [Text(chance.randint(0, MAX_CAP)), Text(4), Int(), Float(), Bool(), *ENUMS]
+        return chance.choice(leaves)
     inner = type_of(chance, depth - 1)
     match chance.randrange(3):
         case 0:

@@ -73,7 +73,8 @@ class TimedInterpreter:
         self._world = world
         self._expressions = Interpreter(program, world)
         self._flows = {flow.key: flow for flow in program.flows}
-        self._leaves: dict[str, p.Agent | p.Tool] = {item.key: item for item in (*program.agents, *program.tools)}
+        self._leaves: dict[str, p.Agent | p.Tool] = {one.key: one for one in program.agents}
+        self._leaves |= {one.key: one for one in program.tools}
         self._effects = _effects(program)
 
     def run(self, key: str, inputs: dict[str, Any], frame: Frame | None = None, start: int = 0) -> Timed:

@@ -19,7 +19,7 @@ PATIENCE = 50
 """How often the loop waits 20 ms for threads before it takes them for hanging."""
 
 
-class _Selector(selectors.DefaultSelector):  # type: ignore[valid-type, misc]
+class _Selector(selectors.DefaultSelector):
     """Never sleeps for a timer: it moves the loop's time forward by that much instead."""
 
     loop: VirtualTimeLoop | None = None
