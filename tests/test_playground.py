@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -539,7 +539,12 @@ def test_what_is_no_message_closes_the_connection(play: Playground, sent: str | 
 @linux
 def test_connections_are_few(play: Playground) -> None:
     def servers() -> list[int]:
-        return [one for one in play.children() if b"lsp" in Path(f"/proc/{one}/cmdline").read_bytes()]
+        found = []
+        for one in play.children():
+            with suppress(FileNotFoundError):  # it has ended since it was listed
+                if b"lsp" in Path(f"/proc/{one}/cmdline").read_bytes():
+                    found.append(one)
+        return found
 
     play.until(lambda: not servers())  # those of earlier tests take a moment to end
     with ExitStack() as stack:

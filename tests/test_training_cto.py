@@ -465,7 +465,7 @@ BAD += ' "chosen": [{"role": "assistant", "content": "a"}], "rejected": [{"role"
         ((BAD % "1").replace("generator", "implementer"), "has no rows of the generator"),
         ((BAD % "1").replace("assistant", "user"), "`chosen` is one message of the assistant"),
         ((BAD % "1")[:40] + "\n", "pairs.jsonl:1"),
-        ((BAD % "1").replace('"q"', '"' + "long " * 600 + '"'), "no row of the generator is within"),
+        ((BAD % "1").replace('"q"', '"' + "long " * 600 + '"'), "tokens, the shortest has "),
     ],
 )
 def test_rows_that_cannot_be_used_are_told(

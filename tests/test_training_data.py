@@ -334,8 +334,9 @@ def rows_of(here: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (here / "out" / "data.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
-def test_two_systems_and_six_queries_make_examples(here: Path) -> None:
+def test_two_systems_and_six_queries_make_examples(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(here / "plan.toml"), "--out", str(here / "out")]) == 0
+    assert f"models are those of {here / 'mas.toml'}: fast = " in capsys.readouterr().out
     rows = rows_of(here)
     assert [row["provenance"]["system"] for row in rows] == ["two"] * 3 + ["one"] * 3
     for row in rows:

@@ -345,7 +345,8 @@ def test_tools_that_are_not_there_are_told_before_anything_is_paid(
 ) -> None:
     tool = 'tool its(query) -> text from "its.own"'
     assert world.grow(f"tools = ['{tool}']\n") == 2
-    assert "a tool of the task cannot be used" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "a tool of the task cannot be used" in said and "tools are granted by " in said
     assert not (world.folder / "out" / "journal.db").exists()
 
 

@@ -121,7 +121,11 @@ def shape_of(task: Task, host: Host) -> Flow:
     try:
         text = closed(begin(task.signature, host.config, header=header))
     except Refused as fault:
-        raise BadTask(f"the signature `{task.signature}` or a tool of the task cannot be used: {fault}") from None
+        where = host.config.path or "a mas.toml, and there is none at or above the folder"
+        raise BadTask(
+            f"the signature `{task.signature}` or a tool of the task cannot be used: {fault}; tools are granted by "
+            f"{where}"
+        ) from None
     program = host.check(text, Findings())
     flow = None if program is None else main_of(program)
     if flow is None:

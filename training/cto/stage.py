@@ -23,7 +23,15 @@ from masdsl.meta.host import Host
 from training.cto.plan import Grpo, Plan
 from training.cto.rewards import STAGES, Judge
 from training.cto.rows import Row, needs_values, of_role, read_preferences, refuse_twice, weighted
-from training.cto.trainers import Material, grpo_rows, material_of, refuse_long_prompts, trainer_of, within_length
+from training.cto.trainers import (
+    Material,
+    grpo_rows,
+    material_of,
+    refuse_long_prompts,
+    tokens_of,
+    trainer_of,
+    within_length,
+)
 from training.data.pools import write_text
 from training.models.adapters import load_adapter, save_adapter
 from training.models.backbone import Located, identity, load, locate
@@ -187,7 +195,11 @@ def _material(
     material = Material(*(within_length(one, tokenizer, most) for one in whole))
     left_out = len(whole.rows) - len(material.rows)
     if not material.rows:
-        raise DataFault(f"no row of the {role} is within [training] max_length = {most} tokens; raise it")
+        shortest = min(tokens_of(row, tokenizer) for row in whole.rows)
+        raise DataFault(
+            f"no row of the {role} is within [training] max_length = {most} tokens, the shortest has {shortest}; raise "
+            "it, as far as the model's context goes"
+        )
     if left_out:
         given.tell(f"{role}: {left_out} of {len(whole.rows)} rows left out, longer than max_length = {most} tokens")
     return material, left_out

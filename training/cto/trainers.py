@@ -51,12 +51,13 @@ def _scored(row: Row, found: tuple[float, float]) -> dict[str, Any]:
 
 def within_length(rows: Sequence[dict[str, Any]], tokenizer: Any, most: int) -> list[dict[str, Any]]:
     """Return the rows whose prompt and replies have no more tokens: a program that is cut off is another program."""
+    return [row for row in rows if tokens_of(row, tokenizer) <= most]
 
-    def tokens(row: dict[str, Any]) -> int:
-        replies = [row[name] for name in ("chosen", "rejected", "completion") if name in row]
-        return max(len(tokenizer.apply_chat_template(row["prompt"] + one)["input_ids"]) for one in replies)
 
-    return [row for row in rows if tokens(row) <= most]
+def tokens_of(row: dict[str, Any], tokenizer: Any) -> int:
+    """Return the tokens of a row's prompt with the longer of its replies."""
+    replies = [row[name] for name in ("chosen", "rejected", "completion") if name in row]
+    return max(len(tokenizer.apply_chat_template(row["prompt"] + one)["input_ids"]) for one in replies)
 
 
 def trainer_of(

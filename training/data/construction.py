@@ -17,6 +17,7 @@ from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
 from masdsl.batch.budget import parse_budget
+from masdsl.batch.coordinator import Progress
 from masdsl.batch.evaluation import evaluate
 from masdsl.batch.rows import DataFault
 from masdsl.batch.systems import config_of, identity
@@ -49,6 +50,8 @@ from training.data.scores import Table, read_table
 from training.data.selection import Choice, at_random, select
 
 Tell = Callable[[str], None]
+_EVERY: Final = 10.0
+"""Seconds between two lines of progress."""
 REFINEMENTS: Final = "refinements.jsonl"
 
 
@@ -79,7 +82,10 @@ def construct(plan: Plan, out: str, *, tell: Tell = print, teacher: ChatModel | 
     tell(f"{len(queries)} queries in {len(groups)} groups, {len(systems)} systems ({len(left_out)} files left out)")
     for one in left_out:
         tell(f"  left out: {one.path}: {one.why}")
-    table = _evaluated(plan, out, queries, systems)
+    where = host.config.path or f"masdsl itself, since there is no mas.toml at or above {out}"
+    named = [f"{tier} = {model}" for tier, model in host.config.tiers.items()]
+    tell(f"models are those of {where}: {', '.join(named)}")
+    table = _evaluated(plan, out, queries, systems, tell)
     if table.shortfall():
         tell(f"  {table.shortfall()}; queries that not all systems have a score for decide nothing")
     hashes = [one.hash for one in systems]
@@ -166,7 +172,7 @@ def _groups(plan: Plan, queries: Sequence[Query]) -> tuple[Group, ...]:
     return by_clusters(queries, plan.groups.count, k_means(plan.groups.by), seed=plan.groups.seed)
 
 
-def _evaluated(plan: Plan, out: str, queries: Sequence[Query], systems: Sequence[PoolSystem]) -> Table:
+def _evaluated(plan: Plan, out: str, queries: Sequence[Query], systems: Sequence[PoolSystem], tell: Tell) -> Table:
     data = os.path.join(out, "queries.jsonl")
     write_samples(queries, data)
     paths = []
@@ -175,8 +181,23 @@ def _evaluated(plan: Plan, out: str, queries: Sequence[Query], systems: Sequence
         write_text(paths[-1], one.text)
     budget = plan.evaluation.budget
     folder = os.path.join(out, "evaluation")
-    evaluate(paths, data, out=folder, report=False, budget=parse_budget(budget) if budget else None, **_options(plan))
+    limit = parse_budget(budget) if budget else None
+    evaluate(paths, data, out=folder, report=False, budget=limit, tell=_progress(tell), **_options(plan))
     return read_table(folder)
+
+
+def _progress(tell: Tell) -> Callable[[Progress], None]:
+    """Return what tells how far the runs are, now and then."""
+    told = 0.0
+
+    def so_far(now: Progress) -> None:
+        nonlocal told
+        if now.seconds - told >= _EVERY:
+            told = now.seconds
+            left = "" if now.left is None else f", about {now.left:.0f} s more"
+            tell(f"  {now.made}/{now.runs} runs, {now.failed} failed, {now.seconds:.0f} s{left}")
+
+    return so_far
 
 
 def _options(plan: Plan) -> dict[str, Any]:

@@ -54,7 +54,8 @@ def ended(work: Callable[[], object], place: str) -> int:
         print(f"error: {fault}", file=sys.stderr)
         return 2
     except OSError as fault:
-        print(f"error: {fault.filename or place}: {fault.strerror or fault}", file=sys.stderr)
+        where = fault.filename or place
+        print(f"error: {where}: {fault.strerror or fault}; mend that, and the same command goes on", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("stopped; the same command goes on from here", file=sys.stderr)
