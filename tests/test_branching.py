@@ -84,8 +84,13 @@ def shown_live(at: str, *says: Proposal | str) -> list[dict[str, Any]]:
     return rectifier.shown
 
 
-def shown_by_journals(at: str, *says: Proposal | str) -> tuple[list[dict[str, Any]], list[int]]:
-    """Return the states of a run and of its branches, and how many calls each of them has paid itself."""
+def shown_by_journals(
+    at: str, *says: Proposal | str, who: str = "watching", then: Watching | None = None
+) -> tuple[list[dict[str, Any]], list[int]]:
+    """Return the states of a run and of its branches, and how many calls each of them has paid itself.
+
+    `who` has said what there is to say. The last branch is repaired by `then`, if there is such.
+    """
     host = Host(CONFIG, MODELS)
     program = host.check(PROGRAM.format(at=at), Findings())
     assert program is not None
@@ -111,7 +116,7 @@ def shown_by_journals(at: str, *says: Proposal | str) -> tuple[list[dict[str, An
                     "main",
                     {} if number else inputs,
                     journal=journal,
-                    rectifier=False,
+                    rectifier=then if then is not None and number == len(says) else False,
                     budget=LIMITS,
                     should_stop=stop,
                     **more,
@@ -127,8 +132,8 @@ def shown_by_journals(at: str, *says: Proposal | str) -> tuple[list[dict[str, An
             assert state is not None
             shown.append(untimed(state))
             if said:
-                await branch(journal, name, f"run{number + 1}", state, said, "watching")
-                await branch(journal, name, f"run{number + 1}", state, said, "watching")  # it is there already
+                await branch(journal, name, f"run{number + 1}", state, said, who)
+                await branch(journal, name, f"run{number + 1}", state, said, who)  # it is there already
 
     asyncio.run(run())
     return shown, paid
@@ -149,6 +154,23 @@ def test_a_journal_shows_what_the_rectifier_of_a_run_is_shown(
     assert len(live) == states
     assert shown[:states] == live
     assert paid[:states] == calls
+
+
+@pytest.mark.parametrize(("who", "left"), [("user", 3), ("watching", 2)])
+def test_a_patch_by_the_user_is_no_try_of_a_rectifier(who: str, left: int) -> None:
+    """Neither for whom a kept run is shown, nor for the rectifier of the run when it goes on."""
+    shown, _ = shown_by_journals("", SMART, who=who)
+    assert [state["tries_left"] for state in shown] == [3, left]
+    then = Watching("no idea")
+    shown_by_journals("", SMART, who=who, then=then)
+    assert [state["tries_left"] for state in then.shown] == [left]
+
+
+def test_a_rectifier_may_not_be_called_like_the_user() -> None:
+    forger = Watching(SMART)
+    forger.name = "user"
+    with pytest.raises(ValueError, match="the run's own user"):
+        shown_by_journals("", SMART, then=forger)
 
 
 def test_a_refused_patch_makes_no_branch_that_goes_on() -> None:

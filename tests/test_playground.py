@@ -29,9 +29,12 @@ from websockets.sync.client import connect
 
 from masdsl import limits
 from masdsl.cli import main
+from masdsl.cli.writing import replace_text
 from masdsl.journal import open_journal
-from masdsl.playground import workers
+from masdsl.playground import choices, workers
+from masdsl.playground.choices import Choices
 from masdsl.playground.desk import Desk
+from masdsl.playground.door import MOST_STRANGERS
 from masdsl.playground.language import MOST_CONNECTIONS, MOST_RECEIVED
 from masdsl.playground.refusals import Refusal
 from tests.harness.playground import (
@@ -397,12 +400,12 @@ def test_a_hostile_text_is_refused_and_holds_nobody_up(play: Playground, uri: st
         thread.join()
     assert len(answers) == len(threads)
     for answer in answers:
-        assert answer.status_code in (200, 422)
-        assert not answer.json().get("ok") and answer.json()["diagnostics"]
+        assert answer.status_code in (200, 422), answer.text
+        assert not answer.json().get("ok") and answer.json()["diagnostics"], answer.text
 
 
 def test_a_worker_that_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(workers, "JOB_SECONDS", 60.0)
+    monkeypatch.setattr(workers, "WAIT_SECONDS", 60.0)
     monkeypatch.setattr(workers, "MOST_WORKERS", 1)
     monkeypatch.setattr(workers, "MOST_WAITING", 1)
 
@@ -411,8 +414,8 @@ def test_a_worker_that_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch, 
         first = await pool.ask("work", {"smart": "b"})
         assert first["tiers"] == {"fast": "a", "smart": "b"}
         assert (await pool.ask("work"))["pid"] == first["pid"]
-        with monkeypatch.context() as hurried, pytest.raises(Refusal, match="too much"):
-            hurried.setattr(workers, "JOB_SECONDS", 1.0)
+        with monkeypatch.context() as hurried, pytest.raises(Refusal, match="too busy"):
+            hurried.setattr(workers, "WAIT_SECONDS", 1.0)
             await pool.ask("hang")
         with pytest.raises(Refusal, match="too much"):
             await pool.ask("die")
@@ -433,6 +436,30 @@ def test_a_worker_that_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch, 
         assert not is_alive(third["pid"])
 
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    asyncio.run(ask())
+
+
+def test_a_job_may_take_so_much_work_however_long_it_has_to_wait(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    path = str(tmp_path / "program.mas")
+    large = "mas 1\n" + "flow f() -> int { return 1 }\n" * 9_000
+
+    async def ask() -> None:
+        pool = workers.Workers("masdsl.cli.playground_jobs", str(tmp_path), {})
+        assert (await pool.ask("look", path=path, text=HELLO))["ok"]
+        monkeypatch.setattr(workers, "JOB_SECONDS", 0.05)
+        with pytest.raises(Refusal, match="0.05 seconds of work") as refused:
+            await pool.ask("look", path=path, text=large)
+        assert refused.value.status == 422
+        monkeypatch.setattr(workers, "JOB_SECONDS", 20.0)
+        monkeypatch.setattr(workers, "WAIT_SECONDS", 0.0)
+        with pytest.raises(Refusal, match="too busy") as busy:
+            await pool.ask("look", path=path, text=HELLO)
+        assert busy.value.status == 503
+        await pool.close()
+
     asyncio.run(ask())
 
 
@@ -556,6 +583,24 @@ def test_connections_are_few(play: Playground) -> None:
         assert closed.value.rcvd is not None and closed.value.rcvd.code == 1013
     play.until(lambda: not servers())
     with play.lsp() as wire:
+        wire.send(request(1, "initialize", processId=None, capabilities={}))
+        assert "result" in answer_to(wire, 1)
+
+
+def test_strangers_do_not_take_the_place_of_the_page(play: Playground) -> None:
+    """Any process of the machine may connect, and say nothing."""
+    with ExitStack() as stack, play.lsp() as wire:
+        strangers = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", play.port), timeout=60)) for _ in range(300)
+        ]
+        for one in strangers[MOST_STRANGERS:]:
+            one.sendall(b"GET /nothing HTTP/1.1\r\nX-Slow: ")
+        assert play.get("api/start")["version"]
+        assert play.raw("GET", f"/{play.token}/api/start").status == 200
+        for one in (strangers[0], strangers[-1]):  # the first at once, the last after a while
+            with suppress(ConnectionResetError):
+                assert one.recv(1) == b""
+        wire.ping().wait(60)
         wire.send(request(1, "initialize", processId=None, capabilities={}))
         assert "result" in answer_to(wire, 1)
 
@@ -825,6 +870,63 @@ def test_a_stopped_run_goes_on_as_the_changed_program_says(tmp_path: Path) -> No
         assert shown["text"] == LONGER
         (change,) = shown["interventions"]
         assert (change["who"], change["accepted"], change["patch"]) == ("user", True, begun["patch"])
+
+
+def test_models_chosen_for_a_run_are_remembered_for_it(tmp_path: Path) -> None:
+    """By the playground that begins it, and by the next one; what `mas run` began is told apart."""
+    program, options = "chain.mas", ("--journal", "runs.db")
+    (tmp_path / program).write_text(CHAIN)
+    entry = '[models.{0}]\nkind = "openai"\nurl = "http://127.0.0.1:{1}/v1"\nmodel = "{0}"\n'
+    entry += "input_price = 0\noutput_price = 0\n"
+    tiers = '[tiers]\nfast = "usual"\n'
+    (tmp_path / "mas.toml").write_text(tiers + entry.format("usual", 9) + entry.format("chosen", 10))
+
+    def asked(one: Playground, run: str) -> list[str]:
+        """Return the ports of the models that were called, where nobody listens."""
+        assert one.events(run)[-1][0] == "failed"
+        faults = [call["fault"] for call in one.get(f"api/runs/{run}/step?at=main.a")["calls"]]
+        return [fault.partition("127.0.0.1:")[2].partition(":")[0] for fault in faults]
+
+    with Playground(program, *options, cwd=tmp_path) as one:
+        begin = {"uri": one.get("api/start")["document"]["uri"], "text": CHAIN, "flow": "main", "inputs": {}}
+        usual = one.post("api/runs", 202, **begin)["run"]
+        chosen = one.post("api/runs", 202, **begin, models={"fast": "chosen"})["run"]
+        assert set(asked(one, usual)) == {"9"} and set(asked(one, chosen)) == {"10"}
+        one.end()
+    command = [sys.executable, "-m", "masdsl", "run", program, *options]
+    subprocess.run(command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, check=False)
+    with Playground(program, *options, cwd=tmp_path) as one:
+        before = len(asked(one, chosen))
+        one.post(f"api/runs/{chosen}/resume", 202)
+        again = asked(one, chosen)
+        assert len(again) > before and set(again) == {"10"}
+        began = {run["run"]: one.get(f"api/runs/{run['run']}")["began_here"] for run in one.get("api/runs")}
+        assert len(began) == 3 and {run for run, is_here in began.items() if is_here} == {usual, chosen}
+
+
+@pytest.mark.parametrize("said", ["", "[]", "{", '{"a": 3, "b": {"fast": 1}}', "[" * 100_000, None])
+def test_a_memory_that_cannot_be_read_says_nothing(tmp_path: Path, said: str | None) -> None:
+    file = tmp_path / "choices.json"
+    if said is not None:
+        file.write_text(said)
+    first = Choices(str(file), replace_text)
+    assert "a" not in first and "b" not in first
+    first.begins("run", {"fast": "other"})
+    again = Choices(str(file), replace_text)
+    assert again.models_of("run") == {"fast": "other"} and again.models_of("a") == {}
+    Choices(str(tmp_path / "none" / "choices.json"), replace_text).begins("run", {})  # a folder that is not there
+
+
+def test_the_memory_is_of_the_newest_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(choices, "MOST_RUNS", 3)
+    kept, other = (Choices(str(tmp_path / "choices.json"), replace_text) for _ in range(2))
+    for number in range(5):
+        (kept, other)[number % 2].begins(f"run{number}", {})
+    assert [run for run in range(5) if f"run{run}" in Choices(str(tmp_path / "choices.json"), replace_text)] == [
+        2,
+        3,
+        4,
+    ]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])

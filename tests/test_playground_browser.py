@@ -10,6 +10,8 @@ import json
 import os
 import re
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -257,6 +259,18 @@ def test_names_are_completed_explained_and_renamed(opened: Open) -> None:
     page.get_by_label("New name of draft").fill("text_of_it")
     page.keyboard.press("Enter")
     expect(page.locator(".cm-content")).to_contain_text("judge(text_of_it, strict)")
+    page.keyboard.press("Shift+F12")
+    places = page.locator("#references")
+    expect(places).to_contain_text("text_of_it stands in 2 places")
+    expect(places.locator("li")).to_have_count(2)
+    places.get_by_role("button", name="line 11").click()
+    expect(places).not_to_be_visible()
+    assert page.evaluate("getSelection().toString()") == "text_of_it"
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("ControlOrMeta+Home")
+    page.keyboard.press("Shift+F12")
+    expect(page.locator("#notice")).to_contain_text("Nothing to list")
 
 
 def test_the_page_of_a_code_is_shown(opened: Open) -> None:
@@ -575,6 +589,28 @@ def test_a_run_with_the_real_local_model(alone: Alone) -> None:
     expect(panel.locator("#run-status")).to_have_text("ended", timeout=120_000)
     greeting = json.loads(panel.get_by_role("region", name="Value of the run").text_content() or "")
     assert greeting["words"] and greeting["mood"] in ("cheerful", "formal")
+    sight.check()
+
+
+def test_the_bound_of_a_run_that_began_elsewhere_is_said_to_be_its_programs(alone: Alone, tmp_path: Path) -> None:
+    (tmp_path / "replies.json").write_text(json.dumps({"replies": REPLIES}), encoding="utf-8")
+    page, sight, _ = alone(MAIN, "--script", "replies.json")
+    panel = _panel(page, "Run")
+    panel.get_by_role("button", name="Run", exact=True).click()
+    expect(panel.locator("#run-status")).to_have_text("ended")
+    expect(panel.locator("#run-elsewhere")).to_be_hidden()
+    words = ("run", "prog.mas", "--script", "replies.json", "--journal", "runs.db")
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)}
+    ran = subprocess.run([sys.executable, "-m", "masdsl", *words], cwd=tmp_path, env=environment, capture_output=True)
+    assert ran.returncode == 0, ran.stderr
+    page.reload()
+    panel = _panel(page, "Run")
+    expect(panel.locator("#runs option", has_text="ended")).to_have_count(2)
+    panel.get_by_label("Runs").select_option(index=1)
+    expect(panel.locator("#run-status")).to_have_text("ended")
+    expect(panel.locator("#run-elsewhere")).to_contain_text("a budget that only its caller gave")
+    panel.get_by_role("button", name="Take its text").click()
+    expect(page.locator("#saved")).to_have_text("saved")  # it is the same program
     sight.check()
 
 

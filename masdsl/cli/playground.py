@@ -72,7 +72,16 @@ def _house(options: Namespace, folder: str, changed: Mapping[str, str]) -> House
     def resumed(run: str) -> str:
         return resume_command(run, options.journal, options.script, options.model)
 
-    return House(config, models, stored_program, resumed, "masdsl.cli.playground_jobs")
+    choices = _choices(options.journal)
+    return House(config, models, stored_program, resumed, "masdsl.cli.playground_jobs", choices, replace_text)
+
+
+def _choices(journal: str | None) -> str:
+    """Return the file, beside the runs or the user's own ones, that remembers what was chosen for them."""
+    from masdsl.journal.place import default_path
+
+    is_file = journal is not None and "://" not in journal
+    return f"{journal if is_file else default_path()}.playground.json"
 
 
 def _shown(journal: str | None) -> str:

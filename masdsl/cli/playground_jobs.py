@@ -304,11 +304,12 @@ def main() -> int:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever else is printed is no answer
     _limit()
     for line in sys.stdin.buffer:
-        _deadline(LONGEST_SECONDS)
-        data = dumps(answer_to(loads(line))).encode()
+        job = loads(line)
+        _deadline(LONGEST_SECONDS, job["seconds"])
+        data = dumps(answer_to(job)).encode()
         answers.write(b"%d\n%b" % (len(data), data))
         answers.flush()
-        _deadline(0)
+        _deadline(0, 0)
     return 0
 
 
@@ -328,11 +329,13 @@ def _limit() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (most, hard))
 
 
-def _deadline(seconds: int) -> None:
+def _deadline(seconds: int, work: float) -> None:
+    """Let the system end this process after so many seconds, or so many of processor time (SIGPROF); 0: never."""
     if sys.platform != "win32":
         import signal
 
         signal.alarm(seconds)
+        signal.setitimer(signal.ITIMER_PROF, work)
 
 
 if __name__ == "__main__":

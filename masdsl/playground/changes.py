@@ -12,7 +12,7 @@ from masdsl.journal import Journal, JournalError, Row, RunHeader
 from masdsl.loaded import LoadedProgram, ProgramError
 from masdsl.playground.refusals import Refusal
 from masdsl.rectify.answers import intervention_on, patch_row
-from masdsl.rectify.base import Proposal
+from masdsl.rectify.base import USER, Proposal
 from masdsl.rectify.branching import Grants, is_standing, state_at
 from masdsl.rectify.checks import Verdict
 from masdsl.rectify.remaining import finished_steps
@@ -20,7 +20,6 @@ from masdsl.rectify.state import State
 from masdsl.rectify.stored import PATCH, StoredFaulty
 from masdsl.runtime.failures import RunFailed
 
-WHO: Final = "user"
 REASON: Final = "its user has changed the program in the playground"
 _NOBODY: Final = Grants((), frozenset())
 
@@ -50,7 +49,7 @@ async def change(
             header, rows = await asyncio.to_thread(journal.read, header.id)
         judged = await asyncio.to_thread(lambda: asyncio.run(_judged(header, rows, loaded, patch)))
         state, verdict = judged
-        asked = intervention_on(state, WHO, Proposal(patch, REASON), verdict)
+        asked = intervention_on(state, USER, Proposal(patch, REASON), verdict)
         opened = journal.resume(header.id)
         try:
             if len(opened.rows()) != len(rows):

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+from typing import Final
+
+OUT_OF_TIME: Final = getattr(signal, "SIGPROF", 0)
+"""The signal that ends a worker whose job has taken its processor time."""
 
 
 def words(module: str, *arguments: str) -> list[str]:

@@ -92,7 +92,7 @@ class Gate:
             begun = begun or message["type"] == "websocket.accept"
             await send(message)
 
-        path = self._below_token(scope)
+        path = self.below_token(scope["path"])
         headers = _headers(scope)
         try:
             if path is None or not self._is_ours(scope, headers, path):
@@ -111,9 +111,9 @@ class Gate:
             if not begun and scope["type"] == "http":
                 await _answer(500, b"application/problem+json", _FAULT, watched)
 
-    def _below_token(self, scope: Scope) -> str | None:
+    def below_token(self, path: str) -> str | None:
         """Return the path below the token; None where the path does not begin with it."""
-        first, slash, rest = scope["path"].removeprefix("/").partition("/")
+        first, slash, rest = path.removeprefix("/").partition("/")
         given = first.encode("utf-8", "surrogatepass")
         is_right = hmac.compare_digest(given, self._address.token.encode("ascii"))
         return f"/{rest}" if is_right and slash else None

@@ -20,6 +20,7 @@ class House(NamedTuple):
     `models` returns what a run takes its replies from where that is a script, else None: the models of the
     configuration. `stored` returns the program that a kept run began with, None with findings where it has errors.
     `resume_command` says how a run goes on without the playground. `worker` is the module that looks at programs.
+    `choices` is the file that remembers what was chosen for runs; `write` writes files.
     """
 
     config: Callable[[Mapping[str, str], Findings], Config]
@@ -27,3 +28,5 @@ class House(NamedTuple):
     stored: Stored
     resume_command: Callable[[str], str]
     worker: str
+    choices: str
+    write: Callable[[str, str], None]

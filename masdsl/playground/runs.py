@@ -16,6 +16,7 @@ from masdsl.diagnostics.render import json_document
 from masdsl.journal import Journal, JournalError
 from masdsl.loaded import LoadedProgram, ProgramError
 from masdsl.playground.changes import change, finished
+from masdsl.playground.choices import Choices
 from masdsl.playground.desk import Desk
 from masdsl.playground.flows import bound_json
 from masdsl.playground.house import House
@@ -68,7 +69,7 @@ class Runs:
         self._ended: OrderedDict[str, Live] = OrderedDict()
         self._attempts: dict[str, int] = {}
         self._changing: set[str] = set()
-        self._models: dict[str, Mapping[str, str]] = {}
+        self._choices = Choices(house.choices, house.write)
         self._draining = False
 
     # ---------------------------------------------------------------- beginning
@@ -86,7 +87,7 @@ class Runs:
         run = time.strftime("%Y%m%d-%H%M%S", time.gmtime()) + f"-{os.urandom(4).hex()}"
         entry = begun_entry(run, self._name_of(path), flow, time.time(), 1)
         self._kept.begins(run, bound_json(endpoint))
-        self._models[run] = models
+        await asyncio.to_thread(self._choices.begins, run, models)
         self._launch(entry._replace(inputs=given), endpoint, given)
         return run
 
@@ -126,7 +127,7 @@ class Runs:
         if header.status == "ended":
             raise Refusal(409, "The run has ended", f"{run} has its value", "begin another run")
         findings = Findings()
-        models = self._models.get(run, {})
+        models = self._choices.models_of(run)
         config = self._house.config(models, findings)
         loaded = await asyncio.to_thread(self._house.stored, header, config, findings, self._house.models())
         if loaded is None:
@@ -234,8 +235,9 @@ class Runs:
         except Refusal:
             if live is None or live.entry.inputs is None:
                 raise
-            return _fresh(live)
-        return await self._kept.status(header, rows, is_live=live is not None)
+            return {**_fresh(live), "began_here": True}
+        shown = await self._kept.status(header, rows, is_live=live is not None)
+        return {**shown, "began_here": run in self._choices}
 
     async def recent(self) -> list[dict[str, Any]]:
         """Return the runs of this folder's programs, the newest first."""

@@ -14,6 +14,7 @@ from masdsl.diagnostics.base import Findings
 from masdsl.journal import Journal, open_journal
 from masdsl.playground.app import Parts, application
 from masdsl.playground.desk import Desk
+from masdsl.playground.door import door
 from masdsl.playground.gate import Address, fresh_token
 from masdsl.playground.house import House
 from masdsl.playground.language import MOST_RECEIVED, LanguageServers
@@ -26,6 +27,8 @@ HOST: Final = "127.0.0.1"
 """Where it listens. There is no other place: whoever reaches it with the token acts as its user."""
 
 
+MOST_CONNECTIONS: Final = 200
+"""Connections at once, those of strangers (`masdsl.playground.door`) included."""
 STOP_WITHIN: Final = 10.0
 """Seconds that calls under way have to end, when the playground does."""
 NEEDED: Final = ("fast_sugiyama", "pygls", "websockets")
@@ -87,6 +90,7 @@ async def _run(
     )
     config = uvicorn.Config(
         app,
+        http=door(lambda path: app.below_token(path) is not None),
         log_config=None,
         log_level="critical",  # what it says is about strangers' requests: anybody could fill a terminal with it
         access_log=False,
@@ -97,7 +101,7 @@ async def _run(
         ws_max_size=MOST_RECEIVED,
         ws_per_message_deflate=False,
         h11_max_incomplete_event_size=16_384,
-        limit_concurrency=200,
+        limit_concurrency=MOST_CONNECTIONS,
         timeout_graceful_shutdown=5,
     )
     with contextlib.ExitStack() as stack:

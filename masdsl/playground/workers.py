@@ -16,7 +16,9 @@ from masdsl.playground import children
 from masdsl.playground.refusals import Refusal
 
 JOB_SECONDS: Final = 20.0
-"""How long a job may take; whoever asks is told so, and the worker ends."""
+"""Processor time that a job may take: the worker ends by itself then, and whoever asks is told so."""
+WAIT_SECONDS: Final = 110.0
+"""How long a job may take by the clock: on a busy machine a worker waits for its turn as well."""
 MOST_WORKERS: Final = 2
 MOST_WAITING: Final = 32
 """Jobs that wait for a worker; further ones are refused."""
@@ -73,13 +75,18 @@ class Workers:
             raise Refusal(503, "Programs cannot be looked at", what, "see to it and try again") from None
         is_whole = False
         try:
-            async with asyncio.timeout(JOB_SECONDS):
-                said = await _exchange(process, dumps(job).encode())
+            async with asyncio.timeout(WAIT_SECONDS):
+                said = await _exchange(process, dumps({**job, "seconds": JOB_SECONDS}).encode())
             is_whole = True
         except TimeoutError:
-            what = f"it takes more than {JOB_SECONDS:g} seconds to look at it"
-            raise Refusal(422, "The program is too much", what, "make it smaller, or split it into modules") from None
+            what = f"there was no answer within {WAIT_SECONDS:g} seconds"
+            raise Refusal(503, "The machine is too busy", what, "wait until it is less so, and try again") from None
         except (OSError, EOFError, ValueError):
+            if await process.wait() == -children.OUT_OF_TIME:
+                what = f"it takes more than {JOB_SECONDS:g} seconds of work to look at it"
+                raise Refusal(
+                    422, "The program is too much", what, "make it smaller, or split it into modules"
+                ) from None
             what = "the process that looked at it has ended"
             raise Refusal(422, "The program is too much", what, "make it smaller; report it if it is small") from None
         finally:

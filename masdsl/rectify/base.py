@@ -75,6 +75,10 @@ FITS: Final = ("proved", "enforced", "over")
 """What is known of a measure: the rest fits at its worst; it may not, and the ledger stops it; it is refused."""
 
 
+USER: Final = "user"
+"""Who changes a run by hand: no rectifier."""
+
+
 class Intervention(NamedTuple):
     """One time that a rectifier was asked, and what came of it.
 
@@ -95,6 +99,11 @@ class Intervention(NamedTuple):
     fits: dict[str, str] = {}  # noqa: RUF012
     base: str = ""
     new: str = ""
+
+    @property
+    def is_try(self) -> bool:
+        """Whether it is one of the tries of `rectify`: a patch, and not one by the run's own user."""
+        return bool(self.patch) and self.who != USER
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON data; amounts are calls, tokens, picodollars and microseconds."""

@@ -101,7 +101,7 @@ async def state_at(
         left=left_of(limits, spent),
         tiers=grants.tiers,
         granted=grants.tools,
-        tries_left=max(tries - sum(bool(one.patch) for one in kept.interventions), 0),
+        tries_left=max(tries - sum(one.is_try for one in kept.interventions), 0),
         earlier=kept.interventions,
         judge=_judge(ground, standing, trusted=trusted),
     )

@@ -25,7 +25,7 @@ from masdsl.check.program import Program
 from masdsl.journal.base import OpenRun
 from masdsl.pipeline import load
 from masdsl.rectify.answers import asked_row, intervention_on, patch_row
-from masdsl.rectify.base import Intervention, Proposal, Rectifier, Trigger
+from masdsl.rectify.base import USER, Intervention, Proposal, Rectifier, Trigger
 from masdsl.rectify.causes import cause_of
 from masdsl.rectify.checks import Ground, Standing, Verdict, judge
 from masdsl.rectify.locate import Sites, trail
@@ -97,7 +97,12 @@ class DurableRun:
         self._is_over = False
 
     def rectify_by(self, rectifier: Rectifier) -> None:
-        """Let somebody repair the run from now on, as often as the program says, or once where it says nothing."""
+        """Let somebody repair the run from now on, as often as the program says, or once where it says nothing.
+
+        Raises ValueError for one that is called like the run's user, whose patches are no tries.
+        """
+        if rectifier.name == USER:
+            raise ValueError(f"a rectifier may not be called {USER!r}: that is the run's own user")
         self._rectifier = rectifier
         declared = self.program.rectify
         self._tries = min(FORCED_TRIES if declared is None else declared.tries, caps.PATCHES)
@@ -115,7 +120,7 @@ class DurableRun:
     @property
     def tries_left(self) -> int:
         """How many patches may still be proposed."""
-        used = sum(bool(one.patch) for one in self._interventions)
+        used = sum(one.is_try for one in self._interventions)
         return max(self._tries - used, 0)
 
     async def run(self) -> Result:

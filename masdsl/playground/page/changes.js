@@ -1,7 +1,7 @@
 // Changes of the whole text that the language server makes: layout, renaming, going to where a name is declared.
 
 import { EditorView, keymap } from "./codemirror.js";
-import { byId, el } from "./dom.js";
+import { byId, count, el } from "./dom.js";
 import { tell } from "./notice.js";
 import { changesOf, offsetOf, spanOf } from "./positions.js";
 
@@ -24,6 +24,37 @@ export async function define(language, view, offset = view.state.selection.main.
   const { from, to } = spanOf(view.state.doc, found.range);
   view.dispatch({ selection: { anchor: from, head: to }, effects: EditorView.scrollIntoView(from, { y: "center" }) });
   view.focus();
+}
+
+/** List where the name at the cursor stands, its declaration and prompts included; a choice goes there. */
+export async function references(language, view) {
+  const { doc, selection } = view.state;
+  const found = await language.askAt("references", doc, selection.main.head, { context: { includeDeclaration: true } });
+  if (view.state.doc !== doc) return;
+  if (!found?.length) {
+    tell("info", "Nothing to list", "No name of the program stands at the cursor.", "Put the cursor on a name and press Shift-F12.");
+    return;
+  }
+  const dialog = byId("references");
+  const here = found.filter(({ uri }) => uri === language.uri).map(({ range }) => spanOf(doc, range)).sort((a, b) => a.from - b.from);
+  const elsewhere = found.filter(({ uri }) => uri !== language.uri);
+  const name = here.length ? doc.sliceString(here[0].from, here[0].to) : "This name";
+  const go = ({ from, to }) => {
+    dialog.close();
+    view.dispatch({ selection: { anchor: from, head: to }, effects: EditorView.scrollIntoView(from, { y: "center" }) });
+    view.focus();
+  };
+  const rows = here.map((span) => {
+    const line = doc.lineAt(span.from);
+    return el("li", {}, el("button", { type: "button", class: "quiet", onclick: () => go(span) }, `line ${line.number}`), " ", el("code", {}, line.text.trim()));
+  });
+  const others = elsewhere.map(({ uri, range }) => el("li", { class: "muted" }, `${decodeURIComponent(uri.split("/").pop())}, line ${range.start.line + 1}`));
+  dialog.replaceChildren(
+    el("h2", {}, el("code", {}, name), ` stands in ${count(found.length, "place")}`),
+    el("ol", { class: "places" }, rows, others),
+    el("form", { method: "dialog", class: "row" }, el("button", {}, "Close")),
+  );
+  dialog.showModal();
 }
 
 /** Ask for another name of what stands at the cursor, and change it everywhere. */
@@ -73,6 +104,7 @@ export function changeKeys(language) {
   return [
     keymap.of([
       { key: "Shift-Alt-f", run: (view) => (format(language, view), true) },
+      { key: "Shift-F12", run: (view) => (references(language, view), true) },
       { key: "F12", run: (view) => (define(language, view), true) },
       { key: "F2", run: (view) => (rename(language, view), true) },
     ]),

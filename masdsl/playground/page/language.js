@@ -19,6 +19,7 @@ const CAPABILITIES = {
       signatureInformation: { documentationFormat: MARKDOWN, parameterInformation: { labelOffsetSupport: true } },
     },
     definition: {},
+    references: {},
     rename: { prepareSupport: true },
     formatting: {},
     foldingRange: { lineFoldingOnly: true },

@@ -32,6 +32,7 @@ export class RunView {
     this.refused([]);
     this.details.clear();
     this.bound(found.bound);
+    byId("run-elsewhere").hidden = found.began_here !== false;
     this.status(found);
     this.timeline.begin(story);
     const began = performance.now();
