@@ -24,7 +24,7 @@ from masdsl.source import Source
 from masdsl.syntax.grammar import keywords, reserved_words
 from masdsl.syntax.parse import parse_binding, parse_patch, parse_program
 from masdsl.syntax.print import format_document
-from tests.harness import editor_files, pool, stdlib_page
+from tests.harness import editor_files, experiment_pictures, pool, stdlib_page
 from tests.harness.sessions import is_run, requoted, run
 from tests.harness.tutorial import carried_out
 
@@ -124,7 +124,7 @@ def changes(runs: bool) -> Iterator[tuple[Path, str, str]]:
             return old if is_run(command) and not runs else run(command, folder)[1]
 
         yield path, text, requoted(_filled(text), printed)
-    for path, made in editor_files.files():
+    for path, made in (*editor_files.files(), *experiment_pictures.files()):
         yield path, path.read_text(encoding="utf-8") if path.exists() else "", made
 
 

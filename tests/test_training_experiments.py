@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -16,9 +18,10 @@ from masdsl.diagnostics.base import Findings
 from masdsl.meta.extract import extract
 from masdsl.meta.host import Host
 from masdsl.runtime.models.base import Request
+from tests.harness import experiment_pictures
 from training.data.pools import Query, task_of
 from training.data.refinement import faults_of, patched
-from training.experiments.__main__ import main
+from training.experiments.__main__ import EXPERIMENTS, main
 from training.experiments.parts.prompting import Tried, kind_of
 from training.experiments.parts.reports import Picture, Point, Report, Series, Table, markdown, write_report
 from training.experiments.parts.running import Did, World, difference_of, kept, queries_in, simulated
@@ -211,3 +214,34 @@ def test_roles_learn_what_had_the_highest_mean_in_trees() -> None:
     queries = [Query("1", "q", "1", {"family": "sums"})]
     assert learn(grown, queries, by="success").systems == {"sums": "dear"}
     assert learn(grown, queries, by="value").systems == {"sums": "cheap"}, "V has costs in it"
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_each_experiment_has_its_command_table_and_picture_in_the_docs(name: str) -> None:
+    page = experiment_pictures.PAGE.read_text(encoding="utf-8")
+    sections = re.split(r"^##+ ", page, flags=re.MULTILINE)
+    of = next(one for one in sections if f"python -m training.experiments {name} --out" in one)
+    assert "\n| |" in of
+    assert re.search(r"^!\[[^\]]+\]\(experiments/[\w-]+\.svg\)$", of, re.MULTILINE)
+
+
+def test_a_picture_has_a_dot_and_a_whisker_where_its_table_says() -> None:
+    table = experiment_pictures.table_of(
+        [
+            "| | right (%) | cost |",
+            "|---|---:|---:|",
+            "| dear | 50.0 (25.0–75.0) | 9 |",
+            "| cheap | 100.0 (90.0–100.0) | 0.5 |",
+            "| not measured | – | 3 |",
+        ]
+    )
+    svg = experiment_pictures.drawn(table, experiment_pictures.Shown(("right (%)",), ("cost",), "cost"), "a < b")
+    root = ElementTree.fromstring(svg)
+    names = [one.text for one in root.iter() if one.text in ("dear", "cheap", "not measured")]
+    assert names == ["cheap", "not measured", "dear"], "by cost"
+    dots = [float(one.attrib["cx"]) for one in root.iter() if one.tag.endswith("circle")][1:]  # the first is the legend
+    ticks = {one.text: float(one.attrib["x"]) for one in root.iter() if one.text in ("0", "50", "100")}
+    assert dots == [ticks["100"], ticks["50"]]
+    whiskers = re.findall(r'class="a" d="M([\d.]+) [\d.]+H([\d.]+)"', svg)
+    quarter = (ticks["100"] - ticks["0"]) / 4
+    assert [float(end) for end in whiskers[1]] == pytest.approx([ticks["0"] + quarter, ticks["0"] + 3 * quarter])
