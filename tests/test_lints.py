@@ -389,7 +389,7 @@ def test_a_lint_as_an_error_is_the_same_diagnostic() -> None:
 
 def test_every_lint_has_a_name_of_its_own() -> None:
     names = lint_names()
-    assert len(names) == len(set(names)) == 18
+    assert len(names) == len(set(names)) == 19
 
 
 def test_lints_are_not_run_on_programs_with_errors() -> None:
@@ -518,3 +518,21 @@ def test_changing_what_a_dead_call_gives_never_changes_the_result(seed: int) -> 
             for number in dead:
                 assert main(Runner(table, number), x, y) == expected, (text, number)
     assert dead_calls > 0
+
+
+@pytest.mark.parametrize(
+    ("statements", "expected"),
+    [
+        ('return one("About {{ x }}.")', ["{{ x }}"]),
+        ('return one("About {x} and {{y}}.")', ["{x}"]),
+        ('y = one(x) return "{y} {{y.a}} {n} {other}" + y', ["{y}", "{{y.a}}"]),
+        ('for word in split(x, " ") { x = "{word}" } return x', ["{word}"]),
+        ('each_one = each w in split(x, " "): one("{ w }" + w) return join(each_one, "")', ["{ w }"]),
+        ('return one("About {other} {} { x y } {\\"x\\": 1} x")', []),
+    ],
+)
+def test_insertions_in_texts_of_flows(statements: str, expected: list[str]) -> None:
+    _, findings, source = checked(body(statements, "x"), {}, HEAD)
+    found = [found.diagnostic for found in findings.sorted() if found.diagnostic.code == "MAS714"]
+    assert [source.slice(one.span) for one in found] == expected
+    assert all(source.slice(one.span) in one.title() for one in found)

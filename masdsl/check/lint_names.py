@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from masdsl.check.literal_places import LiteralPlaces
 from masdsl.check.scope import KIND_OF
 from masdsl.diagnostics.base import Diagnostic
-from masdsl.diagnostics.lints import SingleBraces, Unreachable, Unused, UnusedImport, UnusedParameter
+from masdsl.diagnostics.lints import InsertionInText, SingleBraces, Unreachable, Unused, UnusedImport, UnusedParameter
 from masdsl.node import Node, Span
 from masdsl.source import Source
 from masdsl.syntax import ast
+from masdsl.syntax.walk import find_all
 
 _SINGLE_BRACES = re.compile(r"(?<![{%#$\\])\{[ ]?([a-z_][a-z0-9_]*)[ ]?\}(?!\})")
+_INSERTION = re.compile(r"\{\{?[ ]?([a-z_][a-z0-9_]*)(?:\.[a-z_][a-z0-9_]*)*[ ]?\}\}?")
 
 
 _MENTIONED = {
@@ -236,3 +238,22 @@ def single_braces(document: ast.Program, source: Source) -> Iterator[Diagnostic]
                 if found[1] in params:
                     places = LiteralPlaces(source, item.prompt.span, item.prompt.value)
                     yield SingleBraces(found[1], span=places.span(found.start(), found.end()))
+
+
+def insertions_in_texts(document: ast.Program, source: Source) -> Iterator[Diagnostic]:
+    """Report `{name}` and `{{ name }}` in texts of a flow that binds or takes `name`."""
+    for flow in document.items:
+        if not isinstance(flow, ast.Flow):
+            continue
+        texts = [one for one in find_all(flow.body, ast.StrLit) if "{" in one.value]
+        if not texts:
+            continue
+        names = {param.name.text for param in flow.params}
+        names.update(one.name.text for one in find_all(flow.body, ast.Bind))
+        names.update(one.var.text for one in find_all(flow.body, ast.For))
+        names.update(one.var.text for one in find_all(flow.body, ast.Each))
+        for one in texts:
+            for found in _INSERTION.finditer(one.value):
+                if found[1] in names:
+                    place = LiteralPlaces(source, one.span, one.value).span(found.start(), found.end())
+                    yield InsertionInText(found[1], found[0], span=place)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from masdsl.check.lint_flows import dead_values, effectful
-from masdsl.check.lint_names import single_braces, unreachable_statements, unused_names
+from masdsl.check.lint_names import insertions_in_texts, single_braces, unreachable_statements, unused_names
 from masdsl.check.lint_values import branches_on_text, clipped_values, pointless_untils, same_samples
 from masdsl.check.program import Program
 from masdsl.check.uses import scan
@@ -38,6 +38,7 @@ def _all(program: Program, document: ast.Program, source: Source) -> Iterator[Di
     yield from unused_names(document, source)
     yield from unreachable_statements(document)
     yield from single_braces(document, source)
+    yield from insertions_in_texts(document, source)
     effects = effectful(program)
     for flow in program.flows:
         if not flow.module:

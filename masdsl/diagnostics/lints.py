@@ -590,3 +590,39 @@ class SingleBraces(Lint):
 
     def fix(self) -> Fix | None:
         return Fix(f"write `{{{{ {self.name} }}}}`", ((self.span, f"{{{{ {self.name} }}}}"),), SUGGESTED)
+
+
+class InsertionInText(Lint):
+    """A text in a flow has the name of a value between braces, which is plain text there.
+
+    Why: only prompts have insertions. Everywhere else braces stay as they are, and the value is not used. Texts are put
+    together with `+`, and `text(n)` makes a text of a number.
+
+    Bad:
+        mas 1
+        agent writer(task) -> text "Do it: {{ task }}"
+        flow main(topic) -> text {
+          return writer("Write about {{ topic }}.") else topic
+        }
+
+    Good:
+        mas 1
+        agent writer(task) -> text "Do it: {{ task }}"
+        flow main(topic) -> text {
+          return writer("Write about " + topic + ".") else topic
+        }
+    """
+
+    code = "MAS714"
+    lint = "insertion_in_text"
+    name: str
+    written: str
+
+    def title(self) -> str:
+        return f"`{self.written}` is plain text in a flow, not the value of `{self.name}`"
+
+    def label(self) -> str:
+        return "stays as it is"
+
+    def help(self) -> str:
+        return f'put texts together with `+`, as in `"..." + {self.name}`; `text({self.name})` makes a text of a number'
