@@ -179,7 +179,7 @@ of journal, loaded and rectify, what forks runs where they stand; of check and d
 sizes, how long a text is; of money, how many picodollars a dollar has; of graph, which steps of a program hang on
 which; of verify, how a text is refused that is no generated code."""
 
-HEAVY = ("litellm", "mcp", "httpx", "sqlite3", "pygls", "lsprotocol")
+HEAVY: tuple[str, ...] = ("litellm", "mcp", "httpx", "sqlite3", "pygls", "lsprotocol")
 HEAVY += ("openai", "torch", "transformers", "trl", "pydantic", "tokenizers", "xllamacpp")
 
 
