@@ -306,4 +306,4 @@ def test_a_run_in_flight_takes_less_than_25_kb(tmp_path: Path) -> None:
         await asyncio.gather(*tasks)
         return taken // runs
 
-    assert asyncio.run(held(200)) < 25_000
+    assert asyncio.run(held(200)) < 23_600  # the allocator adds less than 1,400 bytes (`bench_langgraph`)

@@ -135,7 +135,7 @@ async def make_call(talk: Conversation, request: Request, part: int, for_schema:
             talk.step.meter.release(claim)
             raise
         request = request._replace(timeout=talk.time_for_call())
-    began, seconds = _begun(talk, request, claim, place), request.timeout or 0.0
+    began = _begun(talk, request, claim, place)
     cost, answered_by, detail = claim.cost, talk.model.name, ""
     try:
         if entry is not None:
@@ -147,13 +147,13 @@ async def make_call(talk: Conversation, request: Request, part: int, for_schema:
                 raise
         try:
             if places is None or place is None:
-                reply = _checked(await talk.step.session.alarm.bounded(talk.model.complete(request), seconds))
+                reply = _checked(await talk.step.session.alarm.bounded(talk.model.complete(request), _seconds(request)))
             else:
                 reply = await _answered(talk, request, place, places)
         except ModelError:
             raise
         except Exception as error:
-            raise _as_model_error(error, seconds) from error
+            raise _as_model_error(error, _seconds(request)) from error
         counts = usage(reply, cost.tokens_in, request.max_tokens)
         cost = cost_of(counts.tokens_in, counts.tokens_out, price)
         answered_by = reply.model or answered_by
@@ -198,6 +198,10 @@ def _begun(talk: Conversation, request: Request, claim: Claim, place: Place | No
         talk.step.check_not_stopped()
         raise ModelError("timeout", talk.time_is_up())
     return began
+
+
+def _seconds(request: Request) -> float:
+    return request.timeout or 0.0
 
 
 def _since(talk: Conversation, began: float) -> float:
@@ -263,7 +267,7 @@ async def _answered(talk: Conversation, request: Request, place: Place, places: 
     while True:
         began, answered, error = now(), False, None
         try:
-            reply = _checked(await step.session.alarm.bounded(talk.model.complete(request), request.timeout or 0.0))
+            reply = _checked(await step.session.alarm.bounded(talk.model.complete(request), _seconds(request)))
             answered = True
             return reply
         except ModelError as fault:

@@ -114,6 +114,11 @@ def _nothing() -> dict[Any, Any]:
 class Past:
     """The rows of a run, in the order in which they were written, under the rules by which it goes on."""
 
+    __slots__ = (
+        *("_ending_at", "_epochs", "_moved", "_orphans", "_redone", "_times", "_tried_again", "_used", "elapsed"),
+        *("last_seq", "news", "paid", "policy", "replay_only", "rows", "spent"),
+    )
+
     def __init__(
         self,
         rows: Sequence[Row],
@@ -142,8 +147,8 @@ class Past:
         for row in rows:
             self._add(row)
         self.news = self._take_up(redo, aliases or {})
-        self.spent = spent_by(rows)
-        self.paid = paid_by(rows)
+        self.spent = spent_by(rows) if rows else NOTHING_SPENT
+        self.paid = paid_by(rows) if rows else NOTHING_SPENT
         self._orphans = made() if sites is None or not rows else self._find_orphans(sites)
 
     # ------------------------------------------------------------ reading

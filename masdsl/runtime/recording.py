@@ -38,6 +38,8 @@ class Recording:
     `above` are the meters of the run as a whole, in which everything that the journal has is counted from the start.
     """
 
+    __slots__ = ("_began", "_last", "_time", "above", "id", "past", "replay_only", "run")
+
     def __init__(self, run: OpenRun, past: Past, above: tuple[Meter, ...]) -> None:
         self.run = run
         self.past = past

@@ -57,6 +57,12 @@ _log = logging.getLogger("masdsl")
 class Session:
     """What the steps of a run share: models, tools, the root meter, events and the seed."""
 
+    __slots__ = (
+        *("_key", "_models", "_observer", "_resolve", "_should_stop", "_without_counts", "alarm", "events"),
+        *("halted", "innermost", "just_started_by", "meter", "now", "prevented", "recording", "seed", "stand_ins"),
+        *("state", "time", "tools", "unpriced_calls", "witness"),
+    )
+
     def __init__(
         self,
         *,
@@ -202,12 +208,11 @@ class Session:
 class Scope:
     """Steps that end together; `failure` is set once something in it has failed for good."""
 
-    __slots__ = ("_all_ended", "_context", "_failures", "_running", "_when_ended", "failure", "parent", "tasks")
+    __slots__ = ("_all_ended", "_context", "_running", "_when_ended", "failure", "parent", "tasks")
 
     def __init__(self, parent: Scope | None = None) -> None:
         self.parent = parent
         self.failure: BaseException | None = None
-        self._failures: list[BaseException] = [] if parent is None else parent._failures  # of the run: seldom any
         self.tasks: list[asyncio.Task[Any]] = []
         self._running = 0
         self._context: Context | None = None
@@ -217,8 +222,6 @@ class Scope:
     @property
     def is_stopped(self) -> bool:
         """Whether no further step may begin here."""
-        if not self._failures:
-            return False
         scope: Scope | None = self
         while scope is not None:
             if scope.failure is not None:
@@ -230,7 +233,6 @@ class Scope:
         """Let no further step begin. The first failure counts; one that only reports a stop is none of its own."""
         if self.failure is None and not isinstance(failure, Stopped):
             self.failure = failure
-            self._failures.append(failure)
 
     def start(self, coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Run a coroutine as a task of this scope. A failure that leaves it stops the scope."""

@@ -49,6 +49,8 @@ class State:
     `used_share` is the largest share of one of them that is used up: C(s) of the rectifier's trigger.
     """
 
+    __slots__ = ("_events", "_kept", "_meter", "failure")
+
     def __init__(self, events: Sequence[RawEvent], meter: Meter) -> None:
         self._events = events
         self._meter = meter
