@@ -285,7 +285,7 @@ class GroupCommit(Database):
             if parent is not None and self._look_up(parent) is None:
                 run.error = UnknownRun(parent)
             elif number := self._insert_run(record):
-                run.record = Record._make((number, *record[1:]))._replace(header=b"", seal=b"")  # stored, and large at times
+                run.record = Record._make((number, *record[1:]))._replace(header=b"", seal=b"")  # they are stored
                 run.checked = takeovers
             else:
                 run.error = RunExists(record.id)
