@@ -11,25 +11,19 @@ from statistics import fmean
 from typing import Any, Final
 
 from masdsl.batch.statistics import mean_interval
-from masdsl.batch.systems import config_of
 from masdsl.meta.host import Host
 from masdsl.meta.queries import wait
 from masdsl.runtime.models.transformers_model import TransformersModel
 from training.data.pools import write_text
 from training.experiments.parts.chain import (
-    SCALES,
     WORLD,
+    Chain,
     Tell,
-    asked_of,
-    chain_beside,
     examples,
     loaded,
-    pool,
     read_kept,
     trained,
     trained_on,
-    world,
-    written,
 )
 from training.experiments.parts.python_emission import measure_all, python_row
 from training.experiments.parts.reports import Cell, Picture, Point, Report, Series, Size, Table
@@ -46,21 +40,21 @@ _STEPS: Final[dict[Size, tuple[int, int]]] = {"small": (3, 4), "full": (100, 8)}
 
 def run(size: Size, out: str, tell: Tell) -> Report:
     """Train both arms, and measure what they emit for held-out queries."""
-    (steps, batch), chain = _STEPS[size], chain_beside(out, size)
-    scale = SCALES[size]._replace(steps=steps, batch=batch)
-    made = examples(pool(chain, scale, tell), "query")
-    host = Host(config_of(os.path.join(world(chain, scale), "program.mas")))
+    (steps, batch), chain = _STEPS[size], Chain.beside(out, size, tell)
+    scale = chain.scale._replace(steps=steps, batch=batch)
+    made = examples(chain.pool(), "query")
+    host = chain.host()
     rows = os.path.join(out, "python", "rows.jsonl")
     os.makedirs(os.path.dirname(rows), exist_ok=True)
     if not os.path.exists(rows):
         write_text(rows, "".join(json.dumps(python_row(one, host), ensure_ascii=False) + "\n" for one in made))
     model = trained(made, os.path.join(out, "masdsl"), scale, tell)
     python = trained_on(rows, os.path.join(out, "python"), scale, tell, max_length=LONGEST)
-    asked = asked_of(chain, scale, "held-out.jsonl", limit=_MOST[size])
+    asked = chain.asked("held-out.jsonl", limit=_MOST[size])
     found: dict[str, tuple[Measured, ...]] = {}
     for name, decoder in (("masdsl", False), ("masdsl, decoder", True)):
         kept = os.path.join(out, f"{name}.jsonl")
-        found[name] = written(loaded(model), asked, chain, scale, kept, decoder=decoder)
+        found[name] = chain.written(loaded(model), asked, kept, decoder=decoder)
     found["Python"] = _python(python, asked, host, os.path.join(out, "Python.jsonl"))
     more = scale._replace(steps=LONGER * steps)
     longer = trained_on(rows, os.path.join(out, "python-longer"), more, tell, max_length=LONGEST)

@@ -27,13 +27,12 @@ from training.experiments.parts.chain import (
     SCALES,
     TOOLS,
     WORLD,
+    Chain,
     Scale,
     Tell,
-    asked_of,
     loaded,
     trained,
     with_tools,
-    written,
 )
 from training.experiments.parts.prompting import KINDS, Copied, Kind, Made, Tried, copied, kind_of, tried
 from training.experiments.parts.reports import Cell, Picture, Point, Report, Series, Size, Table
@@ -113,7 +112,8 @@ def run(size: Size, out: str, tell: Tell) -> Report:
     chosen = {one.id for one in made["inter", 0].rows}
     if not chosen:
         raise TrainingFault("no system of the pool solved a query of the world; make it larger")
-    asked = asked_of(out, scale, "held-out.jsonl", limit=extent.asked)
+    chain = Chain(out, scale, tell)
+    asked = chain.asked("held-out.jsonl", limit=extent.asked)
     by_query = {arm.name: made[arm.name, 0] for arm in ARMS if arm.unit == "query"}
     prompts = tried(by_query, queries, folder, out, extent.samples)
     found: dict[str, list[tuple[Measured, ...]]] = {arm.name: [] for arm in ARMS}
@@ -122,7 +122,7 @@ def run(size: Size, out: str, tell: Tell) -> Report:
             rows = [one for one in made[arm.name, _draw(arm, seed)].rows if one.id in chosen]
             place = os.path.join(out, f"{arm.folder}-{seed}")
             model = trained(rows, place, scale, tell, seed=seed)
-            measured = written(loaded(model), asked, out, scale, os.path.join(place, "held-out.jsonl"))
+            measured = chain.written(loaded(model), asked, os.path.join(place, "held-out.jsonl"))
             found[arm.name].append(measured)
             tell(f"{arm.name}, seed {seed}: {sum(one.score for one in measured):g} of {len(measured)} right")
     held = read_queries([os.path.join(folder, "held-out.jsonl")])

@@ -14,20 +14,7 @@ from typing import Any, Final, Literal, NamedTuple
 from masdsl.batch.statistics import mean_interval
 from training.cto.plan import Loss
 from training.cto.rows import read_preferences
-from training.experiments.parts.chain import (
-    SCALES,
-    WORLD,
-    Tell,
-    asked_of,
-    chain_beside,
-    examples,
-    loaded,
-    pairs,
-    pool,
-    preferring,
-    trained,
-    written,
-)
+from training.experiments.parts.chain import WORLD, Chain, Tell, loaded, preferring
 from training.experiments.parts.reports import Cell, Picture, Point, Report, Series, Size, Table
 from training.rates.measuring import Measured
 
@@ -59,25 +46,24 @@ ARMS: Final = (
 
 def run(size: Size, out: str, tell: Tell) -> Report:
     """Train with each loss and each seed, and measure what is emitted for held-out queries."""
-    scale, chain = SCALES[size], chain_beside(out, size)
-    given = pool(chain, scale, tell)
-    model = trained(examples(given, "query"), os.path.join(chain, "sft"), scale, tell)
-    files = {arm.cost: pairs(chain, scale, cost=arm.cost) for arm in ARMS}
-    asked = asked_of(chain, scale, "held-out.jsonl")
-    before = written(loaded(model), asked, chain, scale, os.path.join(chain, "sft", "held-out.jsonl"))
+    chain = Chain.beside(out, size, tell)
+    model = chain.model()
+    files = {arm.cost: chain.pairs(cost=arm.cost) for arm in ARMS}
+    asked = chain.asked("held-out.jsonl")
+    before = chain.written(loaded(model), asked, os.path.join(chain.folder, "sft", "held-out.jsonl"))
     rows: list[tuple[str, tuple[Cell, ...]]] = [("SFT alone", (*_figures([before]), None, None))]
     series = [Series("SFT alone", (_point([before]),))]
     raw: dict[str, Any] = {"SFT alone": [_scores(before)]}
     for arm in ARMS:
         found, manifests = [], []
-        for seed in scale.seeds:
+        for seed in chain.scale.seeds:
             folder = os.path.join(out, f"{arm.folder}-{seed}")
             manifests.append(
                 preferring(
                     model,
                     files[arm.cost],
                     folder,
-                    scale,
+                    chain.scale,
                     arm.kind,
                     tell,
                     seed=seed,
@@ -87,7 +73,7 @@ def run(size: Size, out: str, tell: Tell) -> Report:
             )
             adapter = os.path.join(folder, "generator", "model")
             kept = os.path.join(folder, "held-out.jsonl")
-            found.append(written(loaded(model, adapter), asked, chain, scale, kept))
+            found.append(chain.written(loaded(model, adapter), asked, kept))
         lasts = [one["last"] for one in manifests]
         rows.append((arm.name, (*_figures(found), _last(lasts, "rewards/margins"), _last(lasts, "rewards/accuracies"))))
         series.append(Series(arm.name, (_point(found),)))
@@ -100,7 +86,7 @@ def run(size: Size, out: str, tell: Tell) -> Report:
         tables=(Table("What is emitted after training on the same pairs", columns, tuple(rows)),),
         picture=Picture("tokens of a run", "right", tuple(series)),
         facts={
-            "scale": scale._asdict(),
+            "scale": chain.scale._asdict(),
             "pairs": {cost: len(read_preferences(path)) for cost, path in files.items()},
             "base": "tiny, SFT on the cheapest system that solved each query",
             "beta": 0.1,

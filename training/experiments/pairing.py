@@ -13,17 +13,13 @@ from typing import Any, Final
 
 from masdsl.batch.statistics import mean_interval
 from training.experiments.parts.chain import (
-    SCALES,
     WORLD,
+    Chain,
     Pairing,
     Tell,
-    asked_of,
-    chain_beside,
     examples,
     loaded,
-    pool,
     trained,
-    written,
 )
 from training.experiments.parts.reports import Cell, Picture, Point, Report, Series, Size, Table
 
@@ -36,17 +32,17 @@ _NAMES: Final[dict[Pairing, str]] = {
 
 def run(size: Size, out: str, tell: Tell) -> Report:
     """Train on the same queries under each pairing, and measure what is emitted for held-out queries."""
-    scale, chain = SCALES[size], chain_beside(out, size)
-    given = pool(chain, scale, tell)
-    asked = asked_of(chain, scale, "held-out.jsonl")
+    chain = Chain.beside(out, size, tell)
+    given = chain.pool()
+    asked = chain.asked("held-out.jsonl")
     rows: list[tuple[str, tuple[Cell, ...]]] = []
     series: list[Series] = []
     raw: dict[str, Any] = {}
     for pairing, name in _NAMES.items():
         made = examples(given, pairing)
-        folder = os.path.join(chain, "sft") if pairing == "query" else os.path.join(out, pairing)
-        model = trained(made, folder, scale, tell)
-        found = written(loaded(model), asked, chain, scale, os.path.join(folder, "held-out.jsonl"))
+        folder = os.path.join(chain.folder, "sft") if pairing == "query" else os.path.join(out, pairing)
+        model = trained(made, folder, chain.scale, tell)
+        found = chain.written(loaded(model), asked, os.path.join(folder, "held-out.jsonl"))
         ran = [one for one in found if one.ran]
         shares = [mean_interval([float(getattr(one, stage)) for one in found]) for stage in ("fits", "score")]
         cost: list[Cell] = (
@@ -63,7 +59,10 @@ def run(size: Size, out: str, tell: Tell) -> Report:
             "held out": [one.to_json() for one in found],
         }
     columns = ("systems of the rows", "fits (%)", "right (%)", "calls of a run", "tokens of a run", "systems emitted")
-    facts: dict[str, Any] = {"scale": scale._asdict(), "rows": {name: sum(raw[name]["rows"].values()) for name in raw}}
+    facts: dict[str, Any] = {
+        "scale": chain.scale._asdict(),
+        "rows": {name: sum(raw[name]["rows"].values()) for name in raw},
+    }
     return Report(
         question="Which system should a query be paired with for fine-tuning?",
         world=WORLD,

@@ -11,21 +11,7 @@ from statistics import fmean
 from typing import Any, Final
 
 from masdsl.batch.statistics import mean_interval
-from masdsl.batch.systems import config_of
-from masdsl.meta.host import Host
-from training.experiments.parts.chain import (
-    SCALES,
-    WORLD,
-    Tell,
-    asked_of,
-    chain_beside,
-    examples,
-    loaded,
-    pool,
-    trained,
-    world,
-    written,
-)
+from training.experiments.parts.chain import WORLD, Chain, Tell, loaded
 from training.experiments.parts.reports import Cell, Picture, Point, Report, Series, Size, Table
 from training.experiments.parts.topology import topology_of
 from training.rates.asking import Asked
@@ -39,22 +25,22 @@ _MOST: Final[dict[Size, int]] = {"small": 2, "full": 16}
 
 def run(size: Size, out: str, tell: Tell) -> Report:
     """Ask for queries, their paraphrases, and again; compare the topologies of what is emitted."""
-    scale, chain = SCALES[size], chain_beside(out, size)
-    model = trained(examples(pool(chain, scale, tell), "query"), os.path.join(chain, "sft"), scale, tell)
-    originals = asked_of(chain, scale, "held-out.jsonl", limit=_MOST[size])
+    chain = Chain.beside(out, size, tell)
+    model = chain.model()
+    originals = chain.asked("held-out.jsonl", limit=_MOST[size])
     known = {one.id for one in originals}
-    wordings = tuple(one for one in asked_of(chain, scale, "paraphrases.jsonl") if one.extra["of"] in known)
+    wordings = tuple(one for one in chain.asked("paraphrases.jsonl") if one.extra["of"] in known)
     backbone = loaded(model)
 
     def emitted(asked: tuple[Asked, ...], name: str, **how: Any) -> tuple[Measured, ...]:
-        return written(backbone, asked, chain, scale, os.path.join(out, f"{name}.jsonl"), run=False, **how)
+        return chain.written(backbone, asked, os.path.join(out, f"{name}.jsonl"), run=False, **how)
 
     first = emitted(originals, "queries")
     said = emitted(wordings, "paraphrases")
     sampled = [
         emitted(originals, f"again-{seed}", temperature=TEMPERATURE, seed=1000 * seed) for seed in range(1, AGAIN + 1)
     ]
-    host = Host(config_of(os.path.join(world(chain, scale), "program.mas")))
+    host = chain.host()
     of = {one.id: topology_of(one.program, host) for one in first}
     families = {one.id: one.family for one in originals}
     paraphrased = {
@@ -87,7 +73,7 @@ def run(size: Size, out: str, tell: Tell) -> Report:
             ),
         ),
         picture=Picture("family", "same topology", tuple(series)) if any(one.points for one in series) else None,
-        facts={"scale": scale._asdict(), "queries": len(of), "paraphrases": len(wordings), "samples": AGAIN},
+        facts={"scale": chain.scale._asdict(), "queries": len(of), "paraphrases": len(wordings), "samples": AGAIN},
         raw={"queries": of, "paraphrases": paraphrased, "again": again},
         reading=(
             f"{len(of)} queries, of which {sum(map(bool, of.values()))} got a program that checks, with "

@@ -85,11 +85,6 @@ SCALES: Final[dict[Size, Scale]] = {
 }
 
 
-def chain_beside(out: str, size: Size) -> str:
-    """Return the folder of the chain: experiments whose folders are beside one another share it."""
-    return os.path.join(os.path.dirname(os.path.abspath(out)), f"chain-{size}")
-
-
 class Pool(NamedTuple):
     """What is paired: queries to train on, systems, and the folder with the scores of each on each."""
 
@@ -102,50 +97,131 @@ class Pool(NamedTuple):
         return read_table(os.path.join(self.folder, "evaluation"))
 
 
-# ---------------------------------------------------------------- world and rows
+class Chain(NamedTuple):
+    """The stages in a folder, at a scale; `tell` is told how they go on."""
+
+    folder: str
+    scale: Scale
+    tell: Tell
+
+    @classmethod
+    def beside(cls, out: str, size: Size, tell: Tell) -> Chain:
+        """Return the chain beside a folder: experiments whose folders are beside one another share it."""
+        return cls(os.path.join(os.path.dirname(os.path.abspath(out)), f"chain-{size}"), SCALES[size], tell)
+
+    def host(self) -> Host:
+        """Return what may be used in the world."""
+        return Host(config_of(os.path.join(self.world(), "program.mas")))
+
+    def model(self) -> str:
+        """Return the model after SFT on each query's cheapest system: what most experiments begin from."""
+        return trained(examples(self.pool(), "query"), os.path.join(self.folder, "sft"), self.scale, self.tell)
+
+    def world(self) -> str:
+        """Return the folder of the world; made once."""
+        folder = os.path.join(self.folder, "world")
+        if not os.path.exists(os.path.join(folder, "world.json")):
+            make_simulated(folder, train=self.scale.train, held_out=self.scale.held_out, paraphrased=1.0)
+        return folder
+
+    def systems(self) -> str:
+        """Return a folder with the systems of the pool, each of which declares all tools that are granted."""
+        folder = os.path.join(self.world(), "systems")
+        for path in SYSTEMS:
+            kept = os.path.join(folder, os.path.basename(path))
+            if not os.path.exists(kept):
+                with open(path, encoding="utf-8") as file:
+                    write_text(kept, with_tools(compact(file.read())))
+        return folder
+
+    def pool(self) -> Pool:
+        """Run every system on every query to train on, as `training.data` does; what was run is not run again."""
+        folder = os.path.join(self.world(), "data")
+        path, places = os.path.join(self.world(), "train.jsonl"), (self.systems(),)
+        plan = data_plan.Plan(
+            data_plan.Queries((path,)),
+            data_plan.Systems(places, most_calls=CALLS, tools=True),
+            data_plan.Evaluation(GRADER, seed=0, workers=0),
+            data_plan.Groups("metadata", ("family",)),
+        )
+        if not os.path.exists(os.path.join(folder, "card.json")):
+            construct(plan, folder, tell=self.tell)
+        queries = read_queries((path,))
+        host = Host(config_of(os.path.join(folder, "systems", "pool.mas")))
+        found, _ = read_systems(places, queries, host, most_calls=CALLS, tools=True)
+        return Pool(tuple(queries), found, folder)
+
+    def pairs(self, *, cost: Literal["picodollars", "nothing"] = "picodollars") -> str:
+        """Grow trees whose players are rules (K = 4, N = 2); return the file of pairs of the generator.
+
+        Templates are drawn from the pool, and asked for in the words of SFT, so that prompts and actions are of one
+        kind. Where `cost` is nothing, a value is the share of successes (`training.trees.values`).
+        """
+        from training.trees.command import grow
+
+        path = os.path.join(self.folder, "pairs.jsonl" if cost == "picodollars" else f"pairs-{cost}.jsonl")
+        trees = os.path.join(self.world(), "trees")
+        rules = trees_plan.Player("rules")
+        plan = trees_plan.Plan(
+            trees_plan.Queries((os.path.join(self.world(), "train.jsonl"),), limit=self.scale.trees),
+            trees_plan.Success(GRADER),
+            generator=trees_plan.Generator("rules", asked="trained", systems=(self.systems(),)),
+            implementer=rules,
+            rectifier=trees_plan.Player("nobody"),
+            runs=trees_plan.Runs(calls=CALLS, tools=TOOLS, outages=()),
+            work=trees_plan.Work(workers=0),
+        )
+        if not os.path.exists(path):
+            grow(plan, trees)
+            if make_pairs([os.path.join(trees, "trees.jsonl"), "-o", path, "--role", "generator", "--cost", cost]):
+                raise TrainingFault(f"the trees in {trees} give no pairs; grow more of them")
+        return path
+
+    def asked(self, name: str, *, limit: int = 0) -> tuple[Asked, ...]:
+        """Return the queries of a file of the world, asked as in training."""
+        path = os.path.join(self.world(), name)
+        return tuple(one._replace(tools=TOOLS) for one in read_asked((path,), limit=limit, calls=CALLS, grader=GRADER))
+
+    def written(
+        self,
+        backbone: Backbone,
+        asked: Sequence[Asked],
+        kept: str,
+        *,
+        decoder: bool = False,
+        run: bool = True,
+        temperature: float = 0.0,
+        seed: int = 0,
+    ) -> tuple[Measured, ...]:
+        """Return what a model writes for queries, run and graded; kept in the file `kept`, and not measured again."""
+        found = read_kept(kept)
+        if found is not None:
+            return found
+        generator = TrainedGenerator(TransformersModel("tiny", loaded=tuple(backbone), timeout=600))
+        terms = Terms(
+            tries=1, seed=seed, temperature=temperature, reply_tokens=REPLY_TOKENS, constrained=decoder, timeout=600
+        )
+        host = self.host()
+        backbone.model.eval()
+        done: list[Measured] = []
+
+        async def work() -> None:
+            for at, one in enumerate(asked):
+                done.append(await measure(generator, one, host, terms._replace(seed=seed + at), run=run))
+
+        wait(work)
+        os.makedirs(os.path.dirname(kept), exist_ok=True)
+        write_text(kept, "".join(json.dumps(one.to_json()) + "\n" for one in done))
+        return tuple(done)
 
 
-def world(out: str, scale: Scale) -> str:
-    """Return the folder of the world; made once."""
-    folder = os.path.join(os.path.abspath(out), "world")
-    if not os.path.exists(os.path.join(folder, "world.json")):
-        make_simulated(folder, train=scale.train, held_out=scale.held_out, paraphrased=1.0)
-    return folder
-
-
-def systems(out: str, scale: Scale) -> str:
-    """Return a folder with the systems of the pool, each of which declares all tools that are granted."""
-    folder = os.path.join(world(out, scale), "systems")
-    for path in SYSTEMS:
-        kept = os.path.join(folder, os.path.basename(path))
-        if not os.path.exists(kept):
-            with open(path, encoding="utf-8") as file:
-                write_text(kept, with_tools(compact(file.read())))
-    return folder
+# ---------------------------------------------------------------- rows
 
 
 def with_tools(program: str) -> str:
     """Return a program in compact text that declares all tools that are granted, as the decoder writes it."""
     first, rest = program.split("\n", 1)
     return compact_text("\n".join((first, *(one for one in TOOLS if one not in rest), rest)))
-
-
-def pool(out: str, scale: Scale, tell: Tell) -> Pool:
-    """Run every system on every query to train on, as `training.data` does; what was run is not run again."""
-    folder = os.path.join(world(out, scale), "data")
-    path, places = os.path.join(world(out, scale), "train.jsonl"), (systems(out, scale),)
-    plan = data_plan.Plan(
-        data_plan.Queries((path,)),
-        data_plan.Systems(places, most_calls=CALLS, tools=True),
-        data_plan.Evaluation(GRADER, seed=0, workers=0),
-        data_plan.Groups("metadata", ("family",)),
-    )
-    if not os.path.exists(os.path.join(folder, "card.json")):
-        construct(plan, folder, tell=tell)
-    queries = read_queries((path,))
-    host = Host(config_of(os.path.join(folder, "systems", "pool.mas")))
-    found, _ = read_systems(places, queries, host, most_calls=CALLS, tools=True)
-    return Pool(tuple(queries), found, folder)
 
 
 def examples(given: Pool, pairing: Pairing, *, seed: int = 0) -> tuple[Example, ...]:
@@ -218,34 +294,7 @@ def trained_on(path: str, folder: str, scale: Scale, tell: Tell, *, seed: int = 
     return os.path.join(folder, "model")
 
 
-# ---------------------------------------------------------------- trees, pairs, CTO
-
-
-def pairs(out: str, scale: Scale, *, cost: Literal["picodollars", "nothing"] = "picodollars") -> str:
-    """Grow trees whose players are rules (K = 4, N = 2); return the file of pairs of the generator.
-
-    Templates are drawn from the pool, and asked for in the words of SFT, so that prompts and actions are of one kind.
-    Where `cost` is nothing, a value is the share of successes (`training.trees.values`).
-    """
-    from training.trees.command import grow
-
-    path = os.path.join(os.path.abspath(out), "pairs.jsonl" if cost == "picodollars" else f"pairs-{cost}.jsonl")
-    trees = os.path.join(world(out, scale), "trees")
-    rules = trees_plan.Player("rules")
-    plan = trees_plan.Plan(
-        trees_plan.Queries((os.path.join(world(out, scale), "train.jsonl"),), limit=scale.trees),
-        trees_plan.Success(GRADER),
-        generator=trees_plan.Generator("rules", asked="trained", systems=(systems(out, scale),)),
-        implementer=rules,
-        rectifier=trees_plan.Player("nobody"),
-        runs=trees_plan.Runs(calls=CALLS, tools=TOOLS, outages=()),
-        work=trees_plan.Work(workers=0),
-    )
-    if not os.path.exists(path):
-        grow(plan, trees)
-        if make_pairs([os.path.join(trees, "trees.jsonl"), "-o", path, "--role", "generator", "--cost", cost]):
-            raise TrainingFault(f"the trees in {trees} give no pairs; grow more of them")
-    return path
+# ---------------------------------------------------------------- CTO
 
 
 def preferring(
@@ -297,46 +346,6 @@ def loaded(model: str, adapter: str | None = None) -> Backbone:
     base = Located(model, model)
     backbone = load(base)
     return backbone if adapter is None else backbone._replace(model=load_adapter(backbone.model, adapter, base))
-
-
-def asked_of(out: str, scale: Scale, name: str, *, limit: int = 0) -> tuple[Asked, ...]:
-    """Return the queries of a file of the world, asked as in training."""
-    path = os.path.join(world(out, scale), name)
-    return tuple(one._replace(tools=TOOLS) for one in read_asked((path,), limit=limit, calls=CALLS, grader=GRADER))
-
-
-def written(
-    backbone: Backbone,
-    asked: Sequence[Asked],
-    out: str,
-    scale: Scale,
-    kept: str,
-    *,
-    decoder: bool = False,
-    run: bool = True,
-    temperature: float = 0.0,
-    seed: int = 0,
-) -> tuple[Measured, ...]:
-    """Return what a model writes for queries, run and graded; kept in the file `kept`, and not measured again."""
-    found = read_kept(kept)
-    if found is not None:
-        return found
-    generator = TrainedGenerator(TransformersModel("tiny", loaded=tuple(backbone), timeout=600))
-    terms = Terms(
-        tries=1, seed=seed, temperature=temperature, reply_tokens=REPLY_TOKENS, constrained=decoder, timeout=600
-    )
-    host = Host(config_of(os.path.join(world(out, scale), "program.mas")))
-    backbone.model.eval()
-    done: list[Measured] = []
-
-    async def work() -> None:
-        for at, one in enumerate(asked):
-            done.append(await measure(generator, one, host, terms._replace(seed=seed + at), run=run))
-
-    wait(work)
-    os.makedirs(os.path.dirname(kept), exist_ok=True)
-    write_text(kept, "".join(json.dumps(one.to_json()) + "\n" for one in done))
-    return tuple(done)
 
 
 def read_kept(path: str) -> tuple[Measured, ...] | None:
