@@ -124,6 +124,8 @@ PROGRAMS = {
     **dict.fromkeys(("main", "mended", "named", "bounded", "pictured", "compared"), MAIN),
     **dict.fromkeys(("misspelt", "explained"), MISSPELT),
     "thousand": MANY,
+    **dict.fromkeys(("led", "laid", "annotated", "chosen", "owner"), MAIN),
+    "guest": MANY,
     "long": MAIN + "\n" * 100,
     "failing": FAILING,
     "slow": SLOW,
@@ -273,6 +275,61 @@ def test_names_are_completed_explained_and_renamed(opened: Open) -> None:
     expect(page.locator("#notice")).to_contain_text("Nothing to list")
 
 
+def _selected(page: Page) -> str:
+    return str(page.evaluate("getSelection().toString()"))
+
+
+def test_names_lead_to_their_declarations(opened: Open) -> None:
+    page, _ = opened("led")
+    page.locator(".cm-line", has_text="= writer(topic)").locator(".tok-class").click()
+    page.keyboard.press("F12")
+    expect(page.locator(".cm-activeLine")).to_contain_text("agent writer(topic)")
+    assert _selected(page) == "writer"
+    page.locator(".cm-line", has_text="= judge(draft").locator(".tok-class").click(modifiers=["ControlOrMeta"])
+    expect(page.locator(".cm-activeLine")).to_contain_text("agent judge(draft")
+    _write(page, "mas 1\nuse std.vote: vote\n\nflow main(x: text[3]+) -> text {\n  return vote(x)\n}\n")
+    expect(page.locator("#problem-count")).to_have_text("none")
+    page.locator(".cm-line", has_text="return vote(x)").locator(".tok-function").click()
+    page.keyboard.press("F12")
+    expect(page.locator("#notice")).to_contain_text("It is declared in vote.mas, line")
+    page.keyboard.press("F2")
+    expect(page.locator("#notice")).to_contain_text("This cannot be renamed")
+    page.get_by_role("button", name="Close this notice").click()
+    expect(page.locator("#notice")).to_be_empty()
+
+
+def test_the_layout_and_all_sure_fixes_are_one_action_each(opened: Open) -> None:
+    page, _ = opened("laid")
+    _write(page, MAIN.replace("draft = writer(topic)", "draft   =   writer( topic )"))
+    page.get_by_role("button", name="Format").click()
+    expect(page.locator(".cm-content")).to_contain_text("  draft = writer(topic)")
+    _write(page, MAIN.replace("draft = writer(topic)", "draft =  writer(topic)"))
+    page.keyboard.press("Shift+Alt+F")
+    expect(page.locator(".cm-content")).to_contain_text("  draft = writer(topic)")
+    _write(page, MAIN.replace("writer(topic)\n", "writer(topic);\n").replace("return verdict", "return verdict;"))
+    expect(page.locator("#problem-count")).to_have_text("2 errors")
+    page.get_by_role("button", name="error, line 13").click()
+    expect(page.locator(".cm-activeLine")).to_contain_text("return verdict;")
+    page.get_by_role("button", name="Apply all sure fixes").click()
+    expect(page.locator("#problem-count")).to_have_text("none")
+    assert ";" not in page.locator(".cm-content").inner_text()
+    page.get_by_role("button", name="Download").first.scroll_into_view_if_needed()
+    with page.expect_download() as loaded:
+        page.get_by_role("banner").get_by_role("button", name="Download").click()
+    assert loaded.value.suggested_filename == "laid.mas"
+    assert Path(loaded.value.path()).read_text(encoding="utf-8") == MAIN
+
+
+def test_steps_have_their_types_and_worst_cases_beside_them_and_blocks_are_folded(opened: Open) -> None:
+    page, _ = opened("annotated")
+    line = page.locator(".cm-line", has_text="= writer(topic)")
+    expect(line.locator(".hint")).to_have_text([": text(40)", re.compile("≤ 1 call, .* tokens")])
+    expect(line.locator(".hint").last).to_have_attribute("title", re.compile("main.draft: 1 call, .* s$"))
+    expect(line.locator(".tok-parameter")).to_have_text("topic")
+    page.locator(".cm-foldGutter [title='Fold line']").last.click()
+    expect(page.locator(".cm-content")).not_to_contain_text("return verdict")
+
+
 def test_the_page_of_a_code_is_shown(opened: Open) -> None:
     page, _ = opened("explained")
     page.locator("#problem-list").get_by_role("button", name="MAS602").click()
@@ -399,6 +456,54 @@ def test_a_run_is_stopped_and_what_may_not_change_is_refused(opened: Open) -> No
     expect(page.get_by_role("alert").first).to_contain_text("The run cannot go on like this")
     expect(panel.locator("#run-refused li").first).to_be_visible()
     expect(panel.locator("#run-status")).to_have_text("stopped")
+
+
+def test_models_are_chosen_for_one_run(opened: Open) -> None:
+    page, sight = opened("chosen")
+    panel = _panel(page, "Run")
+    panel.get_by_text("Models", exact=True).click()
+    panel.get_by_label("fast").fill("nothing/such")
+    panel.get_by_role("button", name="Run", exact=True).click()
+    expect(page.locator("#notice")).to_contain_text("nothing/such")
+    panel.get_by_label("fast").fill("smollm2")
+    panel.get_by_role("button", name="Run", exact=True).click()
+    expect(panel.locator("#run-status")).to_have_text("ended")
+    sight.allowed.append("status of 422")
+
+
+def test_a_run_belongs_to_its_program(opened: Open) -> None:
+    page, _ = opened("owner")
+    _write(page, FAILING)
+    panel = _panel(page, "Run")
+    panel.get_by_label("topic").fill("snow")
+    panel.get_by_role("button", name="Run", exact=True).click()
+    expect(panel.locator("#run-status")).to_have_text("failed")
+    expect(panel.locator("#step-count")).to_have_text("6 steps: 2 failed, 4 done")
+    panel.get_by_role("button", name="Show main.verdict").click()
+    expect(panel.get_by_role("region", name="The chosen step")).to_contain_text("Decide: too wet, fine, dull")
+    lanes = panel.locator(".step .bar").evaluate_all("all => all.map((one) => [one.style.left, one.style.width])")
+    begins, widths = ([float(one.removesuffix("%")) for one in part] for part in zip(*lanes, strict=True))
+    assert begins == sorted(begins) and begins[0] < begins[-1] and max(widths) == widths[0] > min(widths)
+    page.get_by_label("Program", exact=True).first.select_option("guest")
+    expect(page.locator(".cm-content")).to_contain_text("flow other(count: int")
+    panel.get_by_label("Runs").select_option(index=0)
+    panel.get_by_label("Runs").select_option(index=1)
+    expect(panel.locator("#resume-why")).to_contain_text("This is a run of owner")
+    expect(panel.get_by_role("button", name="Resume with this program")).to_be_disabled()
+    panel.get_by_label("Flow").select_option("other")
+    panel.get_by_label("count").fill("7")
+    panel.get_by_label("Flow").select_option("main")
+    panel.get_by_label("Flow").select_option("other")
+    expect(panel.get_by_label("count")).to_have_value("7")  # what was written is kept
+    panel.get_by_role("button", name="Take its text").click()
+    expect(page.locator(".cm-content")).to_contain_text("agent refuser")
+    page.get_by_label("Program", exact=True).first.select_option("owner")
+    _panel(page, "Graph")
+    picture = page.locator("#graph img")
+    expect(picture).to_be_visible()
+    of_run = picture.get_attribute("src")
+    page.get_by_label("Show what happened in the chosen run").uncheck()
+    expect(picture).not_to_have_attribute("src", of_run or "")
 
 
 def test_inputs_of_every_type(opened: Open) -> None:
