@@ -114,6 +114,16 @@ def assert_is_whole(picture: Graph) -> None:
     assert len(set(keys)) == len(keys)
 
 
+def assert_no_part_is_dearer_than_what_is_around_it(picture: Graph) -> None:
+    costs = {cluster.id: cluster.cost for cluster in picture.clusters}
+    parts = [(one.id, one.cost, one.cluster) for one in picture.vertices]
+    parts += [(one.id, one.cost, one.parent) for one in picture.clusters]
+    for name, cost, around in parts:
+        limit = costs.get(around)
+        if cost is not None and limit is not None:
+            assert all(own <= most for own, most in zip(cost, limit, strict=True)), (name, cost, around, limit)
+
+
 @pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.stem)
 def test_every_program_has_a_picture_with_each_of_its_steps_once(path: Path) -> None:
     done = checked(path)
@@ -127,6 +137,7 @@ def test_every_program_has_a_picture_with_each_of_its_steps_once(path: Path) -> 
         assert picture is not None
         assert_every_step_once(done.program, picture, depth)
         assert_is_whole(picture)
+        assert_no_part_is_dearer_than_what_is_around_it(picture)
         jsonschema.validate(as_data(picture), SCHEMA)
     picture = drawn(path)
     assert_dot_is_well_formed(dot.render(picture, LINK), picture)
@@ -623,6 +634,10 @@ def test_a_patch_is_seen_before_and_after(tmp_path: Path, capsys: pytest.Capture
     was = {one["id"]: one.get("was") for one in data["vertices"]}
     assert was["main.code"] == ["default: smollm2"]
     assert any(line.startswith("calls <= ") and "->" in line for line in data["headline"])
+    (tmp_path / "r.mas").write_text("patch 1\nreplace main.return {\n  return title\n}\n")
+    if has_layout:  # only a line is dropped: the legend says what that one means
+        assert main(["graph", str(path), "--patch", str(tmp_path / "r.mas"), "--as", "svg"]) == 0
+        assert ">dropped by a patch<" in capsys.readouterr().out
     (tmp_path / "q.mas").write_text("patch 1\ndrop main.refine\n")
     assert main(["graph", str(path), "--patch", str(tmp_path / "q.mas"), "--as", "json"]) == 0
     data = json.loads(capsys.readouterr().out)

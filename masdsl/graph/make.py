@@ -62,7 +62,7 @@ def make(program: Program, known: Known, *, flow: str | None = None, depth: int 
     vertices = tuple(
         _vertex(vertex, walked.steps.get(vertex.id), callees, known, costs, labels) for vertex in walked.vertices
     )
-    clusters = tuple(_cluster(one, walked, costs, known) for one in walked.clusters)
+    clusters = _capped_clusters(tuple(_cluster(one, walked, costs, known) for one in walked.clusters))
     vertices = _with_waves(_capped(vertices, clusters), clusters, walked.edges)
     inputs = _inputs(program, flows, known)
     edges = _tainted(vertices, walked.edges, inputs)
@@ -251,16 +251,22 @@ def _capped(vertices: tuple[Vertex, ...], clusters: tuple[Cluster, ...]) -> tupl
     less than one with inputs of any size, for which its own steps were worked out.
     """
     around = {cluster.id: cluster for cluster in clusters}
-    found = []
-    for vertex in vertices:
-        cost, name = vertex.cost, vertex.cluster
-        while cost is not None and name:
-            cluster = around[name]
-            if cluster.cost is not None:
-                cost = Cost(*(min(pair) for pair in zip(cost, cluster.cost, strict=True)))
-            name = cluster.parent
-        found.append(vertex._replace(cost=cost))
-    return tuple(found)
+    return tuple(vertex._replace(cost=_cap(vertex.cost, vertex.cluster, around)) for vertex in vertices)
+
+
+def _capped_clusters(clusters: tuple[Cluster, ...]) -> tuple[Cluster, ...]:
+    """Return the clusters with none dearer than those around it, for the same reason."""
+    around = {cluster.id: cluster for cluster in clusters}
+    return tuple(cluster._replace(cost=_cap(cluster.cost, cluster.parent, around)) for cluster in clusters)
+
+
+def _cap(cost: Cost | None, name: str, around: Mapping[str, Cluster]) -> Cost | None:
+    while cost is not None and name:
+        cluster = around[name]
+        if cluster.cost is not None:
+            cost = Cost(*(min(pair) for pair in zip(cost, cluster.cost, strict=True)))
+        name = cluster.parent
+    return cost
 
 
 def _with_waves(

@@ -311,6 +311,8 @@ def _legend_rows(legend: Sequence[tuple[str, str]], graph: Graph, wide: float) -
         if state in states:
             sign = f'<g class="node {state}"><rect x="0" y="1" width="14" height="11" rx="3"/></g>'
             entries.append((sign, f"{_MARKS[state].strip()} {said} by a patch"))
+        elif any(edge.state == state for edge in graph.edges):
+            entries.append((f'<g class="line {state}"><path d="M0 7H14"/></g>', f"{said} by a patch"))
     if any(edge.tokens for edge in graph.edges):
         entries.append(("", "≤ n t: at most n tokens"))
     if graph.cost is not None:
