@@ -118,7 +118,7 @@ def own_code(folder: Path) -> None:
     (folder / "code.py").write_text(f"open({str(folder / 'ran')!r}, 'w')\n", encoding="utf-8")
 
 
-SPOILED: list[tuple[Callable[[Path], None], str]] = [
+SPOILED: list[tuple[Callable[[Path], object], str]] = [
     (shutil.rmtree, "there is no folder"),
     (lambda folder: (folder / "config.json").unlink(), "no config.json"),
     (pickle_weights, "may hold code that runs when it is loaded"),
@@ -198,7 +198,7 @@ def other_base(folder: Path) -> None:
     change("masdsl.json", base_sha256="0" * 64)(folder)
 
 
-SPOILED_ADAPTERS: list[tuple[Callable[[Path], None], str]] = [
+SPOILED_ADAPTERS: list[tuple[Callable[[Path], object], str]] = [
     (shutil.rmtree, "there is no folder"),
     (lambda folder: (folder / "masdsl.json").unlink(), "is not known"),
     (lambda folder: (folder / "masdsl.json").write_text("[]", encoding="utf-8"), "cannot be read"),

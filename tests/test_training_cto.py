@@ -152,7 +152,7 @@ def gradients(made: Any, loss: Any) -> Any:
     return torch.cat([one.grad.flatten() for one in made.model.parameters() if one.grad is not None])
 
 
-class OnePairAtATime(DPOTrainer):  # type: ignore[misc]
+class OnePairAtATime(DPOTrainer):
     """L_CTO by TRL's own loss and `loss_weights`: the implementation that ours is held against."""
 
     def of(self, batch: dict[str, Any], weights: Sequence[float]) -> Any:
@@ -268,7 +268,7 @@ def trees(folder: Path) -> Path:
     found = []
     for number in range(2):
         context = [{"role": "user", "content": f"Design for query {number}."}]
-        bindings = [
+        bindings: list[dict[str, Any]] = [
             {
                 "node": f"i{number}{right}",
                 "action": f"bind 1\na = {'fast' if right else 'smart'}\n",
@@ -358,7 +358,7 @@ def adapter_of(folder: Path) -> dict[str, Any]:
     return found
 
 
-class Interrupt(TrainerCallback):  # type: ignore[misc]
+class Interrupt(TrainerCallback):
     """Somebody presses Ctrl-C after a step."""
 
     def __init__(self, step: int) -> None:
@@ -516,7 +516,8 @@ def test_the_commented_configuration_can_be_read_and_has_the_papers_values() -> 
     assert (plan.training.epochs, plan.training.batch, plan.loss) == (2, 4, Objective("cto", 0.1))
     text = place.read_text(encoding="utf-8")
     named = {"base": Base, "data": Data, "start": Start, "loss": Objective, "lora": Lora, "training": Training}
-    for table, kind in {**named, "grpo": Grpo, "grpo.rewards": Rewards}.items():
+    kinds: dict[str, Any] = {**named, "grpo": Grpo, "grpo.rewards": Rewards}
+    for table, kind in kinds.items():
         part = text.split(f"[{table}]", 1)[1].split("\n[")[0].split("\n# [")[0]
         missing = [name for name in kind._fields if f"{name} = " not in part and name not in ("rewards", "tiny")]
         assert not missing, f"[{table}] says nothing about {missing}"

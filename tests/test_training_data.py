@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -326,7 +325,7 @@ def test_reasons_that_cannot_be_used(here: Path, said: str) -> None:
 
 
 def made(here: Path, teacher: Any = None, told: list[str] | None = None) -> Any:
-    tell: Callable[[str], None] = [].append if told is None else told.append
+    tell = (list[str]() if told is None else told).append
     return construct(read_plan(str(here / "plan.toml")), str(here / "out"), tell=tell, teacher=teacher)
 
 

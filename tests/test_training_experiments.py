@@ -17,6 +17,7 @@ from masdsl.batch.systems import config_of
 from masdsl.diagnostics.base import Findings
 from masdsl.meta.extract import extract
 from masdsl.meta.host import Host
+from masdsl.runtime.models.base import Message as Asking
 from masdsl.runtime.models.base import Request
 from tests.harness import experiment_pictures
 from training.data.pools import Query, task_of
@@ -142,7 +143,7 @@ def test_the_bank_goes_on_to_its_next_technique_and_begins_where_the_queries_say
         told = f"```mas\n{SYSTEM}```\n\n<query>\nWhat is {number} + 1?\n</query>"
         said = []
         for _ in names:
-            messages = (Message("system", "write a block ```patch"), Message("user", told))
+            messages = (Asking("system", "write a block ```patch"), Asking("user", told))
             patch = extract(asyncio.run(bank().complete(Request(messages))).text, "patch").text
             said.append(technique_of(patch))
             # As the refining stage shows what was worse: with the hash of the program that it is for.

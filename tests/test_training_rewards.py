@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -95,9 +96,14 @@ def test_what_is_right_depends_on_the_query(here: Path) -> None:
 
 
 def test_a_reply_is_judged_once_for_a_query(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    runs = []
+    runs: list[Any] = []
     loaded = Host.loaded
-    monkeypatch.setattr(Host, "loaded", lambda self, program: runs.append(1) or loaded(self, program))
+
+    def counted(self: Host, program: Any) -> Any:
+        runs.append(program)
+        return loaded(self, program)
+
+    monkeypatch.setattr(Host, "loaded", counted)
     rewards = rewards_of(judge_of(here))
     for reward in rewards:
         assert reward(completions=[RIGHT, RIGHT, RIGHT], sample=[0, 0, 1]) == [1.0, 1.0, 1.0]

@@ -291,7 +291,7 @@ def flip(checkpoint: Path) -> None:
     (checkpoint / "model.safetensors").write_bytes(bytes(data))
 
 
-SPOILED: list[tuple[Callable[[Path], None], str]] = [
+SPOILED: list[tuple[Callable[[Path], object], str]] = [
     (cut_short, "optimizer.pt is not as it was written"),
     (flip, "model.safetensors is not as it was written"),
     (lambda checkpoint: (checkpoint / "scheduler.pt").unlink(), "scheduler.pt is missing"),
@@ -436,7 +436,7 @@ def test_more_processes_than_examples_of_a_step_are_refused(here: Path, monkeypa
 
 
 def test_what_a_step_takes_is_without_what_was_measured_between() -> None:
-    history = [
+    history: list[dict[str, Any]] = [
         {"rates": {}, "cpu_seconds_of_rates": 2.0},
         {"loss": 1.0, "cpu_seconds": 4.0, "peak_memory_gb": 1.5},
         {"rates": {}, "cpu_seconds_of_rates": 1.0},
