@@ -35,6 +35,7 @@ from masdsl.graph.make import NoFlow
 from masdsl.graph.model import Cluster, Edge, Graph, Place, Vertex
 from masdsl.graph.overlay import overlay
 from masdsl.graph.sketch import TooLarge
+from masdsl.graph.words import lines_of
 from masdsl.journal.base import Row
 from masdsl.source import Source
 from tests.harness import mermaid as own_parser
@@ -251,6 +252,20 @@ def test_a_name_that_several_steps_give_a_loop_is_a_part_of_its_own(tmp_path: Pa
     assert {edge.source for edge in picture.edges if edge.target == carried.id} == both
     assert {edge.target for edge in picture.edges if edge.source == carried.id and edge.back} == both
     assert {edge.target for edge in picture.edges if edge.source == carried.id and not edge.back} == {"main()"}
+
+
+def test_of_a_long_list_the_name_of_the_step_is_kept(tmp_path: Path) -> None:
+    text = """mas 1
+agent critic(by: text(90)) -> text(20) "As {{ by }}"
+flow main() -> text(20)[3] {
+  opinions = each by in ["an experienced poet", "a strict editor", "a reader"]: critic(by)
+  return opinions
+}
+"""
+    picture = of_text(tmp_path, text)
+    (step,) = (one for one in picture.vertices if one.kind == model.AGENT)
+    first = lines_of(step)[0]
+    assert first.startswith("each by in [") and first.endswith("..: opinions")
 
 
 def test_a_value_that_is_made_of_much_is_a_part_of_its_own() -> None:

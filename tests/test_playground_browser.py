@@ -480,7 +480,7 @@ def test_a_run_belongs_to_its_program(opened: Open) -> None:
     expect(panel.locator("#run-status")).to_have_text("failed")
     expect(panel.locator("#step-count")).to_have_text("6 steps: 2 failed, 4 done")
     panel.get_by_role("button", name="Show main.verdict").click()
-    expect(panel.get_by_role("region", name="The chosen step")).to_contain_text("Decide: too wet, fine, dull")
+    expect(panel.get_by_role("region", name="The chosen step")).to_contain_text(re.compile("Decide: .+, .+, .+"))
     lanes = panel.locator(".step .bar").evaluate_all("all => all.map((one) => [one.style.left, one.style.width])")
     begins, widths = ([float(one.removesuffix("%")) for one in part] for part in zip(*lanes, strict=True))
     assert begins == sorted(begins) and begins[0] < begins[-1] and max(widths) == widths[0] > min(widths)

@@ -45,7 +45,9 @@ def lines_of(vertex: Vertex, *, costs: bool = True) -> tuple[str, ...]:
         return (clean(vertex.name),)
     if vertex.kind == model.LENT:
         return (clean(vertex.name), clean(f"may use {vertex.text}"))
-    name = f"{vertex.repeat}: {vertex.name}" if vertex.repeat.startswith("each") else vertex.name
+    room = max(WIDEST - len(vertex.name) - 2, len("each .."))  # what it is called stays whole, the list is cut
+    each = vertex.repeat if len(vertex.repeat) <= room else f"{vertex.repeat[: room - 2]}.."
+    name = f"{each}: {vertex.name}" if vertex.repeat.startswith("each") else vertex.name
     name = f"{vertex.name}, {vertex.repeat}" if vertex.repeat and name == vertex.name else name
     lines = [clean(name), clean(f"{vertex.kind} {vertex.text}")]
     on = on_model(vertex)

@@ -95,7 +95,7 @@ export class Timeline {
     row.setAttribute("aria-selected", String(number === this.index));
     put(state, WORDS[step.state]);
     put(address, step.address);
-    address.title = `${step.what} ${step.name}`;
+    address.title = `${step.address}: ${step.what} ${step.name}`;
     const end = step.end ?? this.story.now;
     const bar = lane.firstChild;
     bar.hidden = step.state === "reused";
