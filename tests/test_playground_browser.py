@@ -652,6 +652,10 @@ def test_a_file_is_saved_unless_it_has_changed_meanwhile(alone: Alone, tmp_path:
     page.get_by_label("Program", exact=True).first.select_option("prog")
     expect(page.locator(".cm-content")).to_contain_text("Shout of")
     sight.check()
+    with page.expect_event("dialog") as asked:  # the browser asks before text goes that is saved nowhere
+        page.close(run_before_unload=True)
+    assert asked.value.type == "beforeunload"
+    asked.value.dismiss()
 
 
 def test_the_text_is_kept_when_the_language_server_and_when_the_server_ends(
