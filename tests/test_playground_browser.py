@@ -420,7 +420,6 @@ def test_a_failed_run_goes_on_with_an_edited_program(opened: Open) -> None:
     page, _ = opened("failing")
     panel = _panel(page, "Run")
     panel.get_by_role("button", name="Run", exact=True).click()
-    expect(panel.locator("#run-status")).to_have_text("running")
     expect(panel.locator("#run-status")).to_have_text("failed")
     expect(panel.locator("#run-outcome")).to_contain_text("not today")
     page.locator(".cm-line", has_text="refuser(notes)").click()
@@ -442,6 +441,7 @@ def test_a_run_is_stopped_and_what_may_not_change_is_refused(opened: Open) -> No
     panel = _panel(page, "Run")
     panel.get_by_role("button", name="Run", exact=True).click()
     expect(panel.locator(".step.running", has_text="main.").last).to_be_visible()
+    expect(panel.locator("#run-status")).to_have_text("running")
     panel.get_by_role("button", name="Stop").click()
     expect(panel.locator("#run-status")).to_have_text("stopped")
     assert 1 < page.evaluate("document.querySelectorAll('.step').length") < 200
