@@ -124,6 +124,38 @@ def test_a_mistake_is_reported_where_it_stands(text: str) -> None:
     assert any(PROBLEMS[text] in problem for problem in problems), problems
 
 
+@pytest.mark.parametrize(
+    ("toml", "codes"),
+    {
+        "[tools]\na = 'serch'": "MAS503",
+        "[tools]\na = 'search'": "MAS503",
+        "[tools]\na = 3": "MAS503",
+        "[tools]\na = {}": "MAS504",
+        "[tools]\na = { kind = 'serch', path = 'x' }": "MAS503",
+        "[tools]\na = { kind = 'search' }": "MAS504",
+        "[tools]\na = { kind = 'search', pth = 'x' }": "MAS504 MAS502",
+        "[tools]\na = { kind = 'mcp', server = 's' }": "MAS503",
+        "[tools]\na = { pth = 'x' }": "MAS503",
+        "[tools]\na = { kind = 'search' }\n[trust]\nsources = { a = 'untrusted' }": "MAS504",
+        "[tools]\nb = { kind = 'search' }": "MAS504 MAS121",
+        "[tools]\na.b = 3": "MAS503",
+        "[tools]\na.b = 'x:y'": "MAS121",
+    }.items(),
+)
+def test_a_tool_with_a_mistaken_entry_is_told_once(toml: str, codes: str, tmp_path: Path) -> None:
+    path = write(tmp_path, 'mas 1\ntool t(x) -> text from "a"\nflow main(x) -> text { return t(x) }\n', config=toml)
+    assert [one.diagnostic.code for one in masdsl.check(path)] == codes.split()
+    with pytest.raises(masdsl.ProgramError):
+        masdsl.load(path)
+
+
+def test_a_tool_with_a_mistaken_entry_is_not_granted_where_the_mistake_is_not_told(tmp_path: Path) -> None:
+    config, problems = read("[tools]\na = { kind = 'search' }")
+    assert len(problems) == 1 and config.mistaken == {"a"}
+    path = write(tmp_path, 'mas 1\ntool t(x) -> text from "a"\nflow main(x) -> text { return t(x) }\n')
+    assert [one.diagnostic.code for one in masdsl.check(path, config=config)] == ["MAS121"]
+
+
 # ---------------------------------------------------------------- declarations and built-in tools
 
 BUILT_IN = """

@@ -9,7 +9,7 @@ from masdsl.check.context import Frame
 from masdsl.check.modules import STANDARD, use_that_leads_to
 from masdsl.check.program import Program, Tool
 from masdsl.config import CONFIG_NAME, HOST, PROJECT_NAME, Config, Grant, shown_path
-from masdsl.diagnostics.base import Diagnostic, Finding, Findings
+from masdsl.diagnostics.base import ERROR, Diagnostic, Finding, Findings
 from masdsl.diagnostics.suggest import nearest
 from masdsl.diagnostics.tools import HiddenEffect, ToolCannotBeUsed, ToolDiffers, ToolNotGranted
 from masdsl.node import Span
@@ -33,6 +33,8 @@ def check_grant(home: Frame, node: ast.Tool, tool: Tool) -> None:
         else:  # it cannot be mended in the standard library
             home.context.findings.add(use[0].source, diagnostic.replace(span=use[1]))
 
+    if grant is None and _has_told_entry(config, tool.granted_as, home.context.findings):
+        return
     if grant is None:
         near, by = (nearest(tool.granted_as, config.tools), "") if use is None else (None, name)
         report(ToolNotGranted(tool.granted_as, tuple(config.tools), near, tools_table(config), by, span=place))
@@ -45,6 +47,14 @@ def check_grant(home: Frame, node: ast.Tool, tool: Tool) -> None:
             if use is not None:
                 one = one._replace(advice=f'grant a tool as "{tool.granted_as}" that is like `{name}`')
             report(_differs(name, grant, one, span))
+
+
+def _has_told_entry(config: Config, name: str, findings: Findings) -> bool:
+    """Whether a tool has an entry after all, with a mistake that is among the findings: saying it once is enough."""
+    if name not in config.mistaken or config.path is None:
+        return False
+    place = shown_path(config.path)
+    return any(one.source.name == place and one.diagnostic.severity == ERROR for one in findings.since(0))
 
 
 def compare_with_host(

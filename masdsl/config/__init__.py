@@ -158,7 +158,8 @@ class Config(NamedTuple):
     `models`, a built-in model, or a litellm name such as `openai/gpt-4o-mini`. It always has `default`, `fast` and
     `smart`; those that a file does not name are its `default`, or else the embedded model. `text_size` is the size in
     tokens of a `text` without one. `tools` maps what a program's `from "..."` says to what is granted under that name,
-    `servers` are the MCP servers that grants name.
+    `mistaken` are the names whose entries have mistakes that leave nothing to grant, `servers` are the MCP servers that
+    grants name.
     `lints` maps a lint's name to `off`, `warning` or `error`; lints that it does not name keep the severity of their
     diagnostic. `ceiling` is the budget that programs cannot raise. `allow` are the warnings that are allowed for some
     programs. `trust` is the policy for untrusted text and secrets, None where the file has none. `library` is the
@@ -176,6 +177,7 @@ class Config(NamedTuple):
     servers: Mapping[str, Server] = {}
     trust: Trust | None = None
     library: str | None = None
+    mistaken: frozenset[str] = frozenset()
 
     def allowed(self, name: str) -> dict[str, str]:
         """Return the codes that are allowed in the program of this name (its path), and the reason of each."""

@@ -191,18 +191,19 @@ class Reader(NamedTuple):
         models = self.models(self.table(table, "models"))
         servers = self.servers(self.table(table, "mcp"))
         tiers = self.tiers(self.table(table, "tiers"), models)
-        tools = self.tools(self.table(table, "tools"), servers, tiers)
+        tools, mistaken = self.tools(self.table(table, "tools"), servers, tiers)
         return Config(
             path=self.path,
             tiers=tiers,
             models=models,
             text_size=self.text_size(self.table(table, "sizes")),
             tools=tools,
+            mistaken=mistaken,
             servers=servers,
             lints=self.lints(self.table(table, "lints")),
             allow=self.allow(self.table(table, "allow")),
             ceiling=self.ceiling(self.table(table, "budget")),
-            trust=self.trust(self.table(table, "trust"), tools, models) if "trust" in table else None,
+            trust=self.trust(self.table(table, "trust"), (*tools, *mistaken), models) if "trust" in table else None,
             library=self.library(self.table(table, "library")),
         )
 
@@ -294,10 +295,12 @@ class Reader(NamedTuple):
             self.wrong(("budget", "tokens"), f"at least `calls`, {limits['calls']}", advice)
         return Ceiling(**limits)
 
-    def tools(self, table: dict[str, Any], servers: Mapping[str, Server], tiers: Mapping[str, str]) -> dict[str, Grant]:
-        """Return the granted tools."""
+    def tools(
+        self, table: dict[str, Any], servers: Mapping[str, Server], tiers: Mapping[str, str]
+    ) -> tuple[dict[str, Grant], frozenset[str]]:
+        """Return the granted tools, and the names of those whose entries are mistaken."""
         if not table:
-            return {}
+            return {}, frozenset()
         from masdsl.config.tools import read_grants
 
         return read_grants(self, table, servers, tiers)

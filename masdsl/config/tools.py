@@ -137,19 +137,28 @@ def read_grants(
     servers: Mapping[str, Server],
     tiers: Mapping[str, str],
     above: tuple[str, ...] = (),
-) -> dict[str, Grant]:
-    """Return what the table `[tools]` grants, by the names that programs use; `servers` are those of `[mcp]`."""
+) -> tuple[dict[str, Grant], frozenset[str]]:
+    """Return what the table `[tools]` grants, by the names that programs use, and the names of the mistaken entries.
+
+    `servers` are those of `[mcp]`. A table that is read as tables inside tables, and has a mistake, may have been meant
+    for an entry: its name counts as mistaken too.
+    """
     grants: dict[str, Grant] = {}
+    mistaken: set[str] = set()
     for name, value in table.items():
         path = (*above, name)
         if isinstance(value, dict) and value and not _is_entry(value):
-            grants.update(read_grants(reader, value, servers, tiers, path))
+            below, wrong = read_grants(reader, value, servers, tiers, path)
+            grants.update(below)
+            mistaken.update(wrong, [".".join(path)] if wrong else [])
             continue
         is_table = isinstance(value, dict)
         grant = _entry(reader, path, value, servers, tiers) if is_table else _short(reader, path, value)
         if grant is not None:
             grants[".".join(path)] = grant
-    return grants
+        else:
+            mistaken.add(".".join(path))
+    return grants, frozenset(mistaken - grants.keys())
 
 
 def _is_entry(table: Mapping[str, Any]) -> bool:
