@@ -221,18 +221,21 @@ def test_closing_ends_what_runs_and_refuses_what_waits(library: type[FakeLibrary
     library.words, library.pause = ["x"] * 1000, 0.02
     model = LocalModel("tiny", weights)
 
-    async def closed() -> list[Any]:
-        runs = asyncio.create_task(model.complete(ask(timeout=1.0)))
+    async def closed() -> list[Reply | BaseException]:
+        runs = asyncio.create_task(model.complete(ask(timeout=60.0)))
         await asyncio.to_thread(library.begun.wait, 60)
         waits = asyncio.create_task(model.complete(ask(timeout=60.0)))
         assert model._key is not None
         while engine_of(model._key).queue_length < 2:
             await asyncio.sleep(0.01)
         await asyncio.to_thread(close_engines)
-        return await asyncio.gather(runs, waits, return_exceptions=True)
+        return list(await asyncio.gather(runs, waits, return_exceptions=True))
 
     results = asyncio.run(closed())
-    assert [getattr(result, "kind", result) for result in results] == ["timeout", "unavailable"]
+    assert [getattr(result, "kind", result) for result in results] == ["unavailable", "unavailable"]
+    assert all("the local model has been closed" in str(result) for result in results), results
+    assert [getattr(result, "billed", None) for result in results] == [True, False]
+    assert library.stopped == 1, "the native call has ended, too"
     library.words = ["again"]
     assert asyncio.run(model.complete(ask())).text == "again" and len(library.servers) == 2
 

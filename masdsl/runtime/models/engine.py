@@ -114,11 +114,16 @@ class Engine:
             call.is_over.set()
 
     def close(self) -> None:
-        """End the call under way, refuse those that wait, and free the weights. Blocks until that is done."""
+        """End the call under way, refuse those that wait, and free the weights. Blocks until that is done.
+
+        All of them raise ModelError (`unavailable`) at once: the one under way does not wait for its next token.
+        """
         with self._changed:
             self._closed = True
             for call in (*self._waiting, *([self._current] if self._current else [])):
                 call.is_over.set()
+                is_billed = call is self._current
+                call.give(None, ModelError("unavailable", "the local model has been closed", billed=is_billed))
             self._changed.notify()
         if self._thread is not None:
             self._thread.join(_EXIT_SECONDS)
@@ -132,8 +137,6 @@ class Engine:
                 while not self._waiting and not self._closed:
                     self._changed.wait()
                 if self._closed:
-                    for call in self._waiting:
-                        call.give(None, ModelError("unavailable", "the local model has been closed"))
                     return  # `server` goes here, on its own thread, and with it the weights
                 call = self._current = self._waiting.popleft()
             if not call.is_wanted:
