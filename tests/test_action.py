@@ -94,7 +94,7 @@ class Runner:
         self._path = os.pathsep.join([*added, self._path])
         if "id" in step:
             lines = self._files["GITHUB_OUTPUT"].read_text().splitlines()
-            self.outputs[step["id"]] = dict(line.split("=", 1) for line in lines)  # type: ignore[misc]
+            self.outputs[step["id"]] = dict(line.split("=", 1) for line in lines)
         return done.returncode
 
     def _is_wanted(self, step: dict[str, Any], given: dict[str, str]) -> bool:

@@ -20,7 +20,8 @@ from masdsl.batch.graders import NAMES, grader_of
 from masdsl.batch.grading import GraderFault, Kept, Score
 from masdsl.batch.likeness import option_in, options_of, right_option, set_f1, squad_tokens, token_f1
 from masdsl.batch.numbers import number_of
-from masdsl.journal import JournalBusy, MemoryJournal, OpenRun
+from masdsl.journal import JournalBusy, MemoryJournal
+from masdsl.journal.memory import MemoryRun
 from masdsl.runtime.models.scripted import Fails, ScriptedModel
 from masdsl.sandbox import SandboxRefused, tier
 
@@ -522,7 +523,7 @@ def test_a_judge_is_told_question_answer_and_reference(tmp_path: Path) -> None:
 
 
 def test_a_judge_that_fails_leaves_the_value_ungraded_and_costs(tmp_path: Path) -> None:
-    found = asyncio.run(judge(tmp_path, "bool", Fails("server")).score("x", Sample(0, {"q": "?"}, "y")))
+    found = asyncio.run(judge(tmp_path, "bool", Fails("unavailable")).score("x", Sample(0, {"q": "?"}, "y")))
     assert found.score is None and "the judge failed at" in found.why and found.calls >= 1
 
 
@@ -545,7 +546,7 @@ def test_the_run_of_a_judge_is_taken_over_when_its_owner_is_gone(tmp_path: Path)
     made: list[int] = []
 
     class Owned(MemoryJournal):
-        def resume(self, run: str) -> OpenRun:
+        def resume(self, run: str) -> MemoryRun:
             made.append(1)
             if len(made) < 3:
                 raise JournalBusy(run, "is somebody else's")

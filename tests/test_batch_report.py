@@ -108,7 +108,9 @@ def test_repetitions_are_averaged_first() -> None:
 
 def test_what_could_not_be_graded_counts_for_nothing_and_failures_score_nothing() -> None:
     batch = batch_of(1, samples=3)
-    made = iter([{"score": None}, {"score": 0.0, "status": "failed", "value": None, "why": "main: boom"}, {}])
+    made: Iterator[dict[str, Any]] = iter(
+        [{"score": None}, {"score": 0.0, "status": "failed", "value": None, "why": "main: boom"}, {}]
+    )
     [one] = contenders_of(batch, outcomes_by(batch, lambda run: next(made)))
     assert one.known() == [0.0, 1.0] and (one.runs, one.failed, one.graded) == (3, 1, 2)
     assert one.reasons == (("main: boom", 1),)

@@ -25,12 +25,12 @@ from masdsl.cli import checking, main
 from masdsl.cli.checking import ProgramCheck
 from masdsl.cli.terminal import FORMATS, render_findings
 from masdsl.cli.trees import Outcome
-from masdsl.config import Config
+from masdsl.config import Config, load_config
 from masdsl.diagnostics.base import Diagnostic, Finding, Findings, Fix
 from masdsl.diagnostics.catalogue import all_codes, page
 from masdsl.diagnostics.internal import InternalError, OutOfResources, WorkerDied
 from masdsl.diagnostics.report import About
-from masdsl.pipeline import Checked
+from masdsl.pipeline import Checked, check_bytes
 from masdsl.pricing import table as pricing_table
 from masdsl.source import Source
 from tests.harness.casefile import Case
@@ -162,9 +162,9 @@ def test_findings_in_modules_and_in_the_configuration_come_back(program: str) ->
     Path("mas.toml").write_text("[sizes]\ntxt = 3\n")
     Path("helpers.mas").write_text(HELPERS.replace("-> text", "-> Txt"))
     Path(program).write_text(GOOD.replace("return better", "return drafts"))
-    outcome = ProgramCheck().done(program)
+    outcome = ProgramCheck[None]().done(program)
     assert {finding.source.name for finding in outcome.findings} == {"mas.toml", "helpers.mas", program}
-    kept = ProgramCheck().known(program)
+    kept = ProgramCheck[None]().known(program)
     assert kept is not None and told(kept) == told(outcome)
 
 
@@ -176,9 +176,9 @@ def test_names_of_files_are_those_that_are_seen_from_the_working_folder(
     here = told(ProgramCheck().done(path))
     (Path.cwd() / "below").mkdir()
     monkeypatch.chdir("below")
-    there = ProgramCheck(cached=False).done(path)
+    there = ProgramCheck[None](cached=False).done(path)
     assert told(there) != here
-    kept = ProgramCheck().known(path)
+    kept = ProgramCheck[None]().known(path)
     assert kept is None or told(kept) == told(there)
 
 
@@ -186,7 +186,7 @@ def test_a_lint_that_is_an_error_comes_back_as_one(program: str) -> None:
     Path("mas.toml").write_text('[lints]\nunused_import = "error"\n')
     Path(program).write_text(GOOD.replace("better = helper(draft)", "better = draft"))
     ProgramCheck().done(program)
-    kept = ProgramCheck().known(program)
+    kept = ProgramCheck[None]().known(program)
     assert kept is not None
     assert [(one.diagnostic.code, one.diagnostic.severity) for one in kept.findings] == [("MAS704", "error")]
 
@@ -197,7 +197,7 @@ def test_programs_with_the_same_text_have_results_of_their_own(program: str) -> 
     for name in (program, "second.mas"):
         ProgramCheck().done(name)
     for name in (program, "second.mas"):
-        kept = ProgramCheck().known(name)
+        kept = ProgramCheck[None]().known(name)
         assert kept is not None and {one.source.name for one in kept.findings} == {name}
 
 
@@ -284,9 +284,9 @@ def _dearer(config: Config, tier: str) -> Config:
 )
 def test_what_a_command_wants_otherwise_is_kept_apart(other: ProgramCheck[Any], program: str) -> None:
     for work in (
-        ProgramCheck(),
-        ProgramCheck(configure=partial(_dearer, tier="default")),
-        ProgramCheck(options=["strang", "e"]),
+        ProgramCheck[None](),
+        ProgramCheck[None](configure=partial(_dearer, tier="default")),
+        ProgramCheck[None](options=["strang", "e"]),
     ):
         work.done(program)
         assert other.known(program) is None and work.known(program) is not None
@@ -322,7 +322,7 @@ def test_only_some_states_of_modules_are_kept(program: str, home: Path) -> None:
 
 def test_a_missing_module_is_noticed_when_it_comes(program: str) -> None:
     Path("deeper.mas").unlink()
-    outcome = ProgramCheck().done(program)
+    outcome = ProgramCheck[None]().done(program)
     assert [finding.diagnostic.code for finding in outcome.findings] and ProgramCheck().known(program) is not None
     Path("deeper.mas").write_text(DEEPER)
     assert ProgramCheck().known(program) is None
@@ -381,7 +381,7 @@ def test_faults_of_masdsl_and_of_the_machine_are_not_kept(
 def test_what_was_found_at_a_bad_moment_is_not_kept(
     fault: Diagnostic, program: str, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = checking.check_bytes
+    real = check_bytes
 
     def unlucky(path: str, data: bytes, config: Config, findings: Findings, *args: Any) -> Checked:
         checked = real(path, data, config, findings, *args)
@@ -405,7 +405,7 @@ def test_files_that_cannot_be_read_are_not_kept(program: str, home: Path) -> Non
 def test_a_program_that_changes_while_its_modules_are_read_is_kept_as_it_was_read(
     program: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = checking.check_bytes
+    real = check_bytes
 
     def slow(*args: Any, **kwargs: Any) -> Any:
         checked = real(*args, **kwargs)
@@ -421,14 +421,14 @@ def test_a_program_that_changes_while_its_modules_are_read_is_kept_as_it_was_rea
     assert ProgramCheck().known(program) is None
     assert [one.diagnostic.code for one in ProgramCheck().done(program).findings] == ["MAS112"]
     Path("helpers.mas").write_text(HELPERS)
-    kept = ProgramCheck().known(program)
+    kept = ProgramCheck[None]().known(program)
     assert kept is not None and not kept.findings
 
 
 def test_a_configuration_that_changes_while_it_is_read_is_nothing_to_keep_results_under(
     program: str, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = checking.load_config
+    real = load_config
 
     def slow(*args: Any) -> Config:
         config = real(*args)
@@ -493,13 +493,26 @@ def _link(folder: Path) -> None:
     folder.symlink_to("real")
 
 
+def _of_mode(mode: int) -> Callable[[Path], None]:
+    def make(folder: Path) -> None:
+        folder.mkdir()
+        folder.chmod(mode)
+
+    return make
+
+
+def _of_another(folder: Path) -> None:
+    folder.mkdir(0o700)
+    os.chown(folder, 12345, 12345)
+
+
 UNUSABLE: dict[str, Callable[[Path], object]] = {
-    "writable by others": lambda folder: (folder.mkdir(), folder.chmod(0o777)),
-    "writable by the group": lambda folder: (folder.mkdir(), folder.chmod(0o770)),
+    "writable by others": _of_mode(0o777),
+    "writable by the group": _of_mode(0o770),
     "a link": _link,
     "a link to nowhere": lambda folder: folder.symlink_to("nowhere"),
     "a file": lambda folder: folder.write_text("mine"),
-    "of another owner": lambda folder: (folder.mkdir(0o700), os.chown(folder, 12345, 12345)),
+    "of another owner": _of_another,
 }
 
 
@@ -627,7 +640,7 @@ def test_whatever_a_document_says_nothing_breaks(content: Any, where: int, progr
         name = ("imports", "files", "packages", "sources", "findings", "suppressed", "value")[where - 1]
         variants[0][name] = content
     document.write_bytes(sealed([key, variants]))
-    outcome = ProgramCheck().known(program)
+    outcome = ProgramCheck[None]().known(program)
     if outcome is not None:
         told(outcome)
     assert told(ProgramCheck().done(program)) == expected

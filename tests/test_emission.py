@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
 import masdsl
 from masdsl.config import DEFAULT, Config
-from masdsl.meta import emission
 from masdsl.meta.emission import Terms, emit_binding, emit_patch, emit_program
 from masdsl.meta.extract import MOST_CHARACTERS, Kind, extract
 from masdsl.meta.host import BadTask, Host
@@ -54,7 +53,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
             waited.append(seconds)
         await real(0)
 
-    monkeypatch.setattr(emission.asyncio, "sleep", sleep)
+    monkeypatch.setattr(asyncio, "sleep", sleep)
     return waited
 
 
@@ -259,12 +258,12 @@ class Strange:
 
     name, price = "strange", None
 
-    def __init__(self, act: Callable[[Request], Any]) -> None:
+    def __init__(self, act: Callable[[Request], Reply | Awaitable[Reply]]) -> None:
         self._act = act
 
     async def complete(self, request: Request) -> Reply:
         done = self._act(request)
-        return await done if asyncio.iscoroutine(done) else done
+        return done if isinstance(done, Reply) else await done
 
     async def close(self) -> None:
         pass
@@ -292,7 +291,7 @@ async def _deaf() -> Reply:
         (lambda _: Reply("x", -5, True), "MAS950"),
     ],
 )
-def test_a_model_that_keeps_to_nothing(act: Callable[[Request], Any], why: str) -> None:
+def test_a_model_that_keeps_to_nothing(act: Callable[[Request], Reply | Awaitable[Reply]], why: str) -> None:
     one = asyncio.run(emit_program(Strange(act), ASK, TASK, HOST, Terms(tokens=20_000, timeout=0.05, tries=2)))
     assert one.text == "" and any(why in line for attempt in one.tries for line in attempt.diagnostics), one.tries
     assert 0 < one.spent.tokens <= 20_000

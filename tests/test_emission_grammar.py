@@ -10,7 +10,6 @@ pytest.importorskip("llguidance", reason="masdsl[decode] is not installed")
 
 import masdsl
 from masdsl.config import DEFAULT
-from masdsl.meta import emission
 from masdsl.meta.emission import Terms, emit_binding, emit_patch, emit_program, patching
 from masdsl.meta.host import Host, fit_of, shape_of
 from masdsl.meta.task import Emitted, Task
@@ -52,7 +51,7 @@ class Chat(RandomChat):
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     real = asyncio.sleep
-    monkeypatch.setattr(emission.asyncio, "sleep", lambda _: real(0))
+    monkeypatch.setattr(asyncio, "sleep", lambda _: real(0))
 
 
 def emitted(chat: Chat, terms: Terms = PATIENT) -> Emitted:
@@ -123,7 +122,7 @@ def test_limits_hold_under_the_decoder(tokens: int) -> None:
 def test_a_model_whose_grammars_nobody_knows_is_a_try() -> None:
     class Missing(RandomChat):
         @property
-        def grammars(self) -> str:  # type: ignore[override]
+        def grammars(self) -> str:
             raise ModelError("unavailable", "xllamacpp is not installed")
 
         @grammars.setter

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from masdsl import pipeline
-from masdsl.check.program import Param, Program
+from masdsl.check.program import Bind, Invoke, Param, Program
 from masdsl.config import DEFAULT
 from masdsl.diagnostics.base import ERROR, Findings
 from masdsl.diagnostics.render import render_short
@@ -124,7 +124,8 @@ def test_no_text_of_a_program_becomes_code(prompt: str, role: str, doc: str, def
         params=(Param("q", Text(100_000), True, default),),
     )
     bind = flow.body[0]
-    said = bind.value.replace(arguments=(("q", bind.value.arguments[0][1].replace(value=default)),))  # type: ignore[union-attr]
+    assert isinstance(bind, Bind) and isinstance(bind.value, Invoke)
+    said = bind.value.replace(arguments=(("q", bind.value.arguments[0][1].replace(value=default)),))
     program = plain.replace(
         agents=(hostile,), flows=(flow.replace(doc=doc, body=(bind.replace(value=said), flow.body[1])),)
     )

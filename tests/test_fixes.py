@@ -388,7 +388,7 @@ def test_permissions_stay(here: Path, mas) -> None:  # type: ignore[no-untyped-d
 
 def test_a_file_that_has_changed_meanwhile_stays(here: Path, mas, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
     (here / "a.mas").write_text(SLIPS)
-    real = command.mend
+    real = mend
 
     def slow(source: Source, check: Callable[[Source], State], *, suggested: bool) -> Mended:
         if source.name == "a.mas":

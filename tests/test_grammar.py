@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from lark import Lark
@@ -203,7 +204,7 @@ def damaged(data: bytes) -> dict[str, bytes]:
     body = data[len(b"masdsl tables\n") + 4 :]
     made_from, lexicon, parts = marshal.loads(body)
 
-    def sealed(content: object) -> bytes:
+    def sealed(content: int | tuple[Any, ...]) -> bytes:
         from binascii import crc32
 
         new = marshal.dumps(content)

@@ -90,7 +90,11 @@ def test_the_first_program_runs(script: dict[str, object], value: str, calls: in
 
 
 def test_the_program_with_the_library_runs() -> None:
-    script = {"solver": [3, 4, 4, 5, 4], "reviewer": {"advice": "longer", "ok": False}, "reviser": "four"}
+    script: dict[str, object] = {
+        "solver": [3, 4, 4, 5, 4],
+        "reviewer": {"advice": "longer", "ok": False},
+        "reviser": "four",
+    }
     result = loaded(LIBRARY.text, script).main.run_sync("What is 2 + 2?")
     assert result.value == "four" and result.calls == 9
 

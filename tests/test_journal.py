@@ -24,6 +24,7 @@ from masdsl.journal import (
     JournalBusy,
     JournalError,
     MemoryJournal,
+    OpenRun,
     RunExists,
     RunHasChildren,
     UnknownRun,
@@ -56,7 +57,7 @@ def test_rows_come_back_as_they_were_added(journal: Journal) -> None:
         run = journal.create(header("a", inputs={"odd \ud800": [1, 2.5, None, True, "é\0"]}))
         body = {"text": "\udc80 lone, \x00 and 😀", "list": [[], {}, -0.0, 10**30], "n": None}
         assert await run.append("intent", "main.x", (1, 2), 2001, b"args", b"decl", body) == 1
-        assert await asyncio.gather(run.append("reply"), run.append("done", "main"), run.append("end")) == [2, 3, 4]
+        assert [*await asyncio.gather(run.append("reply"), run.append("done", "main"), run.append("end"))] == [2, 3, 4]
         before, *others = run.rows()
         assert before[:8] == (1, "intent", "main.x", (1, 2), 2001, b"args", b"decl", body)
         assert abs(before.at - time.time()) < 3600
@@ -320,7 +321,7 @@ def test_where_nothing_else_can_run_a_row_is_stored_when_it_is_waited_for(
 
     monkeypatch.setattr(SqliteJournal, "_tick", counted)
 
-    async def work() -> None:
+    async def work(journal: Journal) -> None:
         run = journal.create(header("a"))
         for seq in range(1, 41, 2):
             run.append("reply")
@@ -329,17 +330,17 @@ def test_where_nothing_else_can_run_a_row_is_stored_when_it_is_waited_for(
         other = asyncio.ensure_future(run.append("fault"))
         assert await run.append("end") == 42 and await other == 41
         assert commits[20:] == [2] and len(ticks) <= 1
-        other = asyncio.ensure_future(asyncio.sleep(0))
+        pause = asyncio.ensure_future(asyncio.sleep(0))
         assert await run.append("end") == 43
         assert commits[21:] == [1] and len(ticks) >= 1  # something else could run
-        await other
+        await pause
 
     with SqliteJournal(tmp_path / "runs.db") as journal:
-        asyncio.run(work())
+        asyncio.run(work(journal))
 
 
 def test_a_run_that_only_waits_for_its_journal_lets_others_have_their_turn(tmp_path: Path) -> None:
-    async def work() -> None:
+    async def work(journal: Journal) -> None:
         run = journal.create(header("a"))
         reading, writing = os.pipe()
         told: list[int] = []
@@ -353,11 +354,11 @@ def test_a_run_that_only_waits_for_its_journal_lets_others_have_their_turn(tmp_p
         assert told == [1]
 
     with SqliteJournal(tmp_path / "runs.db") as journal:
-        asyncio.run(work())
+        asyncio.run(work(journal))
 
 
 def test_rows_that_nobody_waits_for_go_with_others_and_never_wait_long(tmp_path: Path, commits: list[int]) -> None:
-    async def work() -> None:
+    async def work(journal: Journal) -> None:
         run = journal.create(header("a"))
         assert await run.append("intent") == 1
 
@@ -379,17 +380,17 @@ def test_rows_that_nobody_waits_for_go_with_others_and_never_wait_long(tmp_path:
         assert commits == [2, 2, 1, 1, 1] and waiting.done()
 
     with SqliteJournal(tmp_path / "runs.db") as journal:
-        asyncio.run(work())
+        asyncio.run(work(journal))
 
 
 def test_an_event_loop_that_has_ended_is_no_trouble(tmp_path: Path) -> None:
-    async def begin() -> Any:
+    async def begin(journal: Journal) -> OpenRun:
         run = journal.create(header("a"))
         run.append("intent")  # nobody waits
         return run
 
     with SqliteJournal(tmp_path / "runs.db") as journal:
-        run = asyncio.run(begin())
+        run = asyncio.run(begin(journal))
 
         async def go_on() -> int:
             return await run.append("reply")

@@ -13,7 +13,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from masdsl.journal import Journal, JournalError, MemoryJournal
+from masdsl.journal import Journal, JournalError, MemoryJournal, OpenRun
 from masdsl.journal.sqlite import SqliteJournal
 from tests.harness.journals import header
 
@@ -65,7 +65,7 @@ class Journals(RuleBasedStateMachine):
 
     @rule(name=NAMES, bodies=st.lists(BODIES, min_size=1, max_size=3), in_loop=st.booleans())
     def append(self, name: str, bodies: list[dict[str, Any]], in_loop: bool) -> None:
-        async def all_of(run: Any) -> list[int]:
+        async def all_of(run: OpenRun) -> list[int]:
             return await asyncio.gather(*(run.append("done", "main.x", (1,), body=body) for body in bodies))
 
         if name in self.open:

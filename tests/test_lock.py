@@ -53,7 +53,7 @@ def test_what_is_written_is_read_again(lock: Lock) -> None:
 
 @given(LOCKS)
 def test_the_text_does_not_depend_on_an_order(lock: Lock) -> None:
-    turned = lock._replace(prices=dict(reversed(lock.prices.items())))
+    turned = lock._replace(prices=dict(reversed(list(lock.prices.items()))))
     assert render_lock(turned) == render_lock(lock)
 
 

@@ -122,7 +122,9 @@ def graphs(draw: st.DrawFn) -> list[tuple[list[int], int, bool]]:
 @settings(max_examples=120, deadline=None)
 @given(graphs())
 def test_a_graph_of_steps_takes_as_long_as_its_critical_path(graph: list[tuple[list[int], int, bool]]) -> None:
-    lines, ends, values = [], [], []
+    lines: list[str] = []
+    ends: list[int] = []
+    values: list[str] = []
     for number, (needs, seconds, pure) in enumerate(graph):
         joined = " + ".join(f"s{other}" for other in needs) or "q"
         lines.append(f"  s{number} = {joined}" if pure else f"  s{number} = a({joined})")

@@ -24,7 +24,7 @@ from masdsl.meta.retrieval import Known
 from masdsl.meta.task import Spent, Task
 from masdsl.meta.team import Team, team_for
 from masdsl.runtime import Limits
-from masdsl.runtime.models.base import Price, Reply, Request
+from masdsl.runtime.models.base import ErrorKind, Price, Reply, Request
 from masdsl.runtime.models.scripted import Fails, ScriptedModel
 
 PROGRAM = """mas 1
@@ -303,10 +303,11 @@ def test_nothing_that_models_say_is_ever_raised_and_the_budget_is_kept(data: st.
         '{"a":',
         "\ud800",
     ]
+    failures: list[ErrorKind] = ["auth", "refused", "too_long", "bad_request"]
     kinds = st.one_of(
         st.sampled_from(pieces),
         st.text(max_size=40),
-        st.sampled_from(["auth", "refused", "too_long", "bad_request"]).map(lambda kind: Fails(kind)),
+        st.sampled_from(failures).map(lambda kind: Fails(kind)),
         st.just(Reply("x", input_tokens=-5, output_tokens=10**12)),
     )
 

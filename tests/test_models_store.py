@@ -187,7 +187,7 @@ def test_a_full_disk(weights: Weights, monkeypatch: pytest.MonkeyPatch, tmp_path
         with pytest.raises(StoreError, match="no space left on device; make room"):
             store.pull("tiny")
     assert models(tmp_path) == ["tiny.lock"]
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 10, 10))  # type: ignore[attr-defined]
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 10, 10))
     with pytest.raises(StoreError, match="has 0 MB free, 8 MB are needed"):
         store.pull("tiny")
 
@@ -245,8 +245,12 @@ def test_two_pulls_at_once(weights: Weights, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(store, "_download", slow)
     paths: list[str] = []
 
+    def seen(what: str, done: int, total: int) -> None:
+        if what == "waiting":
+            others_wait.release()
+
     def work() -> None:
-        paths.append(store.pull("tiny", progress=lambda what, done, total: what == "waiting" and others_wait.release()))
+        paths.append(store.pull("tiny", progress=seen))
 
     threads = [threading.Thread(target=work) for _ in range(3)]
     for thread in threads:

@@ -559,7 +559,7 @@ def test_random_accepted_prompts_are_filled_in_whatever_the_values() -> None:
 
 
 def test_filters_have_examples_that_are_accepted() -> None:
-    params = {"notes": Optional(Text(9)), "drafts": List(Text(9), 0, 3), "name": Text(9)}
+    params: dict[str, Type] = {"notes": Optional(Text(9)), "drafts": List(Text(9), 0, 3), "name": Text(9)}
     for name, known in FILTERS.items():
         example = known.usage.strip("`")
         assert f"|{name}" in example

@@ -9,6 +9,7 @@ from hashlib import sha256
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -17,12 +18,12 @@ from hypothesis import strategies as st
 from masdsl.cli import main
 from masdsl.journal.base import Row
 from masdsl.report import batch_page
-from masdsl.report.collect import FAILED, RUNNING, UNFIT, VALUE, Asked, Step, lanes, steps_of
+from masdsl.report.collect import FAILED, RUNNING, UNFIT, VALUE, Address, Asked, Step, lanes, steps_of
 from masdsl.report.html import LONGEST, Texts, page, plain
 from masdsl.report.run_page import MOST_STEPS, Measure, RunReport, render
 from tests.harness.programs import write
 
-PAID = {"tokens_in": 10, "tokens_out": 2, "picodollars": 5}
+PAID: dict[str, Any] = {"tokens_in": 10, "tokens_out": 2, "picodollars": 5}
 HOSTILE = (
     "</script><script>alert(1)</script><img src=x onerror=alert(1)>",
     "</pre></details><iframe src='https://evil.example'></iframe>",
@@ -111,7 +112,7 @@ def test_rows_become_steps_with_their_calls() -> None:
         row(12, "end", ""),
     ]
     rows[6] = rows[6]._replace(body={**rows[6].body, "kind": "busy"})
-    asked = {("main.a", ()): Asked("agent", "writer", (("user", "Write"),), {})}
+    asked: dict[Address, Asked] = {("main.a", ()): Asked("agent", "writer", (("user", "Write"),), {})}
     a, b, c, d, e, f = steps_of(rows, asked)
     assert a.state == VALUE and a.value == {"x": 1} and a.asked is not None
     assert [(one.attempt, one.begin, one.end, one.reply, one.unfit) for one in a.calls] == [

@@ -488,7 +488,9 @@ def test_policies() -> None:
 
 def test_hashes_say_what_is_asked_and_nothing_else() -> None:
     def agent(**more: Any) -> Agent[str]:
-        return Agent[str](**({"name": "a", "returns": str, "prompt": "A", "inputs": {"q": str}} | more))
+        said: dict[str, Any] = {"name": "a", "returns": str, "prompt": "A", "inputs": {"q": str}}
+        made: Agent[str] = Agent(**(said | more))
+        return made
 
     first = agent_hash(agent(), "m")
     assert first == agent_hash(agent(name="other", doc="told", default="d"), "m")

@@ -92,8 +92,8 @@ def test_what_is_to_be_done_again_is_not_claimed() -> None:
     play(named("main", "y"), host, cut(journaled.rows(), FIRST, 4), sites={"main.y"}, redo=["main.y"])
     assert host.asked == ["main.y"]
     host = Host()
-    moved = {"aliases": {"main.y": "main.x"}, "redo": ["main.y"]}
-    play(named("main", "y"), host, cut(journaled.rows(), FIRST, 4), **moved)
+    rows = cut(journaled.rows(), FIRST, 4)
+    play(named("main", "y"), host, rows, aliases={"main.y": "main.x"}, redo=["main.y"])
     assert host.asked == ["main.y"]
 
 

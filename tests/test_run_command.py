@@ -8,11 +8,14 @@ import os
 import pty
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from masdsl.cli import main
+
+Mas = Callable[..., tuple[int, str, str]]
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -61,7 +64,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def mas(capsys: pytest.CaptureFixture[str]):
+def mas(capsys: pytest.CaptureFixture[str]) -> Mas:
     def run(*arguments: str) -> tuple[int, str, str]:
         code = main(arguments)
         out, err = capsys.readouterr()
@@ -84,7 +87,7 @@ def mas(capsys: pytest.CaptureFixture[str]):
         (["--seed", "7", "topic=x", "--flow", "main", "n=1"], "The sea|1|0.5|math||-"),
     ],
 )
-def test_inputs_become_values_of_their_types(mas, here: Path, words: list[str], value: str) -> None:
+def test_inputs_become_values_of_their_types(mas: Mas, here: Path, words: list[str], value: str) -> None:
     (here / "note.txt").write_text("from a file\n")
     (here / "inputs.json").write_text('{"topic": "y", "n": 9, "kind": "code", "likes": ["z"]}')
     code, out, err = mas("run", "p.mas", "--script", "s.toml", *words)
@@ -92,7 +95,7 @@ def test_inputs_become_values_of_their_types(mas, here: Path, words: list[str], 
     assert err.startswith("1 of at most ") and err.endswith(" s\n") and err.count("\n") == 1
 
 
-def test_inputs_from_standard_input(mas, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_inputs_from_standard_input(mas: Mas, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b'{"topic": "x", "n": 4}')))
     assert mas("run", "p.mas", "-", "--script", "s.toml")[1] == "The sea|4|0.5|math||-\n"
 
@@ -122,14 +125,14 @@ def test_inputs_from_standard_input(mas, here: Path, monkeypatch: pytest.MonkeyP
         (["topic=\x1b[31m", "n=\x1b[31m"], "the input `n` of flow `main` must be `int`, not `\\u{1b}[31m`"),
     ],
 )
-def test_wrong_inputs_are_explained(mas, here: Path, words: list[str], message: str) -> None:
+def test_wrong_inputs_are_explained(mas: Mas, here: Path, words: list[str], message: str) -> None:
     (here / "list.json").write_text("[1]")
     (here / "wrong.json").write_text('{"topics": "x"}')
     code, out, err = mas("run", "p.mas", "--script", "s.toml", *words)
     assert (code, out) == (2, "") and err.startswith(f"mas: {message}"), err
 
 
-def test_a_program_with_errors_is_not_run(mas, here: Path) -> None:
+def test_a_program_with_errors_is_not_run(mas: Mas, here: Path) -> None:
     (here / "p.mas").write_text(PROGRAM.replace("= writer(", "= writr("))
     code, out, err = mas("run", "p.mas", "topic=x")
     assert (code, out) == (1, "") and err.startswith("error[MAS102]")
@@ -137,7 +140,7 @@ def test_a_program_with_errors_is_not_run(mas, here: Path) -> None:
     assert mas("run", "p.mas", "--script", "nothing.toml")[0] == 1
 
 
-def test_a_script_that_cannot_be_read(mas, here: Path) -> None:
+def test_a_script_that_cannot_be_read(mas: Mas, here: Path) -> None:
     assert mas("run", "p.mas", "--script", "nothing.toml", "topic=x") == (
         2,
         "",
@@ -145,7 +148,7 @@ def test_a_script_that_cannot_be_read(mas, here: Path) -> None:
     )
 
 
-def test_records_are_printed_as_json_and_counts_on_request(mas, here: Path) -> None:
+def test_records_are_printed_as_json_and_counts_on_request(mas: Mas, here: Path) -> None:
     code, out, _ = mas("run", "p.mas", "--script", "s.toml", "--flow", "judge", "draft=x")
     assert code == 0 and json.loads(out) == {"ok": True, "issues": ["short"]}
     code, out, _ = mas("run", "p.mas", "--script", "s.toml", "--flow", "judge", "draft=x", "--json")
@@ -153,7 +156,7 @@ def test_records_are_printed_as_json_and_counts_on_request(mas, here: Path) -> N
     assert document["calls"] == 2 and document["value"]["ok"] and document["tokens_in"] > 0
 
 
-def test_a_budget_that_runs_out_has_its_exit_code(mas, here: Path) -> None:
+def test_a_budget_that_runs_out_has_its_exit_code(mas: Mas, here: Path) -> None:
     (here / "p.mas").write_text(PROGRAM.replace("  within calls 2 {", "  within tokens 1000 {"))
     code, out, err = mas("run", "p.mas", "--script", "s.toml", "--flow", "judge", "draft=x", "--json")
     assert code == 3 and err.startswith("error[MAS902]: the budget ran out at `judge.within.")
@@ -161,14 +164,16 @@ def test_a_budget_that_runs_out_has_its_exit_code(mas, here: Path) -> None:
     assert document["value"] is None and document["failed"]["step"].startswith("judge.within.")
 
 
-def test_a_run_that_fails_has_its_exit_code_and_place(mas, here: Path) -> None:
+def test_a_run_that_fails_has_its_exit_code_and_place(mas: Mas, here: Path) -> None:
     (here / "s.toml").write_text('[replies]\nwriter = { "$fails" = "refused", "$detail" = "not that" }\n')
     code, out, err = mas("run", "p.mas", "--script", "s.toml", "topic=x")
     assert (code, out) == (4, "")
     assert err.startswith("error[MAS901]: the run failed at `main.draft`\n   --> p.mas:14:11\n") and "not that" in err
 
 
-def test_a_model_that_cannot_be_used_is_told_with_what_to_do(mas, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_cannot_be_used_is_told_with_what_to_do(
+    mas: Mas, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("MASDSL_CACHE", str(here / "empty"))
     code, _, err = mas("run", "p.mas", "topic=x")
     help_text = " ".join(err.partition("= help: ")[2].split())
@@ -179,7 +184,7 @@ def test_a_model_that_cannot_be_used_is_told_with_what_to_do(mas, here: Path, mo
     assert code == 4 and "there is no model `smolm2`; did you mean `smollm2`?" in err
 
 
-def test_events_are_lines_of_json_on_standard_error(mas, here: Path) -> None:
+def test_events_are_lines_of_json_on_standard_error(mas: Mas, here: Path) -> None:
     code, out, err = mas("run", "p.mas", "--script", "s.toml", "topic=x", "--events")
     events = [json.loads(line) for line in err.splitlines()]
     assert code == 0 and out.startswith("The sea|")
@@ -210,7 +215,7 @@ def test_progress_is_shown_on_a_terminal_only_and_replies_cannot_control_it(here
     assert "\x1b" not in text and "The \\u{1b}[31msea|" in text
 
 
-def test_models(mas, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_models(mas: Mas, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MASDSL_CACHE", str(here / "cache"))
     code, out, _ = mas("models")
     assert code == 0 and out.startswith("smollm2  missing  98 MB  ") and "mas models pull smollm2" in out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ agent researcher(question) -> text(400) tools [search] steps 3 retry 1 "Answer t
 agent grader(answer) -> float? "Grade the answer from 0 to 10, or say none when it cannot be graded."
 """
 
-TOOLS = {
+TOOLS: dict[str, Callable[..., Any]] = {
     "sandbox.python": lambda code: {"passed": "fixed" in code, "log": ""},
     "web.search": lambda query, limit: ["a fact"],
 }

@@ -359,9 +359,13 @@ def test_a_tier_that_does_not_exist() -> None:
 @given(st.text(alphabet=st.characters(), max_size=60))
 def test_whatever_the_text_is_there_is_a_result(text: str) -> None:
     tier = need("lockdown")
-    for more in ({}, {"tests": text}, {"entry_point": text}):
-        result = run_python_sync(ADD if more else text, tier=tier, **more)
-        assert isinstance(result, Result) and result.ok == (result.error is None)
+    for result in (
+        run_python_sync(text, tier=tier),
+        run_python_sync(ADD, tier=tier, tests=text),
+        run_python_sync(ADD, tier=tier, entry_point=text),
+    ):
+        assert isinstance(result, Result)
+        assert result.ok == (result.error is None)
 
 
 # ---------------------------------------------------------------- nothing of a reply is believed

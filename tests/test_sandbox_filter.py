@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from masdsl.sandbox.inside import filter as filters
 from masdsl.sandbox.inside.filter import ABSENT_CALL, ALLOW, KILL, PTHREAD, REFUSE, instructions
 from masdsl.sandbox.inside.syscalls import (
     AARCH64,
@@ -299,6 +298,6 @@ def test_what_could_reach_out_is_refused_by_its_own_number(machine: Machine, pat
 
 def test_no_rule_is_missing_for_a_call_that_needs_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """A call that is moved from one table to the other would lose its rule."""
-    monkeypatch.setitem(filters.RULED, "dup", (32, 23))
+    monkeypatch.setitem(RULED, "dup", (32, 23))
     with pytest.raises(AssertionError):
         instructions(X86_64, PROCESS)

@@ -152,10 +152,13 @@ def test_a_tier_that_is_asked_for_is_not_replaced_by_another(monkeypatch: pytest
 
 def test_a_tier_is_tested_once_in_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
+
+    def tested(name: str) -> Rung:
+        asked.append(name)
+        return Rung(name, name == LOCKDOWN, "no", (), 0.0)
+
     monkeypatch.setattr(ladder_module, "_known", {})
-    monkeypatch.setattr(
-        ladder_module, "self_test", lambda name: asked.append(name) or Rung(name, name == LOCKDOWN, "no", (), 0.0)
-    )
+    monkeypatch.setattr(ladder_module, "self_test", tested)
     assert tier() == LOCKDOWN and tier() == LOCKDOWN
     assert asked == [BWRAP, LOCKDOWN]
     assert len(ladder()) == 3

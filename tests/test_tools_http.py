@@ -143,9 +143,11 @@ def test_a_name_on_the_list_may_not_stand_for_a_private_address() -> None:
 class Site(BaseHTTPRequestHandler):
     """Pages by path."""
 
+    server: Server
+
     def do_GET(self) -> None:
         port = self.server.server_address[1]
-        self.server.seen.append((self.path, dict(self.headers)))  # type: ignore[attr-defined]
+        self.server.seen.append((self.path, dict(self.headers)))
         body, kind, status, more = b"", "text/html; charset=utf-8", 200, {}
         match self.path.partition("?")[0].split("/")[1:]:
             case ["page"]:
@@ -179,7 +181,7 @@ class Site(BaseHTTPRequestHandler):
                         self.wfile.write(b"x")
                         self.wfile.flush()
                     except OSError:
-                        self.server.dropped.set()  # type: ignore[attr-defined]
+                        self.server.dropped.set()
                         return
                 return
             case ["garbage"]:
@@ -198,10 +200,18 @@ class Site(BaseHTTPRequestHandler):
         pass
 
 
+class Server(ThreadingHTTPServer):
+    """Serves the pages on a free port; remembers who asked for what, and whether somebody hung up."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Site)
+        self.seen: list[tuple[str, dict[str, str]]] = []
+        self.dropped = threading.Event()
+
+
 @pytest.fixture
 def site() -> Iterator[Any]:
-    server: Any = ThreadingHTTPServer(("127.0.0.1", 0), Site)
-    server.seen, server.dropped = [], threading.Event()
+    server = Server()
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     yield server
@@ -284,7 +294,7 @@ def test_redirects_are_followed_on_the_list_alone(site: Any) -> None:
 def test_a_name_that_stands_for_this_machine_is_refused(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     port = site.server_address[1]
     place = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))
-    monkeypatch.setattr(http.socket, "getaddrinfo", lambda *_, **__: [place])
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [place])
     until = time.monotonic() + 9
     with pytest.raises(ToolFault, match=r"rebound\.example is an address of a private network"):
         http.fetch(f"http://rebound.example:{port}/page", Allowed([f"http://rebound.example:{port}"]), until)

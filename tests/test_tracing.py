@@ -107,11 +107,11 @@ REPLIES = {"draft": ["one", "two"], "judge": ["false", "true"]}
 def test_a_run_is_a_tree_of_spans(exported: InMemorySpanExporter) -> None:
     assert asyncio.run(load(PROGRAM, REPLIES).main("bees")) == "two"
     spans = exported.get_finished_spans()
-    write = (
+    write: tuple[str, list[Any]] = (
         "invoke_workflow write",
         [("execute_tool search", []), ("invoke_agent draft", [("chat small", [])])],
     )
-    judge = ("invoke_agent judge", [("chat small", [])])
+    judge: tuple[str, list[Any]] = ("invoke_agent judge", [("chat small", [])])
     assert tree(spans) == {"invoke_workflow main": [write, judge, write, judge]}
     assert len({span.context.trace_id for span in spans}) == 1
 
@@ -126,7 +126,9 @@ def test_spans_say_what_was_used_and_what_was_proved(exported: InMemorySpanExpor
     assert (root["mas.spent.calls"], root["mas.spent.usd"]) == (result.calls, result.usd)
     assert root["mas.spent.input_tokens"] + root["mas.spent.output_tokens"] == result.tokens
     assert root["mas.bound.calls"] == 4 >= root["mas.spent.calls"]
-    chats = [span.attributes for span in exported.get_finished_spans() if span.name.startswith("chat ")]
+    chats = [
+        dict[str, Any](one.attributes or {}) for one in exported.get_finished_spans() if one.name.startswith("chat ")
+    ]
     assert sum(one["gen_ai.usage.input_tokens"] for one in chats) == result.tokens_in
     assert sum(one["gen_ai.usage.output_tokens"] for one in chats) == result.tokens_out
     assert sum(one["mas.usd"] for one in chats) == pytest.approx(result.usd)
@@ -198,7 +200,7 @@ def test_the_arguments_of_tools_are_contents_of_steps_and_of_uses_by_agents(kept
     for name in ("flow write", "flow main"):
         long = long.replace(f"{name}(topic)", f"{name}(topic: text(32000))")
     turns = ['{"tool": "search", "arguments": {"query": "wax"}}', '{"answer": "done"}']
-    options = {"journal": MemoryJournal()} if kept else {}
+    options: dict[str, Any] = {"journal": MemoryJournal()} if kept else {}
     try:
         start(load(PROGRAM, REPLIES), **options)
         start(load(ACTING, {"solver": turns}), **options)
@@ -250,7 +252,8 @@ def test_a_run_that_goes_on_says_what_it_has_from_its_journal(exported: InMemory
     value = start(load(text, {"judge": "true"}), journal=journal, resume="r1").value
     assert value == "two"
     spans = exported.get_finished_spans()
-    taken = sorted(str(one.attributes["mas.step"]) for one in spans if (one.attributes or {}).get("mas.taken_from"))
+    told = [one.attributes or {} for one in spans]
+    taken = sorted(str(one["mas.step"]) for one in told if one.get("mas.taken_from"))
     assert taken == [
         "main.round.good[0]",
         "main.round.words.facts[0]",
@@ -334,7 +337,7 @@ def test_what_meta_agents_ask_stands_below_the_session_and_the_run_that_it_repai
     done = session("s1", MemoryJournal())
     assert done.value == "42" and set(done.spent) == {"generator", "implementer", "rectifier", "run"}
     spans = exported.get_finished_spans()
-    asked = [("chat large", [])]
+    asked: list[tuple[str, list[Any]]] = [("chat large", [])]
     run = [
         ("invoke_agent thinker", [("chat small", [])]),
         ("invoke_agent rectifier", asked),

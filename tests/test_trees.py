@@ -211,7 +211,7 @@ def test_few_files_start_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     paths = [str(tmp_path / f"{number}.mas") for number in range(8)]
     for path in paths:
         Path(path).write_text(GOOD)
-    assert all(not outcome.findings for outcome in over(paths, ProgramCheck(cached=False), jobs=4))
+    assert all(not outcome.findings for outcome in over(paths, ProgramCheck[None](cached=False), jobs=4))
 
 
 @pytest.mark.parametrize("jobs", ["0", "-1", "two", "1.5", "1000", "٣", ""])

@@ -17,7 +17,7 @@ from masdsl.cli import main
 from masdsl.config import DEFAULT, Config, Grant
 from masdsl.config.reader import parse_config
 from masdsl.config.trust import TRUSTED, UNTRUSTED, Secret, Trust
-from masdsl.diagnostics.base import ERROR, Findings
+from masdsl.diagnostics.base import ERROR, Diagnostic, Findings
 from masdsl.diagnostics.render import render_short
 from masdsl.source import Source
 from masdsl.trust.analysis import analyse
@@ -298,7 +298,7 @@ def test_a_secret_from_a_tool_that_is_not_granted_is_told_once_with_what_to_add(
     ]
 
 
-def _placed(findings: Findings, source: Source) -> list[tuple[int, int, object]]:
+def _placed(findings: Findings, source: Source) -> list[tuple[int, int, Diagnostic]]:
     return [(*source.position(one.diagnostic.span.start), one.diagnostic) for one in findings.sorted()]
 
 

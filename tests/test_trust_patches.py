@@ -132,7 +132,8 @@ def test_what_is_kept_is_remembered_through_several_patches() -> None:
 @pytest.mark.parametrize("trust", [TRUST, TRUST._replace(secrets=())])
 def test_a_run_that_is_resumed_remembers_it_too(trust: Trust) -> None:
     texts = ("rename main.x = z\nreplace main.z = find(q)", "replace main.w = outside(z)")
-    stands, rows = standing(), []
+    stands = standing()
+    rows: list[Row] = []
     for text in texts:
         judged = verdict(text, stands, trust=None)
         body = {"patch": f"patch 1\n{text}\n", "base": judged.base, "new": judged.new, "aliases": {}}

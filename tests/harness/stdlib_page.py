@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeAlias
 
 from masdsl.bounds.flows import bound
 from masdsl.bounds.rates import rates_of
@@ -21,6 +22,7 @@ from masdsl.syntax.parse import parse_program
 from masdsl.syntax.print import print_item
 
 STDLIB = Path(__file__).parent.parent.parent / "stdlib"
+Public: TypeAlias = "ast.RecordDecl | ast.EnumDecl | ast.Extern | ast.Tool | ast.Agent | ast.Variant | ast.Flow"
 KINDS = (ast.RecordDecl, ast.EnumDecl, ast.Extern, ast.Tool, ast.Agent, ast.Variant, ast.Flow)
 
 
@@ -29,7 +31,7 @@ def reference() -> str:
     return "\n".join(line for path in sorted(STDLIB.glob("*.mas")) for line in _module(path)).strip()
 
 
-def public(path: Path) -> list[ast.Item]:
+def public(path: Path) -> list[Public]:
     """Return what a module gives to others: its declarations but for those whose names begin with an underscore."""
     document = parse_program(_source(path), Findings()).document
     assert isinstance(document, ast.Program)
