@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -57,7 +57,7 @@ def two_nodes() -> Iterator[str]:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     from ray.cluster_utils import Cluster
 
-    cluster = Cluster()
+    cluster: Any = Cluster()
     try:
         try:
             cluster.add_node(num_cpus=1, include_dashboard=False)
@@ -236,7 +236,7 @@ def test_what_has_to_be_made_again_comes_first_and_not_for_ever() -> None:
         Chunk(1, 2),
         Chunk(2, 4),
     ]
-    assert supply.next() is None and supply.is_empty
+    assert (supply.next(), supply.is_empty) == (None, True)
     for _ in range(FAILURES - 1):
         supply.failed(Chunk(2, 4), "connection lost")
         assert not supply.is_empty and supply.next() == Chunk(2, 4)

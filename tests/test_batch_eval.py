@@ -257,6 +257,7 @@ class _Pretended:
     """An engine whose workers take what the data say, die when they say, and bring chunks back in their order."""
 
     name = "pretended"
+    aim = 1.0
 
     def __init__(self, data: st.DataObject, worst: Amount, most: Most, at_once: int) -> None:
         self.data = data
@@ -380,14 +381,15 @@ def test_what_is_no_budget_is_told(text: str, message: str) -> None:
 
 def test_another_description_is_refused_with_what_differs(here: Path) -> None:
     made(here)
-    for options, difference in [
+    others: list[tuple[dict[str, Any], str]] = [
         ({"grader": "numeric"}, 'its grader is "exact", not "numeric"'),
         ({"repetitions": 2}, "its repetitions is 1, not 2"),
         ({"seed": 3}, "its seed is 0, not 3"),
         ({"models": ["other"]}, "its lineups are configured, not other"),
         ({"limit": 3}, "its samples are others"),
         ({"programs": ("guess.mas",), "columns": {"problem": "question"}}, "its systems are solve, not guess"),
-    ]:
+    ]
+    for options, difference in others:
         with pytest.raises(EvaluationFault, match=difference):
             made(here, **options)
     assert made(here).is_whole  # and nothing was lost by it

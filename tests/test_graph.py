@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import jsonschema
 import pytest
@@ -82,7 +83,8 @@ def steps_of(program: Program, flow: Flow, address: str, depth: int) -> Iterator
     by_key = {one.key: one for one in program.flows}
     works = working(program)
     for node in statements_of(flow.body):
-        for step in invokes(getattr(node, "value", ())) if hasattr(node, "value") else ():
+        value = getattr(node, "value", None)
+        for step in () if value is None else invokes(value):
             here = address + step.path[len(flow.name) :]
             yield here, step.kind
             if step.kind == "flow" and depth > 0 and step.callee in works:
@@ -220,7 +222,8 @@ def test_worst_cases_are_those_of_the_bounds(tmp_path: Path) -> None:
     most = report["flows"][0]["most"]
     assert (picture.cost.calls, picture.cost.tokens) == (most["calls"], most["tokens"])
     parts = {part["path"]: part["most"]["tokens"] for part in report["flows"][0]["parts"]}
-    shown = {part.id: part.cost.tokens for part in (*picture.vertices, *picture.clusters) if part.cost is not None}
+    drawn: list[Vertex | Cluster] = [*picture.vertices, *picture.clusters]
+    shown = {part.id: part.cost.tokens for part in drawn if part.cost is not None}
     assert shown["main.refine"] == parts["main.refine"]
     assert shown["main.one"] == parts["main.one"]
     for vertex in picture.vertices:
@@ -408,8 +411,8 @@ HOSTILE = st.one_of(
 @st.composite
 def hostile_graphs(draw: st.DrawFn) -> Graph:
     place = Place(draw(HOSTILE), 3, 1)
-    kinds = (model.INPUT, model.RESULT, model.AGENT, model.TOOL, model.FLOW, model.LENT, model.CHOICE, model.UNTIL)
-    kinds = (*kinds, model.VALUE, model.CARRY, model.LEAVE)
+    steps = (model.INPUT, model.RESULT, model.AGENT, model.TOOL, model.FLOW, model.LENT, model.CHOICE, model.UNTIL)
+    kinds = (*steps, model.VALUE, model.CARRY, model.LEAVE)
     vertices = tuple(
         Vertex(
             *(f"v{number}", draw(st.sampled_from(kinds)), draw(HOSTILE), draw(HOSTILE), "c", place, draw(HOSTILE)),
@@ -664,7 +667,7 @@ def row(seq: int, kind: str, path: str, indices: tuple[int, ...] = (), part: int
     return Row(seq, kind, path, indices, part, b"", b"", body, 0.0)
 
 
-PAID = {"tokens_in": 10, "tokens_out": 2, "picodollars": 5, "seconds": 0.5}
+PAID: dict[str, Any] = {"tokens_in": 10, "tokens_out": 2, "picodollars": 5, "seconds": 0.5}
 
 
 def test_a_run_is_told_step_by_step(tmp_path: Path) -> None:

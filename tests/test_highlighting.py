@@ -135,10 +135,10 @@ def test_vim_shows_what_words_are(tmp_path: Path) -> None:
     program.write_text(SAMPLE, encoding="utf-8")
     script.write_text(VIM.format(folder=EDITORS / "vim", file=program, out=out), encoding="utf-8")
     subprocess.run(["vim", "-Nu", str(script), "-es"], check=False, timeout=60, stdin=subprocess.DEVNULL)
-    found = {}
+    found: dict[tuple[int, int], str] = {}
     for entry in out.read_text(encoding="utf-8").splitlines():
-        line, column, *group = entry.split(" ")
-        found[int(line), int(column)] = group[0]
+        at_line, at_column, *groups = entry.split(" ")
+        found[int(at_line), int(at_column)] = groups[0]
     lines = SAMPLE.split("\n")
 
     def group(line: int, word: str) -> str:

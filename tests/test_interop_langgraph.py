@@ -461,7 +461,7 @@ def test_what_may_run_together_does(tmp_path: Path) -> None:
     module = runs.imported(export(program), "exported_together", tmp_path)
     under_way = most = 0
 
-    class Slow(runs.Scripted):  # type: ignore[name-defined, misc]
+    class Slow(runs.Scripted):  # type: ignore[name-defined]
         async def _agenerate(self, *arguments: Any, **named: Any) -> Any:
             nonlocal under_way, most
             under_way += 1

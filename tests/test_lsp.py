@@ -923,7 +923,7 @@ def test_a_fault_of_ours_is_logged_and_the_session_goes_on(monkeypatch: pytest.M
 
 @pytest.mark.parametrize(("last", "code"), [(["shutdown", "exit"], 0), (["exit"], 1), ([], 0)])
 def test_the_process_ends_quietly_and_with_the_code_of_the_protocol(last: list[str], code: int) -> None:
-    begin = {"processId": None, "capabilities": {}, "rootUri": None}
+    begin: dict[str, object] = {"processId": None, "capabilities": {}, "rootUri": None}
     said: list[dict[str, Any]] = [{"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": begin}]
     said += [{"jsonrpc": "2.0", "method": "initialized", "params": {}}]
     said += [{"jsonrpc": "2.0", "method": one} | ({"id": 2} if one == "shutdown" else {}) for one in last]

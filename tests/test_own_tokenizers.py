@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from masdsl import pipeline
-from masdsl.api import LoadedProgram
 from masdsl.bounds.flows import bound
 from masdsl.bounds.rates import counts_of, prices_in, rates_of
 from masdsl.config import load_config
 from masdsl.diagnostics.base import Findings
 from masdsl.diagnostics.render import render_short
+from masdsl.loaded import LoadedProgram
 from masdsl.runtime.models.base import ModelError, Reply, Request
 from masdsl.runtime.models.counted import CountedModel
 

@@ -13,7 +13,7 @@ from masdsl.source import Source
 from masdsl.syntax import ast
 from masdsl.syntax.parse import parse_program
 from tests.harness import pool
-from tests.harness.pool_python import FRAMEWORKS, counts, measured, origins
+from tests.harness.pool_python import FRAMEWORKS, POOL, Count, counts, measured, origins
 from tests.regen import changes
 
 PROGRAMS = pool.programs()
@@ -35,7 +35,7 @@ def test_every_original_with_python_is_measured() -> None:
 
 
 def test_the_table_shows_what_is_computed() -> None:
-    readme = pool.POOL / "README.md"
+    readme = POOL / "README.md"
     _, text, new = next(change for change in changes(runs=False) if change[0] == readme)
     assert text == new, "if this is right, run: python -m tests.regen"
 
@@ -73,7 +73,7 @@ def test_its_documentation_names_where_it_was_published(path: Path) -> None:
 # ---------------------------------------------------------------- how it is measured
 
 
-def size(text: str) -> pool.Count:
+def size(text: str) -> Count:
     return pool.size(pool._parsed("x.mas", text))
 
 

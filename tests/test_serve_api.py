@@ -109,7 +109,9 @@ def test_what_is_too_large_or_of_another_type_or_nowhere_is_refused(tmp_path: Pa
         problem(await client.post("/v1/shop/other"), 404, "not-found")
         problem(await client.get("/docs"), 404, "not-found")
         problem(await client.get("/v1/runs/nobody"), 404, "not-found")
-        problem(await client.post("/v1/shop/slow", headers={"Idempotency-Key": "é".encode()}), 400, "malformed-request")
+        problem(
+            await client.post("/v1/shop/slow", headers=[(b"Idempotency-Key", "é".encode())]), 400, "malformed-request"
+        )
 
     serving(tmp_path, test, wire=Wire(most_bytes=500))
 
@@ -139,7 +141,7 @@ def test_a_fault_of_the_service_shows_nothing_of_itself(tmp_path: Path) -> None:
         raise RuntimeError("secret-detail")
 
     async def test(client: httpx.AsyncClient, own: Service) -> None:
-        def wrong(*args: Any) -> Any:
+        def wrong(*args: Any, **named: Any) -> Any:
             raise RuntimeError("secret-detail")
 
         own.begin = wrong  # type: ignore[method-assign]
@@ -481,7 +483,8 @@ AMOUNTS = st.tuples(*[st.integers(0, 10**20)] * 3)
 def test_reservations_and_settlements_never_exceed_a_budget(limits: Any, runs: Any) -> None:
     key = Key("k", "", allowance=Allowance("day", *limits))
     ledger = Ledger(":memory:")
-    spent, held = [0, 0, 0], []
+    spent = [0, 0, 0]
+    held: list[tuple[str, tuple[int, ...]]] = []
     for number, (worst, share, settles) in enumerate(runs):
         bound = Bound(worst[0], 0, 0, worst[1], worst[2], 1.0)
         taken = [one + sum(amounts[at] for _, amounts in held) for at, one in enumerate(spent)]

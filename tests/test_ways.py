@@ -22,7 +22,7 @@ from masdsl.config import DEFAULT
 from masdsl.diagnostics.base import Findings
 from masdsl.graph import dot, mermaid, model, svg
 from masdsl.graph.data import SCHEMA, as_data
-from masdsl.graph.model import Edge, Graph, Ran
+from masdsl.graph.model import Cluster, Edge, Graph, Ran, Vertex
 from masdsl.graph.overlay import overlay
 from masdsl.graph.taken import Ways
 from masdsl.journal import MemoryJournal, RunHeader
@@ -116,7 +116,8 @@ def went(picture: Graph) -> dict[str, int | None]:
 
 
 def ran(picture: Graph) -> dict[str, Ran | None]:
-    return {part.id: part.ran for part in (*picture.vertices, *picture.clusters)}
+    parts: list[Vertex | Cluster] = [*picture.vertices, *picture.clusters]
+    return {part.id: part.ran for part in parts}
 
 
 # ---------------------------------------------------------------- what is seen
@@ -314,14 +315,13 @@ def test_what_is_seen_is_what_the_reference_decides(seed: int) -> None:
 @pytest.mark.parametrize("path", PROGRAMS[::7], ids=lambda path: path.stem)
 def test_every_decision_of_a_program_can_be_seen(path: Path) -> None:
     done = pipeline.check_file(str(path), Findings())
-    assert done.program is not None
+    program = done.program
+    assert program is not None
     asked: set[tuple[str, int, int]] = set()
-    pipeline.load_changed(
-        done.program, lambda lowered, tree: made_to_tell(done.program, lowered, tree, lambda *_: None, asked)
-    )
-    assert {file for file, _, _ in asked} <= {module.source.name for module in done.program.modules}
+    pipeline.load_changed(program, lambda lowered, tree: made_to_tell(program, lowered, tree, lambda *_: None, asked))
+    assert {file for file, _, _ in asked} <= {module.source.name for module in program.modules}
     decides = (model.CHOICE, model.UNTIL)
-    for flow in done.program.flows:
+    for flow in program.flows:
         if not (flow.module or flow.statics):
             picture = pipeline.graph(done, flow.name, 0)
             assert picture is not None
