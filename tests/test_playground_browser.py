@@ -436,6 +436,21 @@ def test_a_failed_run_goes_on_with_an_edited_program(opened: Open) -> None:
     expect(graph.get_by_role("img")).not_to_have_js_property("naturalWidth", 0)
 
 
+def test_the_editor_itself_takes_a_click_on_a_hint(opened: Open) -> None:
+    """Left to the browser, the cursor would come there some time later: behind what is typed on a busy machine."""
+    page, _ = opened("failing")
+    hint = page.locator(".cm-line", has_text="refuser(notes)").locator(".hint").last
+    is_taken = hint.evaluate("""(hint) => {
+      const { x, y } = hint.getBoundingClientRect();
+      const place = { bubbles: true, cancelable: true, detail: 1, clientX: x + 5, clientY: y + 5 };
+      const event = (type) => new MouseEvent(type, place);
+      const isTaken = !hint.dispatchEvent(event("mousedown"));
+      document.dispatchEvent(event("mouseup"));
+      return isTaken;
+    }""")
+    assert is_taken
+
+
 def test_a_run_is_stopped_and_what_may_not_change_is_refused(opened: Open) -> None:
     page, sight = opened("slow")
     panel = _panel(page, "Run")

@@ -21,6 +21,11 @@ class Hint extends WidgetType {
   toDOM() {
     return el("span", { class: "hint", title: this.tooltip }, this.text);
   }
+
+  /** A click on a hint puts the cursor beside it. */
+  ignoreEvent() {
+    return false;
+  }
 }
 
 const hintField = StateField.define({
